@@ -1,0 +1,176 @@
+/**
+ * The storage contract: a keyed, versioned store in etcd's terms, nothing more.
+ *
+ * - One global, strictly increasing revision; every committed write has one of its own. An empty store is at revision 1.
+ * - A write is acknowledged, and becomes visible to reads and watches, only when it would survive `kill -9` and power loss
+ *   (the memory back end says in its name that it does not).
+ * - Values are opaque bytes. They must not be changed by the caller after `txn`, nor by a reader.
+ * - Reads at a revision see the store as it was then, until it is compacted.
+ * - A watch delivers every write after its start revision, in order, without gaps, one batch a commit.
+ *
+ * Keys are strings without NUL, compared bytewise as UTF-8.
+ */
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Revision of the write that made the key exist. */
+  readonly createRevision: bigint;
+  /** Revision of the last write. */
+  readonly modRevision: bigint;
+}
+
+export interface ReadOptions {
+  /** Read as of this revision. Default: the newest. */
+  revision?: bigint;
+  signal?: AbortSignal;
+}
+
+export interface GetResult {
+  readonly entry: Entry | undefined;
+  /** The store's revision at the time of the read. */
+  readonly revision: bigint;
+}
+
+export interface ListOptions extends ReadOptions {
+  /** At most this many entries. Default: all. */
+  limit?: number;
+  /** Only keys greater than this one. */
+  after?: string;
+}
+
+export interface ListResult {
+  /** In key order. */
+  readonly entries: readonly Entry[];
+  /** The revision that was read. */
+  readonly revision: bigint;
+  /** There are entries beyond the limit. */
+  readonly more: boolean;
+  /** Entries beyond the limit. */
+  readonly remaining: number;
+}
+
+/** `0n`: the key must not exist. Without a compare the write is unconditional. */
+export interface Compare {
+  readonly key: string;
+  readonly modRevision: bigint;
+}
+
+export type Write =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array; readonly lease?: bigint }
+  | { readonly type: 'delete'; readonly key: string };
+
+export type TxnResult =
+  | { readonly ok: true; readonly revision: bigint; /** The entry before the write. */ readonly previous: Entry | undefined }
+  /** Nothing was written; `current` is what the compared key holds. */
+  | { readonly ok: false; readonly revision: bigint; readonly current: Entry | undefined };
+
+export interface StoreEvent {
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  /** The new value; for a delete the last one. */
+  readonly value: Uint8Array;
+  /** The revision of this write. */
+  readonly revision: bigint;
+  readonly createRevision: bigint;
+  /** The entry before this write, when the back end still has it. */
+  readonly previous: Entry | undefined;
+}
+
+/** What one commit (or several, gathered) wrote under the watched prefix. A batch without events tells progress. */
+export interface StoreBatch {
+  readonly events: readonly StoreEvent[];
+  /** Everything up to this revision has been delivered. */
+  readonly revision: bigint;
+}
+
+export interface WatchOptions {
+  signal: AbortSignal;
+}
+
+export interface Store {
+  /** For messages and metrics: `memory (not durable)`, `embedded`, `etcd`. */
+  readonly name: string;
+  get(key: string, options?: ReadOptions): Promise<GetResult>;
+  /** @throws CompactedError when the revision is compacted, FutureRevisionError when it is not written yet. */
+  list(prefix: string, options?: ListOptions): Promise<ListResult>;
+  /**
+   * Compare-and-write, atomically. All compares must hold. A delete of an absent key is ok and consumes no revision
+   * (`revision` is then the current one, `previous` undefined).
+   */
+  txn(compare: readonly Compare[], write: Write, options?: { signal?: AbortSignal }): Promise<TxnResult>;
+  /**
+   * Every write under the prefix after `fromRevision`. Ends when the signal aborts.
+   * @throws CompactedError from the iteration when events after `fromRevision` are compacted away, WatchOverflowError when the reader
+   * fell behind by more than the back end's bound.
+   */
+  watch(prefix: string, fromRevision: bigint, options: WatchOptions): AsyncIterable<StoreBatch>;
+  /** Forgets history before this revision; the newest value of each key stays. */
+  compact(revision: bigint): Promise<void>;
+  /** The newest revision that readers can see, and the oldest that they can read. */
+  status(): Promise<{ revision: bigint; compactedRevision: bigint; keys: number; bytes: number }>;
+  /** Entries put with this lease are deleted (each with a revision of its own) when it is not renewed for `ttlMs`. */
+  grantLease(ttlMs: number): Promise<bigint>;
+  /** @throws LeaseNotFoundError */
+  keepAlive(lease: bigint): Promise<void>;
+  revokeLease(lease: bigint): Promise<void>;
+  /** Writes under way settle first. Twice is harmless. */
+  close(): Promise<void>;
+}
+
+/** Opens a store. The owner of the returned store closes it. */
+export type StoreFactory = () => Promise<Store>;
+
+const branded = (name: string) => Symbol.for(`orbitkit.storage.${name}`);
+abstract class StoreError extends Error {
+  constructor(name: string, message: string) {
+    super(message);
+    this.name = name;
+    Object.defineProperty(this, branded(name), { value: true });
+  }
+}
+const is = (error: unknown, name: string): boolean =>
+  typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[branded(name)] === true;
+
+/** The revision asked for is older than what the store still holds. */
+export class CompactedError extends StoreError {
+  constructor(
+    readonly requested: bigint,
+    readonly compacted: bigint,
+  ) {
+    super('CompactedError', `revision ${requested} is compacted; the oldest readable one is ${compacted}`);
+  }
+}
+export const isCompacted = (error: unknown): error is CompactedError => is(error, 'CompactedError');
+
+/** The revision asked for is not written yet. */
+export class FutureRevisionError extends StoreError {
+  constructor(
+    readonly requested: bigint,
+    readonly current: bigint,
+  ) {
+    super('FutureRevisionError', `revision ${requested} is in the future; the current one is ${current}`);
+  }
+}
+export const isFutureRevision = (error: unknown): error is FutureRevisionError => is(error, 'FutureRevisionError');
+
+export class LeaseNotFoundError extends StoreError {
+  constructor(readonly lease: bigint) {
+    super('LeaseNotFoundError', `lease ${lease} does not exist or has expired`);
+  }
+}
+export const isLeaseNotFound = (error: unknown): error is LeaseNotFoundError => is(error, 'LeaseNotFoundError');
+
+export class WatchOverflowError extends StoreError {
+  constructor(bound: number) {
+    super('WatchOverflowError', `the watcher fell behind by more than ${bound} bytes; list again`);
+  }
+}
+export const isWatchOverflow = (error: unknown): error is WatchOverflowError => is(error, 'WatchOverflowError');
+
+/** The store cannot be used: locked by another process, damaged, closed. The message says what to do. */
+export class StoreUnavailableError extends StoreError {
+  constructor(message: string) {
+    super('StoreUnavailableError', message);
+  }
+}
+export const isStoreUnavailable = (error: unknown): error is StoreUnavailableError => is(error, 'StoreUnavailableError');

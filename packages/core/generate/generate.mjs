@@ -1,0 +1,3 @@
+// Re-makes everything under src/kinds/generated. A check in CI runs it and compares with what is committed.
+await import('./types.mjs');
+await import('./kinds.mjs');

@@ -1,0 +1,126 @@
+/**
+ * One typed client over a {@link Transport}: the same code talks to an API server in this process, to `orbit up` and to
+ * any Kubernetes.
+ *
+ * Results are the caller's own and mutable. Every failure is a `StatusError`. Everything that waits takes a signal.
+ */
+import type { FieldValidation, ResourceRef } from '../kinds/kind.js';
+import type { Draft, DynamicObject, KubeObject, ObjectKey, ObjectList, ObjectMeta } from '../meta/object.js';
+import type { Transport } from './transport.js';
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Default 60 s. */
+  timeoutMs?: number;
+}
+
+export interface SelectorOptions {
+  /** Default: all namespaces. */
+  namespace?: string;
+  /** `app=web,tier in (a,b)` */
+  labelSelector?: string;
+  /** `metadata.name=x,status.phase!=Running` */
+  fieldSelector?: string;
+}
+
+export interface GetOptions extends CallOptions {
+  resourceVersion?: string;
+}
+
+export interface ListOptions extends CallOptions, SelectorOptions {
+  /** Items per answer; without it all in one. */
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+  resourceVersionMatch?: 'Exact' | 'NotOlderThan';
+}
+
+export interface WatchOptions extends SelectorOptions {
+  signal?: AbortSignal;
+  /** Events after this version. Without it, or with `0`, every existing object comes first as ADDED. */
+  resourceVersion?: string;
+  allowWatchBookmarks?: boolean;
+  sendInitialEvents?: boolean;
+  /** Server-side bound in seconds; the stream then ends cleanly. */
+  timeoutSeconds?: number;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Persist nothing, answer as if. */
+  dryRun?: boolean;
+  /** Name of the writer in managedFields. */
+  fieldManager?: string;
+  fieldValidation?: FieldValidation;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** Seconds; 0 deletes at once. */
+  gracePeriodSeconds?: number;
+  propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun?: boolean;
+}
+
+export type Patch =
+  | { type: 'json'; patch: readonly object[] }
+  | { type: 'merge'; patch: object }
+  | { type: 'strategic'; patch: object };
+
+/** One change of the world. BOOKMARK carries only a resourceVersion; it ends the initial events when `initialEventsEnd`. */
+export type WatchEvent<T> =
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
+  | { type: 'BOOKMARK'; resourceVersion: string; initialEventsEnd: boolean };
+
+export interface Client {
+  readonly transport: Transport;
+
+  get<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, options?: GetOptions): Promise<T>;
+  list<T extends KubeObject>(kind: ResourceRef<T>, options?: ListOptions): Promise<ObjectList<T>>;
+  /**
+   * Changes as they happen. An expired version, and any other ERROR event, is thrown as StatusError; a clean end of the stream
+   * ends the iteration. Leaving the loop closes the stream.
+   */
+  watch<T extends KubeObject>(kind: ResourceRef<T>, options?: WatchOptions): AsyncIterable<WatchEvent<T>>;
+  /** As `watch`, one array for what arrived together: the server's commit batches. */
+  watchBatches<T extends KubeObject>(kind: ResourceRef<T>, options?: WatchOptions): AsyncIterable<WatchEvent<T>[]>;
+
+  /** `metadata.namespace` of the object says where; required for namespaced kinds. */
+  create<T extends KubeObject>(kind: ResourceRef<T>, object: Draft<T>, options?: WriteOptions): Promise<T>;
+  /** Replaces the object; with its resourceVersion set it is a compare-and-swap. */
+  update<T extends KubeObject>(kind: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T>;
+  updateStatus<T extends KubeObject>(kind: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T>;
+  patch<T extends KubeObject>(
+    kind: ResourceRef<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options?: WriteOptions & { subresource?: string },
+  ): Promise<T>;
+  /** Resolves to the object while it is on its way out, to undefined when it is gone at once. */
+  delete<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, options?: DeleteOptions): Promise<T | undefined>;
+  deleteCollection<T extends KubeObject>(kind: ResourceRef<T>, options?: DeleteOptions & SelectorOptions): Promise<void>;
+
+  /** GET of a subresource: `scale`, `status`. */
+  getSubresource<S = DynamicObject>(kind: ResourceRef<any>, key: ObjectKey, name: string, options?: CallOptions): Promise<S>;
+  /** PUT of a subresource. */
+  updateSubresource<S = DynamicObject>(
+    kind: ResourceRef<any>,
+    key: ObjectKey,
+    name: string,
+    body: object,
+    options?: WriteOptions,
+  ): Promise<S>;
+  /** POST to a subresource: `binding`, `eviction`, `token`. */
+  createSubresource<S = DynamicObject>(
+    kind: ResourceRef<any>,
+    key: ObjectKey,
+    name: string,
+    body: object,
+    options?: WriteOptions,
+  ): Promise<S>;
+  close(): Promise<void>;
+}
+
+/** Metadata alone: what garbage collection needs of kinds that it does not know. */
+export interface PartialObjectMetadata extends KubeObject {
+  metadata: ObjectMeta;
+}

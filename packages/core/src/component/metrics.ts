@@ -1,0 +1,23 @@
+/**
+ * Metrics in the Prometheus model. A registry is a value per composition, so that two clusters in one process do not
+ * share counters. Asking twice for one name returns the same metric.
+ */
+export interface Metrics {
+  counter(name: string, help: string, labels?: readonly string[]): Counter;
+  gauge(name: string, help: string, labels?: readonly string[]): Gauge;
+  /** `buckets` in the unit of the metric, ascending. Default: 1 ms to 60 s. */
+  histogram(name: string, help: string, labels?: readonly string[], buckets?: readonly number[]): Histogram;
+  /** The exposition text, format 0.0.4. */
+  text(): Promise<string>;
+}
+export interface Counter {
+  inc(labels?: Record<string, string>, by?: number): void;
+}
+export interface Gauge {
+  set(value: number, labels?: Record<string, string>): void;
+  inc(labels?: Record<string, string>, by?: number): void;
+  dec(labels?: Record<string, string>, by?: number): void;
+}
+export interface Histogram {
+  observe(value: number, labels?: Record<string, string>): void;
+}

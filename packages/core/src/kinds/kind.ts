@@ -1,0 +1,91 @@
+/**
+ * What a kind is: one definition from which types, decoding, defaults, validation, patches, OpenAPI and columns come.
+ *
+ * A `ResourceRef` is enough to address objects over REST (a client needs no more); a `Kind` also knows its schema.
+ * Importing a kind is cheap: the schema is read on first use.
+ */
+import type { FieldError } from '../errors/status-error.js';
+import type { KubeObject } from '../meta/object.js';
+import type { Schema } from './schema.js';
+
+/** Addresses the objects of one kind: `/apis/{group}/{version}/namespaces/{ns}/{plural}`; the core group is `''`. */
+export interface ResourceRef<T = KubeObject> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  /** Type only; never set. */
+  readonly _type?: T;
+}
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+export interface Subresource {
+  readonly name: string;
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly verbs: readonly string[];
+}
+
+/** A printed column. Priority 0 is always shown, 1 with wide output; the server always sends all. */
+export interface Column<T = KubeObject> {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format: string;
+  readonly description: string;
+  readonly priority: number;
+  /** The cell's value; `now` in milliseconds since 1970 for ages. */
+  cell(object: T, now: number): string | number | boolean | null;
+}
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+export interface Decoded<T> {
+  object: T;
+  /** Paths of fields that the kind does not have, e.g. `spec.template.spec.containers[0].foo`. They were dropped. */
+  unknownFields: string[];
+}
+
+export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> {
+  readonly singular: string;
+  readonly listKind: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly verbs: readonly Verb[];
+  readonly subresources: readonly Subresource[];
+  /** The intermediate form of the type, read on first use. */
+  readonly schema: Schema;
+  /** Empty: the default columns (Name, Created At). */
+  readonly columns: readonly Column<T>[];
+  /**
+   * Turns a JSON value into an object of this kind: unknown fields are dropped and named, null is absent, the forms of
+   * times, quantities and int-or-string are checked. Missing apiVersion and kind are filled in. The value is consumed:
+   * the result may share its parts.
+   * @throws StatusError BadRequest with the field's path when a value has the wrong type.
+   */
+  decode(value: unknown): Decoded<T>;
+  /** Fills in the defaults of Kubernetes' API machinery, in place. Idempotent. */
+  applyDefaults(object: T): void;
+  /** Rules beyond the shape. With `previous` also those of an update (immutable fields). */
+  validate(object: T, previous?: T): FieldError[];
+}
+
+/** `apps/v1`, or `v1` for the core group. */
+export function apiVersionOf(ref: { group: string; version: string }): string {
+  return ref.group ? `${ref.group}/${ref.version}` : ref.version;
+}
+
+/** The identity of a kind: `apps/v1/Deployment`, `/v1/Pod`. */
+export function gvkOf(ref: { group: string; version: string; kind: string }): string {
+  return `${ref.group}/${ref.version}/${ref.kind}`;
+}
+
+/** Path of a collection or object: `/api/v1/namespaces/default/pods/p1`. Names are percent-encoded. */
+export function pathOf(ref: ResourceRef<any>, key: { name?: string; namespace?: string } = {}, subresource?: string): string {
+  const base = ref.group ? `/apis/${ref.group}/${ref.version}` : `/api/${ref.version}`;
+  const namespace = ref.namespaced && key.namespace ? `/namespaces/${encodeURIComponent(key.namespace)}` : '';
+  const name = key.name === undefined ? '' : `/${encodeURIComponent(key.name)}`;
+  return `${base}${namespace}/${ref.plural}${name}${subresource ? `/${subresource}` : ''}`;
+}

@@ -1,0 +1,59 @@
+/**
+ * The intermediate form of a type: the facts table is read into it, zod is lowered into it, and everything else
+ * (decoding, defaults, patches, OpenAPI, protobuf) reads it.
+ */
+
+export type ScalarForm =
+  | 'string' | 'boolean' | 'int32' | 'int64' | 'double' | 'bytes' | 'time' | 'microtime' | 'duration' | 'quantity'
+  | 'int-or-string'
+  /** Any JSON value, kept as it is. */
+  | 'any';
+
+export type Schema = ScalarSchema | StructSchema | ListSchema | MapSchema;
+
+export interface ScalarSchema {
+  readonly type: 'scalar';
+  readonly form: ScalarForm;
+  /** Values with a meaning; legal is only what is listed when `enumClosed`. */
+  readonly enum?: readonly string[];
+  readonly enumClosed?: boolean;
+}
+
+export interface ListSchema {
+  readonly type: 'list';
+  readonly items: Schema;
+  /** Server-side apply: how lists merge. Default atomic. */
+  readonly listType?: 'atomic' | 'set' | 'map';
+  readonly listMapKeys?: readonly string[];
+}
+
+export interface MapSchema {
+  readonly type: 'map';
+  readonly values: Schema;
+  readonly mapType?: 'atomic' | 'granular';
+}
+
+export interface StructSchema {
+  readonly type: 'struct';
+  /** Name of the type: `core/v1.PodSpec`. */
+  readonly name: string;
+  /** By JSON name. Inlined fields stand in the place of their holder. A getter may resolve it on first use (types recur). */
+  readonly fields: ReadonlyMap<string, FieldSchema>;
+  readonly structType?: 'atomic' | 'granular';
+  /** Unknown fields are kept instead of dropped (custom resources). */
+  readonly preserveUnknownFields?: boolean;
+}
+
+export interface FieldSchema {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly required: boolean;
+  /** A Go pointer: its zero value is kept; without one and with omitempty a zero is absent. */
+  readonly pointer: boolean;
+  readonly omitEmpty: boolean;
+  readonly default?: unknown;
+  /** Strategic merge: `merge`, `retainKeys`, or both. */
+  readonly patchStrategy?: readonly ('merge' | 'retainKeys')[];
+  readonly patchMergeKey?: string;
+  readonly description?: string;
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** Packages are tested from their source; what starts `orbit` as a process uses the build (`npm test` makes it first). */
+export default defineConfig({
+  resolve: { conditions: ['@orbitkit/source', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['@orbitkit/source', 'node', 'import', 'default'] } },
+  test: {
+    include: ['packages/*/src/**/*.test.{ts,tsx}', 'examples/*/src/**/*.test.ts', 'e2e/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    typecheck: { enabled: false },
+  },
+});
