@@ -7,6 +7,8 @@ export type { Logger } from './component/log.js';
 export type { Counter, Gauge, Histogram, Metrics } from './component/metrics.js';
 export * from './errors/status-error.js';
 export * from './events/recorder.js';
+export { decodeStruct } from './kinds/decode.js';
+export { builtinSchema } from './kinds/facts.js';
 export * from './kinds/generated/kinds.js';
 export type * from './kinds/generated/types/index.js';
 export * from './kinds/kind.js';

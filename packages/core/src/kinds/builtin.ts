@@ -1,12 +1,84 @@
-/** Makes a built-in kind out of its row in the table of facts; its schema is read on first use. */
+/**
+ * Makes a built-in kind out of its row in the table of facts. The schema is read and compiled on first use; defaults, rules
+ * and columns come from the kind's own files (behaviour.ts).
+ */
+import { StatusError } from '../errors/status-error.js';
 import type { KubeObject } from '../meta/object.js';
-import type { Kind } from './kind.js';
+import { behaviourOf } from './behaviour.js';
+import { decodeStruct } from './decode.js';
+import { builtinSchema } from './facts.js';
+import { apiVersionOf, type Decoded, type Kind } from './kind.js';
+import type { StructSchema } from './schema.js';
 
 type Static = Pick<
   Kind,
-  'group' | 'version' | 'kind' | 'plural' | 'singular' | 'listKind' | 'namespaced' | 'shortNames' | 'categories' | 'subresources'
+  | 'group'
+  | 'version'
+  | 'kind'
+  | 'plural'
+  | 'singular'
+  | 'listKind'
+  | 'namespaced'
+  | 'shortNames'
+  | 'categories'
+  | 'subresources'
 > & { verbs: readonly string[] };
 
-export function builtin<T extends KubeObject>(_type: string, _facts: Static): Kind<T> {
-  throw new Error('builtin kinds are being written');
+export function builtin<T extends KubeObject>(type: string, facts: Static): Kind<T> {
+  const behaviour = behaviourOf<T>(type);
+  return {
+    ...(facts as Static & Pick<Kind, 'verbs'>),
+    get schema() {
+      return builtinSchema(type);
+    },
+    get columns() {
+      return behaviour().columns;
+    },
+    decode: value => decodeObject<T>(facts, builtinSchema(type), value),
+    applyDefaults(object) {
+      behaviour().applyDefaults?.(object);
+    },
+    validate(object, previous) {
+      return behaviour().validate(object, previous);
+    },
+  };
+}
+
+/** Decodes a whole API object: its address is checked or filled in, and spec and status are there when the type has them by value. */
+export function decodeObject<T extends KubeObject>(
+  kind: { group: string; version: string; kind: string },
+  schema: StructSchema,
+  value: unknown,
+): Decoded<T> {
+  const apiVersion = apiVersionOf(kind);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const given = value as Partial<KubeObject>;
+    if (typeof given.kind === 'string' && given.kind !== '' && given.kind !== kind.kind) {
+      throw new StatusError(
+        'BadRequest',
+        `${given.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: the body is of kind ${given.kind}, expected ${kind.kind}`,
+      );
+    }
+    if (typeof given.apiVersion === 'string' && given.apiVersion !== '' && given.apiVersion !== apiVersion) {
+      throw new StatusError(
+        'BadRequest',
+        `the API version in the data (${given.apiVersion}) does not match the expected API version (${apiVersion})`,
+      );
+    }
+  }
+  const { value: decoded, unknownFields } = decodeStruct(schema, value ?? {}, kind);
+  const object = (
+    decoded['kind'] === undefined || decoded['apiVersion'] === undefined
+      ? { apiVersion, kind: kind.kind, ...decoded }
+      : decoded
+  ) as T & Record<string, unknown>;
+  object.metadata ??= {} as T['metadata'];
+  for (const name of ['spec', 'status']) {
+    if (object[name] !== undefined) continue;
+    const field = schema.fields.get(name);
+    if (field && !field.pointer && field.schema.type === 'struct') {
+      (object as Record<string, unknown>)[name] = decodeStruct(field.schema, {}, kind).value;
+    }
+  }
+  return { object, unknownFields };
 }

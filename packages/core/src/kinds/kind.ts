@@ -83,7 +83,11 @@ export function gvkOf(ref: { group: string; version: string; kind: string }): st
 }
 
 /** Path of a collection or object: `/api/v1/namespaces/default/pods/p1`. Names are percent-encoded. */
-export function pathOf(ref: ResourceRef<any>, key: { name?: string; namespace?: string } = {}, subresource?: string): string {
+export function pathOf(
+  ref: ResourceRef<any>,
+  key: { name?: string; namespace?: string } = {},
+  subresource?: string,
+): string {
   const base = ref.group ? `/apis/${ref.group}/${ref.version}` : `/api/${ref.version}`;
   const namespace = ref.namespaced && key.namespace ? `/namespaces/${encodeURIComponent(key.namespace)}` : '';
   const name = key.name === undefined ? '' : `/${encodeURIComponent(key.name)}`;

@@ -4,7 +4,16 @@
  */
 
 export type ScalarForm =
-  | 'string' | 'boolean' | 'int32' | 'int64' | 'double' | 'bytes' | 'time' | 'microtime' | 'duration' | 'quantity'
+  | 'string'
+  | 'boolean'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'bytes'
+  | 'time'
+  | 'microtime'
+  | 'duration'
+  | 'quantity'
   | 'int-or-string'
   /** Any JSON value, kept as it is. */
   | 'any';
@@ -17,6 +26,8 @@ export interface ScalarSchema {
   /** Values with a meaning; legal is only what is listed when `enumClosed`. */
   readonly enum?: readonly string[];
   readonly enumClosed?: boolean;
+  /** Name of the type in its own package where it has one, `v1.Protocol`: only error texts speak of it. */
+  readonly named?: string;
 }
 
 export interface ListSchema {
