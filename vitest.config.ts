@@ -5,7 +5,8 @@ export default defineConfig({
   resolve: { conditions: ['@orbitkit/source', 'node', 'import', 'default'] },
   ssr: { resolve: { conditions: ['@orbitkit/source', 'node', 'import', 'default'] } },
   test: {
-    include: ['packages/*/src/**/*.test.{ts,tsx}', 'examples/*/src/**/*.test.ts', 'e2e/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    include: ['packages/*/src/**/*.test.{ts,tsx}', 'examples/*/**/*.test.ts', 'e2e/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
