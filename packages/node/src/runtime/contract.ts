@@ -189,8 +189,15 @@ export interface Runtime {
 }
 
 export type RuntimeErrorReason =
-  | 'NotFound' | 'ImageNotPresent' | 'ImagePullFailed' | 'InvalidConfig' | 'StartFailed' | 'NotRunning'
-  | 'ConnectionRefused' | 'Unsupported' | 'Unavailable';
+  | 'NotFound'
+  | 'ImageNotPresent'
+  | 'ImagePullFailed'
+  | 'InvalidConfig'
+  | 'StartFailed'
+  | 'NotRunning'
+  | 'ConnectionRefused'
+  | 'Unsupported'
+  | 'Unavailable';
 
 const brand = Symbol.for('orbitkit.RuntimeError');
 

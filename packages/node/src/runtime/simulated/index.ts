@@ -1,0 +1,2 @@
+export type { ProgramFor, SimulatedExec, SimulatedProgram } from './program.js';
+export { type SimulatedRuntime, type SimulatedRuntimeOptions, simulatedRuntime } from './simulated-runtime.js';
