@@ -6,7 +6,13 @@
  */
 import type { ListMeta, ObjectMeta } from '../kinds/generated/types/meta-v1.js';
 
-export type { LabelSelector, ListMeta, NamespacedMeta, ObjectMeta, OwnerReference } from '../kinds/generated/types/meta-v1.js';
+export type {
+  LabelSelector,
+  ListMeta,
+  NamespacedMeta,
+  ObjectMeta,
+  OwnerReference,
+} from '../kinds/generated/types/meta-v1.js';
 
 /** Any API object, of a known kind or not. */
 export interface KubeObject {
@@ -58,4 +64,3 @@ export function parseKey(key: string): ObjectKey {
 export function isDeleting(object: { metadata: Pick<ObjectMeta, 'deletionTimestamp'> }): boolean {
   return object.metadata.deletionTimestamp !== undefined;
 }
-
