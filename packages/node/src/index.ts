@@ -1,4 +1,6 @@
-/** @orbitkit/node: do it here. The node agent, its runtimes, probes, volumes and the service proxy. */
-export { mayBindLowPorts, substitutePort } from './network/low-port.js';
+/** @orbitkit/node: the node agent, its runtimes, and the parts of both that stand alone. */
+
+export { annotations as nodeAnnotations, conditions as nodeConditions, labels as nodeLabels } from './agent/labels.js';
+export { node } from './agent/node.js';
+export type { BackOffOptions, HeartbeatOptions, ListenOptions, NodeOptions } from './agent/options.js';
 export * from './runtime/contract.js';
-export * from './runtime/simulated/index.js';
