@@ -1,0 +1,225 @@
+/**
+ * A queue of keys to work on, with the contract of client-go's `util/workqueue`:
+ *
+ * - Fair: items are handed out in the order in which they were added.
+ * - Stingy: an item added several times before it is handed out is handed out once.
+ * - One worker per item: an item is never handed out while someone works on it. Added meanwhile, it comes again after `done`.
+ * - Several producers and consumers.
+ * - Later and limited: `addAfter` adds when a delay is over, `addRateLimited` when the rate limiter says so.
+ * - Shutdown: no item is taken any more; what is queued is still handed out, then every `get` resolves to undefined.
+ *
+ * Invariant: every element of `queue` is in `dirty` and not in `processing`.
+ *
+ * Items are compared as Map keys are, so use strings. Nothing starts in the constructor.
+ */
+import { type Clock, type Metrics, systemClock } from '@orbitkit/core';
+import { DelayedItems } from './delayed-items.js';
+import { type WorkQueueMetrics, workQueueMetrics } from './metrics.js';
+import { controllerRateLimiter, type RateLimiter } from './rate-limiter.js';
+
+export interface WorkQueueOptions<K> {
+  /** Label of its metrics. Without it, or without `metrics`, nothing is measured. */
+  name?: string;
+  metrics?: Metrics;
+  clock?: Clock;
+  /** Default: client-go's for controllers, see `controllerRateLimiter`. */
+  rateLimiter?: RateLimiter<K>;
+}
+
+interface Waiter<K> {
+  resolve(item: K | undefined): void;
+}
+
+export class WorkQueue<K = string> implements AsyncIterable<K> {
+  readonly #clock: Clock;
+  readonly #limiter: RateLimiter<K>;
+  readonly #delayed: DelayedItems<K>;
+  readonly #metrics: WorkQueueMetrics<K> | undefined;
+
+  /** Order of work, from `#head` on. */
+  #queue: K[] = [];
+  #head = 0;
+  /** Needs work. */
+  readonly #dirty = new Set<K>();
+  /** Is being worked on. */
+  readonly #processing = new Set<K>();
+  readonly #waiters = new Set<Waiter<K>>();
+  readonly #drained = new Set<() => void>();
+  #shuttingDown = false;
+
+  constructor(options: WorkQueueOptions<K> = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#limiter = options.rateLimiter ?? controllerRateLimiter<K>(this.#clock);
+    this.#delayed = new DelayedItems(this.#clock, item => this.add(item));
+    if (options.name && options.metrics) {
+      this.#metrics = workQueueMetrics<K>(options.metrics, options.name, this.#clock);
+    }
+  }
+
+  /** Items that wait to be handed out. Those being worked on and those delayed do not count. */
+  get length(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get shuttingDown(): boolean {
+    return this.#shuttingDown;
+  }
+
+  /** Marks an item as needing work. */
+  add(item: K): void {
+    if (this.#shuttingDown || this.#dirty.has(item)) return;
+    this.#dirty.add(item);
+    const later = this.#processing.has(item);
+    if (!later) this.#queue.push(item);
+    this.#metrics?.added(item, this.length);
+    if (!later) this.#handOut();
+  }
+
+  /** Adds the item when `ms` milliseconds are over; at once when there is nothing to wait for. */
+  addAfter(item: K, ms: number): void {
+    if (this.#shuttingDown) return;
+    if (ms <= 0) this.add(item);
+    else this.#delayed.add(item, ms);
+  }
+
+  /** Adds the item when the rate limiter lets it. Call `forget` when it succeeded in the end. */
+  addRateLimited(item: K): void {
+    if (this.#shuttingDown) return;
+    this.#metrics?.retried();
+    this.addAfter(item, this.#limiter.when(item));
+  }
+
+  /** The item is fine, or given up: its next failure is its first. Does not mark it as done. */
+  forget(item: K): void {
+    this.#limiter.forget(item);
+  }
+
+  /** How often the item was added rate limited since it was forgotten. */
+  numRequeues(item: K): number {
+    return this.#limiter.numRequeues(item);
+  }
+
+  /**
+   * The next item, as soon as there is one; undefined when the queue is shut down and empty. Call `done` with it
+   * afterwards, whatever happened.
+   * @throws signal.reason when aborted while waiting.
+   */
+  get(options: { signal?: AbortSignal } = {}): Promise<K | undefined> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.length > 0) return Promise.resolve(this.#take());
+    if (this.#shuttingDown && !this.#willComeAgain()) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiters.delete(waiter);
+        reject(signal!.reason);
+      };
+      const waiter: Waiter<K> = {
+        resolve: item => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(item);
+        },
+      };
+      this.#waiters.add(waiter);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** The work on an item is over. If it was added meanwhile it is queued again. */
+  done(item: K): void {
+    if (!this.#processing.delete(item)) return;
+    this.#metrics?.finished(item);
+    if (this.#dirty.has(item)) this.#queue.push(item);
+    this.#handOut();
+  }
+
+  /** Takes no more items. What is queued is still handed out. A drain that waits stops waiting. Twice is harmless. */
+  shutDown(): void {
+    this.#stopTaking();
+    this.#releaseDrains();
+  }
+
+  /**
+   * Takes no more items, and resolves when all that were there are done (or `shutDown` is called).
+   * @throws signal.reason when aborted first; the queue stays shut.
+   */
+  async shutDownWithDrain(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
+    this.#stopTaking();
+    if (this.#empty) return;
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = () => {
+        this.#drained.delete(release);
+        reject(signal!.reason);
+      };
+      const release = () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      this.#drained.add(release);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** One worker: `for await (const key of queue)`. An item is done when the loop asks for the next, or ends. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<K, void, void> {
+    for (let item = await this.get(); item !== undefined; item = await this.get()) {
+      try {
+        yield item;
+      } finally {
+        this.done(item);
+      }
+    }
+  }
+
+  get #empty(): boolean {
+    return this.length === 0 && this.#processing.size === 0;
+  }
+
+  /** Whether something that is being worked on was added again, and so will be handed out once more. */
+  #willComeAgain(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  #take(): K {
+    const item = this.#queue[this.#head++]!;
+    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#dirty.delete(item);
+    this.#processing.add(item);
+    this.#metrics?.started(item, this.length);
+    return item;
+  }
+
+  #handOut(): void {
+    for (const waiter of this.#waiters) {
+      if (this.length === 0) break;
+      this.#waiters.delete(waiter);
+      waiter.resolve(this.#take());
+    }
+    if (!this.#shuttingDown) return;
+    if (this.length === 0 && !this.#willComeAgain()) this.#releaseWaiters();
+    if (this.#empty) this.#releaseDrains();
+  }
+
+  #stopTaking(): void {
+    if (this.#shuttingDown) return;
+    this.#shuttingDown = true;
+    this.#delayed.clear();
+    this.#metrics?.close();
+    this.#handOut();
+  }
+
+  #releaseWaiters(): void {
+    for (const waiter of this.#waiters) waiter.resolve(undefined);
+    this.#waiters.clear();
+  }
+
+  #releaseDrains(): void {
+    for (const release of this.#drained) release();
+    this.#drained.clear();
+  }
+}
