@@ -60,7 +60,11 @@ export type Write =
   | { readonly type: 'delete'; readonly key: string };
 
 export type TxnResult =
-  | { readonly ok: true; readonly revision: bigint; /** The entry before the write. */ readonly previous: Entry | undefined }
+  | {
+      readonly ok: true;
+      readonly revision: bigint /** The entry before the write. */;
+      readonly previous: Entry | undefined;
+    }
   /** Nothing was written; `current` is what the compared key holds. */
   | { readonly ok: false; readonly revision: bigint; readonly current: Entry | undefined };
 
@@ -173,4 +177,5 @@ export class StoreUnavailableError extends StoreError {
     super('StoreUnavailableError', message);
   }
 }
-export const isStoreUnavailable = (error: unknown): error is StoreUnavailableError => is(error, 'StoreUnavailableError');
+export const isStoreUnavailable = (error: unknown): error is StoreUnavailableError =>
+  is(error, 'StoreUnavailableError');

@@ -1,1 +1,12 @@
+/** @orbitkit/apiserver/storage: the storage contract and its back ends. */
 export * from './contract.js';
+export { type MemoryStoreOptions, memoryStore } from './memory.js';
+export {
+  decodeValue,
+  encodeValue,
+  encodeValueText,
+  isValueFormatError,
+  ValueFormatError,
+  valueFlags,
+  valueHeaderBytes,
+} from './value.js';

@@ -1,0 +1,456 @@
+/**
+ * The store of the memory and embedded back ends: an index in memory, and a journal that makes changes durable (or none).
+ *
+ * A write goes through three stages. *Staged*: its compares were checked against the committed state plus what is staged before it,
+ * and it has its revision. *Committed*: the journal has it safe; one commit is under way at a time, and what is staged meanwhile forms
+ * the next one. *Applied*: in one synchronous step the whole commit enters the index, its writers are answered and its watchers
+ * get one batch. Readers see applied state only; a compare that failed because of a staged write is answered after that write's commit.
+ * When a commit fails, everything staged is refused, and the revisions are given out again.
+ */
+import { type Clock, systemClock } from '@orbitkit/core';
+import {
+  CompactedError,
+  type Compare,
+  type Entry,
+  FutureRevisionError,
+  type GetResult,
+  type ListOptions,
+  type ListResult,
+  type ReadOptions,
+  type Store,
+  type StoreBatch,
+  type StoreEvent,
+  StoreUnavailableError,
+  type TxnResult,
+  type WatchOptions,
+  type Write,
+} from '../contract.js';
+import { type Change, type Journal, noLease } from './change.js';
+import { LeaseTable } from './leases.js';
+import { VersionIndex } from './version-index.js';
+import { checkWatchStart, WatchHub } from './watch-hub.js';
+
+export interface VersionedStoreOptions {
+  /** Default: the system's. */
+  clock?: Clock;
+  /** Keep at most this many past writes for reads at a revision and for watches. Default: 100,000. */
+  historyRevisions?: number;
+  /** Keep at most this many bytes of values of past writes. Default: 64 MiB. */
+  historyBytes?: number;
+  /** A watcher that does not read is cut off beyond this many bytes. Default: 16 MiB. */
+  watchQueueBytes?: number;
+  /** How often an idle watcher is told how far the store is, while others write. Default: 1 s. */
+  progressMs?: number;
+  /** Writers wait while this many bytes are staged. Default: 64 MiB. */
+  stagedBytes?: number;
+}
+
+/** What recovery hands over. */
+export interface RestoredState {
+  readonly index: VersionIndex;
+  /** Reads and watches before this revision are refused. */
+  readonly compactedRevision: bigint;
+  readonly leases: ReadonlyMap<bigint, number>;
+  /** Keys that hang on a lease. */
+  readonly attachments: ReadonlyMap<string, bigint>;
+  /** The highest lease id ever granted. */
+  readonly lastLease: bigint;
+}
+
+interface Waiter {
+  settle(): void;
+  fail(error: unknown): void;
+}
+
+class Commit {
+  readonly changes: Change[] = [];
+  readonly waiters: Waiter[] = [];
+}
+
+interface Staged {
+  /** `undefined`: a delete. */
+  readonly lease: bigint | undefined;
+  readonly revision: bigint;
+  readonly commit: Commit;
+}
+
+export class VersionedStore implements Store {
+  readonly name: string;
+  readonly #index: VersionIndex;
+  readonly #journal: Journal | undefined;
+  readonly #hub: WatchHub;
+  readonly #leases: LeaseTable;
+  readonly #historyRevisions: number;
+  readonly #historyBytes: number;
+  readonly #stagedLimit: number;
+  readonly #staged = new Map<string, Staged>();
+  /** What each applied change gave, by its place in the commit; valid while the commit's writers are answered. */
+  #gathering = new Commit();
+  #stagedBytes = 0;
+  #stagedRevision: bigint;
+  #compacted: bigint;
+  #lastLease: bigint;
+  #pinned: bigint | undefined;
+  #flushing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+  #room: (() => void)[] = [];
+
+  constructor(name: string, options: VersionedStoreOptions = {}, journal?: Journal, restored?: RestoredState) {
+    const clock = options.clock ?? systemClock;
+    this.name = name;
+    this.#journal = journal;
+    this.#index = restored?.index ?? new VersionIndex();
+    this.#stagedRevision = this.#index.revision;
+    this.#compacted = restored?.compactedRevision ?? this.#index.trimmed;
+    this.#lastLease = restored?.lastLease ?? 0n;
+    this.#historyRevisions = options.historyRevisions ?? 100_000;
+    this.#historyBytes = options.historyBytes ?? 64 * 1024 * 1024;
+    this.#stagedLimit = options.stagedBytes ?? 64 * 1024 * 1024;
+    this.#hub = new WatchHub({
+      clock,
+      queueBytes: options.watchQueueBytes ?? 16 * 1024 * 1024,
+      progressMs: options.progressMs ?? 1_000,
+    });
+    this.#leases = new LeaseTable(clock, lease => this.#endLease(lease));
+    for (const [lease, ttlMs] of restored?.leases ?? []) this.#leases.grant(lease, ttlMs);
+    for (const [key, lease] of restored?.attachments ?? []) this.#leases.attach(key, lease);
+    this.#leases.start();
+    this.#boundHistory();
+  }
+
+  async get(key: string, options: ReadOptions = {}): Promise<GetResult> {
+    this.#checkRead(options);
+    const { revision } = options;
+    const entry = revision === undefined ? this.#index.get(key) : this.#index.getAt(key, revision);
+    return { entry, revision: this.#index.revision };
+  }
+
+  async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
+    this.#checkRead(options);
+    const { limit, after } = options;
+    if (limit !== undefined && !(limit >= 0))
+      throw new RangeError(`the limit of a list must be a number from 0 on, not ${limit}`);
+    const revision = options.revision ?? this.#index.revision;
+    const { entries, remaining } = this.#index.list(prefix, { revision, limit, after });
+    return { entries, revision, more: remaining > 0, remaining };
+  }
+
+  async txn(compare: readonly Compare[], write: Write, options: { signal?: AbortSignal } = {}): Promise<TxnResult> {
+    checkKey(write.key);
+    for (const { key } of compare) checkKey(key);
+    while (this.#stagedBytes > this.#stagedLimit && this.#closed === undefined) {
+      options.signal?.throwIfAborted();
+      await this.#waitForRoom(options.signal);
+    }
+    options.signal?.throwIfAborted();
+    this.#checkOpen();
+    for (const { key, modRevision } of compare) {
+      const staged = this.#staged.get(key);
+      const current =
+        staged === undefined
+          ? (this.#index.get(key)?.modRevision ?? 0n)
+          : staged.lease === undefined
+            ? 0n
+            : staged.revision;
+      if (current !== modRevision) return this.#refuse(key, staged);
+    }
+    const staged = this.#staged.get(write.key);
+    if (write.type === 'delete') {
+      const absent = staged === undefined ? this.#index.get(write.key) === undefined : staged.lease === undefined;
+      if (absent) return this.#absent(staged);
+    } else if (write.lease !== undefined && write.lease !== noLease) this.#leases.check(write.lease);
+    return this.#write(write);
+  }
+
+  watch(prefix: string, fromRevision: bigint, options: WatchOptions): AsyncIterable<StoreBatch> {
+    const store = this;
+    return this.#hub.watch(prefix, fromRevision, options.signal, {
+      get revision() {
+        return store.#index.revision;
+      },
+      eventsAfter(under, revision) {
+        checkWatchStart(revision, store.#compacted);
+        return store.#index.eventsAfter(under, revision);
+      },
+    });
+  }
+
+  async compact(revision: bigint): Promise<void> {
+    this.#checkOpen();
+    if (revision > this.#index.revision) throw new FutureRevisionError(revision, this.#index.revision);
+    if (revision <= this.#compacted) return;
+    await this.#stage([{ type: 'compact', revision }], () => undefined);
+  }
+
+  async status(): Promise<{ revision: bigint; compactedRevision: bigint; keys: number; bytes: number }> {
+    this.#checkOpen();
+    const { revision, keys, liveBytes, historyBytes } = this.#index;
+    return { revision, compactedRevision: this.#compacted, keys, bytes: liveBytes + historyBytes };
+  }
+
+  async grantLease(ttlMs: number): Promise<bigint> {
+    if (!Number.isFinite(ttlMs) || ttlMs <= 0)
+      throw new RangeError(`the time of a lease must be positive milliseconds, not ${ttlMs}`);
+    this.#checkOpen();
+    const lease = ++this.#lastLease;
+    await this.#stage([{ type: 'grant', lease, ttlMs: Math.ceil(ttlMs) }], () => undefined);
+    return lease;
+  }
+
+  async keepAlive(lease: bigint): Promise<void> {
+    this.#checkOpen();
+    this.#leases.keepAlive(lease);
+  }
+
+  async revokeLease(lease: bigint): Promise<void> {
+    this.#checkOpen();
+    this.#leases.check(lease);
+    this.#leases.setEnding(lease, true);
+    try {
+      await this.#endLease(lease);
+    } catch (error) {
+      this.#leases.setEnding(lease, false);
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Keeps everything that a read at the revision needs, though it be compacted meanwhile, until `unpin`. For snapshots. */
+  pin(): {
+    revision: bigint;
+    leases: { lease: bigint; ttlMs: number }[];
+    lastLease: bigint;
+    leaseOf(key: string): bigint;
+  } {
+    this.#pinned = this.#compacted;
+    return {
+      revision: this.#compacted,
+      leases: [...this.#leases.entries()],
+      lastLease: this.#lastLease,
+      leaseOf: key => this.#leases.leaseOf(key),
+    };
+  }
+
+  /** The next entries after a key at the pinned revision. */
+  readPinned(after: string | undefined, limit: number): Entry[] {
+    return this.#index.list('', { revision: this.#pinned!, limit, after }).entries;
+  }
+
+  unpin(): void {
+    this.#pinned = undefined;
+    this.#index.trim(this.#compacted);
+  }
+
+  #write(write: Write): Promise<TxnResult> {
+    const revision = this.#stagedRevision + 1n;
+    const change: Change =
+      write.type === 'put'
+        ? { type: 'put', key: write.key, value: write.value, lease: write.lease ?? noLease, revision }
+        : { type: 'delete', key: write.key, revision };
+    return this.#stage<TxnResult>([change], events => ({ ok: true, revision, previous: events[0]!.previous }));
+  }
+
+  /** Puts changes into the commit that gathers; resolves when they are applied. `answer` gets the events of its puts and deletes. */
+  #stage<T>(changes: readonly Change[], answer: (events: StoreEvent[]) => T): Promise<T> {
+    const commit = this.#gathering;
+    const first = commit.changes.length;
+    for (const change of changes) {
+      commit.changes.push(change);
+      this.#stagedBytes += changeBytes(change);
+      if (change.type !== 'put' && change.type !== 'delete') continue;
+      this.#stagedRevision = change.revision;
+      const lease = change.type === 'put' ? change.lease : undefined;
+      this.#staged.set(change.key, { lease, revision: change.revision, commit });
+    }
+    this.#flushing ??= this.#flush();
+    return new Promise<T>((resolve, fail) => {
+      commit.waiters.push({
+        settle: () =>
+          resolve(
+            answer(this.#appliedEvents.slice(first, first + changes.length).filter(event => event !== undefined)),
+          ),
+        fail,
+      });
+    });
+  }
+  #appliedEvents: (StoreEvent | undefined)[] = [];
+
+  /** Not what was compared. When that rests on a staged write, the answer waits for its commit. */
+  #refuse(key: string, staged: Staged | undefined): Promise<TxnResult> | TxnResult {
+    if (staged === undefined) return { ok: false, revision: this.#index.revision, current: this.#index.get(key) };
+    const { commit, revision } = staged;
+    return new Promise((resolve, fail) => {
+      const settle = () => resolve({ ok: false, revision, current: this.#index.getAt(key, revision) });
+      commit.waiters.push({ settle, fail });
+    });
+  }
+
+  #absent(staged: Staged | undefined): Promise<TxnResult> | TxnResult {
+    if (staged === undefined) return { ok: true, revision: this.#index.revision, previous: undefined };
+    const { commit, revision } = staged;
+    return new Promise((resolve, fail) => {
+      commit.waiters.push({ settle: () => resolve({ ok: true, revision, previous: undefined }), fail });
+    });
+  }
+
+  async #flush(): Promise<void> {
+    // Writers of the same turn of the event loop share the first commit.
+    await Promise.resolve();
+    while (this.#gathering.changes.length > 0) {
+      const commit = this.#gathering;
+      this.#gathering = new Commit();
+      try {
+        await this.#journal?.commit(commit.changes);
+      } catch (error) {
+        this.#fail(commit, error);
+        continue;
+      }
+      this.#apply(commit);
+      this.#journal?.applied();
+    }
+    this.#flushing = undefined;
+  }
+
+  #apply(commit: Commit): void {
+    const events: StoreEvent[] = [];
+    const byChange: (StoreEvent | undefined)[] = [];
+    for (const change of commit.changes) {
+      this.#stagedBytes -= changeBytes(change);
+      const event = this.#applyChange(change);
+      byChange.push(event);
+      if (event === undefined) continue;
+      events.push(event);
+      if (this.#staged.get(event.key)?.revision === event.revision) this.#staged.delete(event.key);
+    }
+    this.#appliedEvents = byChange;
+    for (const waiter of commit.waiters) waiter.settle();
+    this.#appliedEvents = [];
+    if (events.length > 0) this.#hub.publish(events, this.#index.revision);
+    this.#boundHistory();
+    this.#giveRoom();
+  }
+
+  #applyChange(change: Change): StoreEvent | undefined {
+    switch (change.type) {
+      case 'put':
+        this.#leases.attach(change.key, change.lease);
+        return this.#index.put(change.key, change.value, change.revision);
+      case 'delete':
+        this.#leases.attach(change.key, noLease);
+        return this.#index.delete(change.key, change.revision);
+      case 'grant':
+        this.#leases.grant(change.lease, change.ttlMs);
+        return undefined;
+      case 'revoke':
+        this.#leases.revoke(change.lease);
+        return undefined;
+      case 'compact':
+        this.#compactTo(change.revision);
+        return undefined;
+    }
+  }
+
+  /** Nothing of the commit was made durable, so nothing that was staged on top of it can be. */
+  #fail(commit: Commit, error: unknown): void {
+    const gathered = this.#gathering;
+    this.#gathering = new Commit();
+    this.#staged.clear();
+    this.#stagedBytes = 0;
+    this.#stagedRevision = this.#index.revision;
+    for (const waiter of [...commit.waiters, ...gathered.waiters]) waiter.fail(error);
+    this.#giveRoom();
+  }
+
+  /** Deletes come first: cut off in between, the lease still exists and ends again. */
+  async #endLease(lease: bigint): Promise<void> {
+    this.#checkOpen();
+    const keys = new Set(this.#leases.keysOf(lease));
+    for (const [key, staged] of this.#staged) {
+      if (staged.lease === lease) keys.add(key);
+      else keys.delete(key);
+    }
+    const deletes = [...keys].map(
+      (key, i): Change => ({ type: 'delete', key, revision: this.#stagedRevision + BigInt(i + 1) }),
+    );
+    await this.#stage([...deletes, { type: 'revoke', lease }], () => undefined);
+  }
+
+  #compactTo(revision: bigint): void {
+    if (revision > this.#compacted) this.#compacted = revision;
+    this.#index.trim(this.#pinned !== undefined && this.#pinned < this.#compacted ? this.#pinned : this.#compacted);
+  }
+
+  #boundHistory(): void {
+    if (this.#pinned !== undefined) return;
+    const { historyLength } = this.#index;
+    let excess = Math.max(0, historyLength - this.#historyRevisions);
+    if (this.#index.historyBytes > this.#historyBytes && historyLength > 1) {
+      // By the average size: exact enough, and the next commit goes on where this one stops.
+      const average = this.#index.historyBytes / historyLength;
+      excess = Math.max(
+        excess,
+        Math.min(historyLength - 1, Math.ceil((this.#index.historyBytes - this.#historyBytes) / average)),
+      );
+    }
+    if (excess > 0) this.#compactTo(this.#index.trimmed + BigInt(excess));
+  }
+
+  #checkRead({ revision, signal }: ReadOptions): void {
+    signal?.throwIfAborted();
+    this.#checkOpen();
+    if (revision === undefined) return;
+    if (revision > this.#index.revision) throw new FutureRevisionError(revision, this.#index.revision);
+    if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw closedError(this.name);
+  }
+
+  #waitForRoom(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal!.reason);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#room.push(() => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  #giveRoom(): void {
+    if (this.#room.length === 0) return;
+    const waiting = this.#room;
+    this.#room = [];
+    for (const go of waiting) go();
+  }
+
+  async #close(): Promise<void> {
+    this.#leases.stop();
+    await this.#flushing;
+    this.#hub.close(closedError(this.name));
+    this.#giveRoom();
+    await this.#journal?.close();
+  }
+}
+
+const closedError = (name: string) => new StoreUnavailableError(`the ${name} store is closed: open it again to use it`);
+
+const changeBytes = (change: Change): number =>
+  change.type === 'put' ? change.value.length + change.key.length + 64 : 64;
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+function checkKey(key: string): void {
+  if (key.includes('\0') || loneSurrogate.test(key)) {
+    throw new TypeError(`a key must be well-formed Unicode without NUL: ${JSON.stringify(key)}`);
+  }
+}
