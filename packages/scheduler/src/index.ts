@@ -1,1 +1,20 @@
-export {};
+/** @orbitkit/scheduler: decide where. */
+export { commit, type Decision, decide, type NodeScore, rollback, summaryOf } from './decide.js';
+export { explain, refusalsByNode } from './explain.js';
+export type * from './framework/plugin.js';
+export { type Profile, profile } from './framework/profile.js';
+export { nodeAffinity } from './plugins/node-affinity.js';
+export { nodeName } from './plugins/node-name.js';
+export { nodePorts } from './plugins/node-ports.js';
+export { nodeUsable } from './plugins/node-usable.js';
+export { type PodAntiAffinityOptions, podAntiAffinity } from './plugins/pod-anti-affinity.js';
+export { type ResourceFitOptions, resourceFit } from './plugins/resource-fit.js';
+export { type RoundRobinOptions, roundRobin } from './plugins/round-robin.js';
+export { schedulingGates } from './plugins/scheduling-gates.js';
+export { taintToleration, tolerates } from './plugins/taint-toleration.js';
+export { unsupported } from './plugins/unsupported.js';
+export { defaultPlugins, type MiniK8sOptions, miniK8sPlugins, withoutScore } from './profiles.js';
+export { type SchedulerOptions, scheduler } from './scheduler.js';
+export { isReady, isUsable, type NodeInfo } from './snapshot/node-info.js';
+export { requestsOf } from './snapshot/resources.js';
+export { type Snapshot, snapshotOf } from './snapshot/snapshot.js';

@@ -1,0 +1,144 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { commit, decide } from './decide.js';
+import { profile } from './framework/profile.js';
+import { defaultPlugins, miniK8sPlugins } from './profiles.js';
+import { nodeInfo } from './snapshot/node-info.js';
+import { schedulerCache } from './snapshot/snapshot.js';
+import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
+
+const nodes = fc
+  .array(
+    fc.record({
+      cpu: fc.integer({ min: 1, max: 4 }),
+      ready: fc.boolean(),
+      unschedulable: fc.boolean(),
+      tainted: fc.boolean(),
+      zone: fc.constantFrom('a', 'b'),
+    }),
+    { minLength: 1, maxLength: 6 },
+  )
+  .map(list =>
+    list.map((each, index) =>
+      testNode(`n${index}`, {
+        allocatable: { cpu: String(each.cpu), pods: '5' },
+        ready: each.ready,
+        unschedulable: each.unschedulable,
+        labels: { zone: each.zone },
+        ...(each.tainted ? { taints: [{ key: 'only', value: 'some', effect: 'NoSchedule' as const }] } : {}),
+      }),
+    ),
+  );
+const pods = fc
+  .array(
+    fc.record({
+      cpu: fc.integer({ min: 0, max: 2_500 }),
+      app: fc.constantFrom('x', 'y'),
+      shy: fc.boolean(),
+      zone: fc.option(fc.constantFrom('a', 'b')),
+    }),
+    { maxLength: 25 },
+  )
+  .map(list =>
+    list.map((each, index) =>
+      testPod(`p${index}`, {
+        labels: { app: each.app },
+        requests: { cpu: `${each.cpu}m` },
+        spec: {
+          ...(each.shy ? avoids({ app: each.app }) : {}),
+          ...(each.zone ? { nodeSelector: { zone: each.zone } } : {}),
+        },
+      }),
+    ),
+  );
+
+describe.each([
+  ['default', defaultPlugins],
+  ['MiniK8s', () => miniK8sPlugins()],
+])('the %s profile, on random clusters', (_name, plugins) => {
+  it('never breaks a rule, and gives a reason for each node when it refuses', () => {
+    fc.assert(
+      fc.property(nodes, pods, (world, wishes) => {
+        const cache = schedulerCache();
+        for (const node of world) cache.setNode(node);
+        const rules = profile({ plugins: plugins() });
+        for (const pod of wishes) {
+          const before = cache.snapshot();
+          const decision = decide(pod, before, rules);
+          if (decision.outcome === 'unschedulable') {
+            expect([...decision.refusals.keys()].sort()).toEqual(world.map(node => node.metadata.name).sort());
+            continue;
+          }
+          const chosen = before.get(decision.node)!;
+          expect(decision.refusals.has(decision.node)).toBe(false);
+          expect(chosen.node.spec.unschedulable ?? false).toBe(false);
+          expect(chosen.node.spec.taints ?? []).toEqual([]);
+          expect(chosen.node.metadata.labels).toMatchObject(pod.spec.nodeSelector ?? {});
+          commit(pod, decision.node, rules);
+          cache.assume(pod, decision.node);
+          const after = cache.snapshot().get(decision.node)!;
+          for (const resource of ['cpu', 'pods']) {
+            expect(after.requested.get(resource) ?? 0).toBeLessThanOrEqual(after.allocatable.get(resource)!);
+          }
+          for (const one of after.pods) {
+            const rule = one.spec.affinity?.podAntiAffinity;
+            if (!rule) continue;
+            const alike = after.pods.filter(
+              other => other !== one && other.metadata.labels?.app === one.metadata.labels?.app,
+            );
+            expect(alike).toEqual([]);
+          }
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('schedulerCache', () => {
+  it('keeps sums that equal a recount, whatever happens to pods', () => {
+    const step = fc.record({
+      pod: fc.integer({ min: 0, max: 5 }),
+      node: fc.integer({ min: 0, max: 2 }),
+      what: fc.constantFrom('assume', 'confirm', 'forget', 'remove', 'end'),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), steps => {
+        const cache = schedulerCache();
+        const world = [0, 1, 2].map(index => testNode(`n${index}`));
+        for (const node of world) cache.setNode(node);
+        const all = Array.from({ length: 6 }, (_, index) =>
+          testPod(`p${index}`, { requests: { cpu: `${index + 1}00m` } }),
+        );
+        const model = new Map<number, { node: number; assumed: boolean }>();
+        for (const { pod, node, what } of steps) {
+          const object = all[pod]!;
+          const uid = object.metadata.uid;
+          if (what === 'assume') {
+            cache.assume(object, `n${node}`);
+            model.set(pod, { node, assumed: true });
+          } else if (what === 'confirm') {
+            cache.setPod(boundTo(object, `n${node}`));
+            model.set(pod, { node, assumed: false });
+          } else if (what === 'forget') {
+            cache.forget(uid);
+            if (model.get(pod)?.assumed) model.delete(pod);
+          } else {
+            if (what === 'remove') cache.removePod(uid);
+            else cache.setPod({ ...boundTo(object, `n${node}`), status: { phase: 'Succeeded' } });
+            model.delete(pod);
+          }
+        }
+        const snapshot = cache.snapshot();
+        for (const [index, node] of world.entries()) {
+          const here = [...model].filter(([, place]) => place.node === index).map(([pod]) => all[pod]!);
+          const recount = nodeInfo(node, here);
+          const info = snapshot.get(node.metadata.name)!;
+          expect(info.pods).toHaveLength(here.length);
+          expect(info.requested.get('cpu') ?? 0).toBe(recount.requested.get('cpu') ?? 0);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,96 @@
+/**
+ * The plugin points of the scheduler, named as in kube-scheduler's framework.
+ *
+ * A plugin is a plain object with a name and any of the points below. Points that decide (`preFilter`, `filter`, `score`, …) are
+ * pure: they see the pod, the snapshot and the state of their own policy, and change nothing. What a placement changes in
+ * a policy's state (a round-robin queue, say) happens in `reserve`, and is taken back in `unreserve`.
+ *
+ * One plugin object belongs to one scheduler: factories such as `roundRobin()` make a new one each.
+ */
+import type { Pod } from '@orbitkit/core';
+import type { NodeInfo } from '../snapshot/node-info.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
+
+/** What happened in the cluster that may make a refused pod schedulable. */
+export type ClusterEvent =
+  | 'NodeAdd'
+  | 'NodeAllocatable'
+  | 'NodeLabel'
+  | 'NodeTaint'
+  | 'NodeReady'
+  | 'PodAdd'
+  | 'PodLabel'
+  | 'PodDelete'
+  | 'NamespaceLabel';
+
+/** Why a node, or every node, cannot take the pod. */
+export interface Refusal {
+  /** Short, countable texts in kube-scheduler's words: `Insufficient cpu`. */
+  readonly reasons: readonly string[];
+  /** Removing pods from the node would not help. */
+  readonly unresolvable?: boolean;
+}
+
+/** Values that one decision's plugin points share; keyed by the plugin's own choice. */
+export type CycleState = Map<string, unknown>;
+
+export interface Cycle {
+  readonly snapshot: Snapshot;
+  readonly state: CycleState;
+}
+
+export interface Plugin {
+  readonly name: string;
+  /** Weight of the score, default 1. */
+  readonly weight?: number;
+  /** A pod that this plugin refused is tried again on these. Default: on every event. */
+  readonly events?: readonly ClusterEvent[];
+
+  /** Keeps a pod out of the queue, with a reason, until its next update. */
+  preEnqueue?(pod: Pod): Refusal | undefined;
+  /** QueueSort: negative when `a` goes first. At most one plugin of a profile has it. */
+  less?(a: QueuedPod, b: QueuedPod): number;
+  /** Once per pod: refuse it altogether, or name the only nodes worth a look. */
+  preFilter?(pod: Pod, cycle: Cycle): Refusal | { nodes: ReadonlySet<string> } | undefined;
+  filter?(pod: Pod, node: NodeInfo, cycle: Cycle): Refusal | undefined;
+  /** When no node passed: a way out (preemption), or nothing. */
+  postFilter?(
+    pod: Pod,
+    refusals: ReadonlyMap<string, NodeRefusal>,
+    cycle: Cycle,
+  ): { nominatedNode?: string } | undefined;
+  preScore?(pod: Pod, nodes: readonly NodeInfo[], cycle: Cycle): void;
+  /** 0 (worst) to 100 (best), unless `normalizeScore` maps it there. */
+  score?(pod: Pod, node: NodeInfo, cycle: Cycle): number;
+  /** Maps raw scores to 0…100, in place, by node name. */
+  normalizeScore?(pod: Pod, scores: Map<string, number>, cycle: Cycle): void;
+  /** The decision stands: take note. */
+  reserve?(pod: Pod, node: string): void;
+  /** Binding failed after all: take it back. */
+  unreserve?(pod: Pod, node: string): void;
+  /** Approve, refuse, or wait (bounded by the signal) before binding. */
+  permit?(pod: Pod, node: string, signal: AbortSignal): Promise<Refusal | undefined> | Refusal | undefined;
+  preBind?(pod: Pod, node: string, signal: AbortSignal): Promise<void>;
+  /** Binds the pod itself and answers true, or leaves it to the next plugin and the default. */
+  bind?(pod: Pod, node: string, signal: AbortSignal): Promise<boolean>;
+  postBind?(pod: Pod, node: string): void;
+  /** A node became usable (Ready and schedulable), or stopped being so. */
+  nodeJoined?(name: string): void;
+  nodeLeft?(name: string): void;
+}
+
+export type FilterPlugin = Plugin & Required<Pick<Plugin, 'filter'>>;
+export type ScorePlugin = Plugin & Required<Pick<Plugin, 'score'>>;
+
+export interface NodeRefusal extends Refusal {
+  readonly plugin: string;
+}
+
+export interface QueuedPod {
+  readonly pod: Pod;
+  readonly priority: number;
+  /** Milliseconds since 1970 when it entered the queue. */
+  readonly enqueuedAt: number;
+  /** Order of arrival; breaks ties. */
+  readonly sequence: number;
+}

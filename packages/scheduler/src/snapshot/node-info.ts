@@ -1,0 +1,55 @@
+/** A node as the plugins see it: the object, the pods that are on it (bound or assumed), and the sums. */
+import type { Node, Pod } from '@orbitkit/core';
+import { type Amounts, addTo, amountsOf, requestsOf } from './resources.js';
+
+export interface NodeInfo {
+  readonly name: string;
+  readonly node: Node;
+  readonly pods: readonly Pod[];
+  /** `cpu` in thousandths of a core, bytes, units. */
+  readonly allocatable: Amounts;
+  readonly requested: Amounts;
+  /** Share of the allocatable that is requested, 0…1 (above 1 when overcommitted). */
+  readonly load: { readonly cpu: number; readonly memory: number };
+}
+
+/** Ready by its own word, and not closed to new pods. */
+export function isUsable(node: Node): boolean {
+  return !node.spec.unschedulable && isReady(node);
+}
+
+export function isReady(node: Node): boolean {
+  return node.status.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? false;
+}
+
+const requestsCache = new WeakMap<object, Map<string, number>>();
+/** Objects from a cache do not change, so their sums are kept with them. */
+export function cachedRequests(pod: Pod): Map<string, number> {
+  let requests = requestsCache.get(pod);
+  if (!requests) {
+    requests = requestsOf(pod);
+    requestsCache.set(pod, requests);
+  }
+  return requests;
+}
+
+export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
+  const requested = new Map<string, number>();
+  for (const pod of pods) addTo(requested, cachedRequests(pod));
+  requested.set('pods', pods.length);
+  const allocatable = amountsOf(node.status.allocatable ?? node.status.capacity);
+  const share = (resource: string) => {
+    const total = allocatable.get(resource) ?? 0;
+    return total > 0 ? (requested.get(resource) ?? 0) / total : 0;
+  };
+  return {
+    name: node.metadata.name,
+    node,
+    pods,
+    allocatable,
+    requested,
+    get load() {
+      return { cpu: share('cpu'), memory: share('memory') };
+    },
+  };
+}
