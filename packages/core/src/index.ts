@@ -1,6 +1,18 @@
 /** @orbitkit/core: what an object is, and how to reach one. */
 export type * from './client/client.js';
+export { type ClientOptions, createClient, queryOf } from './client/create-client.js';
+export { type DiscoveredKind, discoverKinds, type KindResolver, kindResolver } from './client/discovery.js';
+export * from './client/find-cluster.js';
+export { type HttpTransportOptions, httpTransport } from './client/http-transport.js';
+export {
+  errorOfAnswer,
+  type JsonRequest,
+  type JsonRequestOptions,
+  requestJson,
+  warningText,
+} from './client/request-json.js';
 export type * from './client/transport.js';
+export { watchEvents } from './client/watch-stream.js';
 export * from './clock/backoff.js';
 export { type Clock, systemClock } from './clock/clock.js';
 export { type ManualClock, manualClock } from './clock/manual-clock.js';

@@ -97,10 +97,18 @@ export interface Client {
   ): Promise<T>;
   /** Resolves to the object while it is on its way out, to undefined when it is gone at once. */
   delete<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, options?: DeleteOptions): Promise<T | undefined>;
-  deleteCollection<T extends KubeObject>(kind: ResourceRef<T>, options?: DeleteOptions & SelectorOptions): Promise<void>;
+  deleteCollection<T extends KubeObject>(
+    kind: ResourceRef<T>,
+    options?: DeleteOptions & SelectorOptions,
+  ): Promise<void>;
 
   /** GET of a subresource: `scale`, `status`. */
-  getSubresource<S = DynamicObject>(kind: ResourceRef<any>, key: ObjectKey, name: string, options?: CallOptions): Promise<S>;
+  getSubresource<S = DynamicObject>(
+    kind: ResourceRef<any>,
+    key: ObjectKey,
+    name: string,
+    options?: CallOptions,
+  ): Promise<S>;
   /** PUT of a subresource. */
   updateSubresource<S = DynamicObject>(
     kind: ResourceRef<any>,

@@ -34,6 +34,8 @@ export interface TransportSocket {
   readonly protocol: string;
   readonly messages: AsyncIterable<Uint8Array>;
   send(message: Uint8Array): void;
+  /** Resolves when there is room to send more: await it between the parts of a long input. */
+  drain?(): Promise<void>;
   close(): void;
 }
 

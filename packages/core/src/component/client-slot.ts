@@ -58,11 +58,13 @@ export function clientSlot(external?: Client | ClientSource): ClientSlot {
   };
 }
 
+/** A stream that fails at its first element. */
+const failing = (error: unknown): AsyncIterable<never> => ({
+  [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
+});
+
 /** Forwards every call to the client of the moment. A call that finds none fails in the way that the method fails. */
 function followingClient(current: () => Client): Client {
-  async function* none(): AsyncGenerator<never> {
-    current();
-  }
   const target = {} as Client;
   return new Proxy(target, {
     get(_target, name) {
@@ -77,7 +79,7 @@ function followingClient(current: () => Client): Client {
         try {
           client = current();
         } catch (error) {
-          return streams ? none() : Promise.reject(error);
+          return streams ? failing(error) : Promise.reject(error);
         }
         return client[name](...parameters);
       };
