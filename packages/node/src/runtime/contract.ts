@@ -176,9 +176,10 @@ export interface Runtime {
   /** A byte stream to a port inside the sandbox. @throws RuntimeError `ConnectionRefused` */
   portForward(sandboxId: string, port: number, signal?: AbortSignal): Promise<import('node:stream').Duplex>;
 
-  imageStatus(image: string): Promise<ImageStatus | undefined>;
-  /** @throws RuntimeError `ImagePullFailed` with a message that tells what to do. */
-  pullImage(image: string, options?: { signal?: AbortSignal }): Promise<ImageStatus>;
+  /** `options.command` is the container's own command: the process runtime can run it without knowing the image. */
+  imageStatus(image: string, options?: { command?: readonly string[] }): Promise<ImageStatus | undefined>;
+  /** As `imageStatus`. @throws RuntimeError `ImagePullFailed` with a message that tells what to do. */
+  pullImage(image: string, options?: { signal?: AbortSignal; command?: readonly string[] }): Promise<ImageStatus>;
   listImages(): Promise<ImageStatus[]>;
 
   stats(): Promise<ContainerStats[]>;
