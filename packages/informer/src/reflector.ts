@@ -12,6 +12,8 @@
  * Constants: client-go `tools/cache/reflector.go`, `tools/pager`.
  */
 import {
+  type Backoff,
+  backoff,
   type Client,
   type Clock,
   isExpired,
@@ -20,10 +22,10 @@ import {
   type Logger,
   type Metrics,
   type ResourceRef,
+  reflectorBackoff,
   systemClock,
   type WatchEvent,
 } from '@orbitkit/core';
-import { type Backoff, backoff } from './backoff.js';
 
 /** What is listed and watched. */
 export interface ReflectorScope {
@@ -80,7 +82,8 @@ export class Reflector<T extends KubeObject> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#backoff =
-      options.backoff ?? backoff({ clock: this.#clock, ...(options.random ? { random: options.random } : {}) });
+      options.backoff ??
+      backoff({ ...reflectorBackoff, clock: this.#clock, ...(options.random ? { random: options.random } : {}) });
     const { group, plural } = options.kind;
     this.#resource = group ? `${plural}.${group}` : plural;
   }
@@ -97,6 +100,8 @@ export class Reflector<T extends KubeObject> {
   /** Everything that happens, in batches as it arrives, until the signal aborts. It does not throw. Use it once. */
   async *batches(signal: AbortSignal): AsyncGenerator<ReflectorEvent<T>[], void, void> {
     let relist = true;
+    // Expired once is no fault: list again at once. Expired again without anything in between would spin: wait.
+    let expired = false;
     try {
       while (!signal.aborted) {
         let progress = false;
@@ -110,18 +115,24 @@ export class Reflector<T extends KubeObject> {
           const started = this.#clock.now();
           for await (const events of this.#watch(signal)) {
             progress = true;
+            expired = false;
             if (events.length > 0) yield events;
           }
           if (signal.aborted) return;
-          if (progress || this.#clock.now() - started >= shortWatchMs) continue;
+          if (progress || this.#clock.now() - started >= shortWatchMs) {
+            expired = false;
+            continue;
+          }
           this.#count('reflector_short_watches_total', 'Watches that ended at once without an event');
           await this.#wait(new Error(`the watch of ${this.#resource} ended at once`), signal);
         } catch (error) {
           if (signal.aborted) return;
           const backwards = error instanceof VersionsWentBackwards;
           if (isExpired(error) || backwards) relist = true;
-          // A version that grew old during a long quiet time is no fault: list again without delay, once.
-          if (isExpired(error) && progress) continue;
+          if (isExpired(error) && !expired) {
+            expired = true;
+            continue;
+          }
           await this.#wait(error instanceof Error ? error : new Error(String(error)), signal);
         }
       }

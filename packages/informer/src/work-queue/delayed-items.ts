@@ -10,12 +10,17 @@ const longestTimerMs = 2 ** 31 - 1;
 interface Entry<K> {
   item: K;
   at: number;
+  /** Items due at the same time come in the order in which they were added. */
+  order: number;
 }
+
+const earlier = (a: Entry<unknown>, b: Entry<unknown>): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 export class DelayedItems<K> {
   /** The truth: when each waiting item is due. The heap may hold older entries of it, which are skipped. */
   readonly #due = new Map<K, number>();
   readonly #heap: Entry<K>[] = [];
+  #order = 0;
   #timer: { at: number; cancel(): void } | undefined;
 
   constructor(
@@ -32,7 +37,7 @@ export class DelayedItems<K> {
     const known = this.#due.get(item);
     if (known !== undefined && known <= at) return;
     this.#due.set(item, at);
-    this.#push({ item, at });
+    this.#push({ item, at, order: this.#order++ });
     this.#arm();
   }
 
@@ -69,7 +74,7 @@ export class DelayedItems<K> {
     let i = heap.push(entry) - 1;
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      if (heap[parent]!.at <= entry.at) break;
+      if (earlier(heap[parent]!, entry)) break;
       heap[i] = heap[parent]!;
       i = parent;
     }
@@ -84,8 +89,8 @@ export class DelayedItems<K> {
     for (;;) {
       let child = 2 * i + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1]!.at < heap[child]!.at) child++;
-      if (heap[child]!.at >= last.at) break;
+      if (child + 1 < heap.length && earlier(heap[child + 1]!, heap[child]!)) child++;
+      if (earlier(last, heap[child]!)) break;
       heap[i] = heap[child]!;
       i = child;
     }

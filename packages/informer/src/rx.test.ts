@@ -1,0 +1,32 @@
+import { manualClock } from '@orbitkit/core';
+import { firstValueFrom, take, toArray } from 'rxjs';
+import { expect, it } from 'vitest';
+import { fromInformer, objectsOf } from './rx.js';
+import { sharedInformer } from './shared-informer.js';
+import { FakeCollection, type Item, Items, settle } from './testing/fake-collection.js';
+
+it('gives events and whole states as observables', async () => {
+  const collection = new FakeCollection();
+  collection.put('a', 1);
+  const stop = new AbortController();
+  const informer = sharedInformer<Item>({ client: collection.client, kind: Items, clock: manualClock() });
+  const events = firstValueFrom(fromInformer(informer).pipe(take(4), toArray()));
+  const sizes: number[] = [];
+  const subscription = objectsOf(informer).subscribe(objects => sizes.push(objects.length));
+  const running = informer.run({ signal: stop.signal });
+  await informer.waitForSync();
+  await settle();
+  collection.put('b', 1);
+  expect((await events).map(event => event.type)).toEqual(['init', 'initApply', 'initDone', 'apply']);
+  await settle();
+  collection.put('c', 1);
+  collection.put('d', 1);
+  await settle();
+  expect(sizes.at(0)).toBe(1);
+  expect(sizes.at(-1)).toBe(4);
+  subscription.unsubscribe();
+  const completed = new Promise<void>(resolve => fromInformer(informer).subscribe({ complete: resolve }));
+  stop.abort();
+  await running;
+  await completed;
+});
