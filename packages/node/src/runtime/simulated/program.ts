@@ -19,6 +19,8 @@ export interface SimulatedProgram {
   startError?: string;
   /** Lines that it writes, the moment it starts or later. */
   output?: readonly (string | { afterMs: number; stream?: 'stdout' | 'stderr'; text: string })[];
+  /** Writes what comes in through `attach` back. */
+  echoes?: boolean;
   /** What answers `exec`. Default: exit code 0, no output. */
   exec?(command: readonly string[]): SimulatedExec | Promise<SimulatedExec>;
   /** Ports that accept; each answers every chunk with what the function returns. */

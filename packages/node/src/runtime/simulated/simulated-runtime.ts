@@ -402,10 +402,25 @@ function open(machine: Machine, images: Map<string, ImageStatus>, options: Simul
 
   /** Until the container ends or the signal aborts, which ends an attach and not the container. */
   async function attached(container: SimulatedContainer, request: Omit<ExecRequest, 'command'>): Promise<void> {
+    void passInput(container, request);
     try {
       await ended(container, request.signal);
     } catch (error) {
       if (!request.signal?.aborted) throw error;
+    }
+  }
+  async function passInput(container: SimulatedContainer, request: Omit<ExecRequest, 'command'>): Promise<void> {
+    if (!container.config.stdin || !request.stdin) return;
+    try {
+      for await (const chunk of request.stdin) {
+        if (container.status.state !== 'running' || request.signal?.aborted) return;
+        if (container.program.echoes) {
+          const text = Buffer.from(chunk).toString();
+          for (const listener of container.onOutput) listener('stdout', text);
+        }
+      }
+    } catch {
+      // The reader's side broke: its input ends here, and the attachment ends with its signal.
     }
   }
   return runtime;
