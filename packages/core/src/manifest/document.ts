@@ -19,6 +19,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { ManifestError, type ManifestLocation, type ManifestProblem } from './problem.js';
+import { indentContinuations } from './under-indented.js';
 
 export interface ManifestDocument {
   /** The value of the document; a fresh one, the caller's own. */
@@ -27,7 +28,7 @@ export interface ManifestDocument {
   /** Where the document begins. */
   readonly start: ManifestLocation;
   /** @internal For {@link locate}. */
-  readonly source: { document: Document.Parsed; lines: LineCounter; prefix: string };
+  readonly source: { document: Document.Parsed; place: (offset: number) => ManifestLocation; prefix: string };
 }
 
 export interface LoadOptions {
@@ -46,27 +47,27 @@ export function loadDocuments(text: string, options: LoadOptions = {}): Manifest
   const single = (message: string) => new ManifestError([{ file, line: 1, column: 1, message }]);
   if (text.length > longestText) throw single(`the text is longer than ${longestText} characters`);
 
-  const lines = new LineCounter();
-  const parsed = parseAllDocuments(spacesForJsonTabs(text), {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: true,
-    version: '1.1',
-    // What Kubernetes' parser does not have: sexagesimal numbers, and times as anything but texts.
-    customTags: tags =>
-      tags.filter(tag => typeof tag === 'string' || (tag.format !== 'TIME' && !tag.tag.endsWith(':timestamp'))),
-  });
-  if (!Array.isArray(parsed)) return [];
+  const written = spacesForJsonTabs(text);
+  let read = parseText(written);
+  let added: ReadonlyMap<number, number> = new Map();
+  if (problemsOf(read).length > 0) {
+    const mended = indentContinuations(written, each => problemsOf(parseText(each)));
+    if (mended) {
+      read = parseText(mended.text);
+      added = mended.added;
+    }
+  }
+  const { parsed, lines } = read;
   if (parsed.length > mostDocuments) throw single(`the text has more than ${mostDocuments} documents`);
 
   const place = (offset: number): ManifestLocation => {
     const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(1, line), column: Math.max(1, col) };
+    return { file, line: Math.max(1, line), column: Math.max(1, col - (added.get(line) ?? 0)) };
   };
   const problems: ManifestProblem[] = [];
   const documents: ManifestDocument[] = [];
   const mayHaveAliases = text.includes('*');
-  for (const document of parsed as Document.Parsed[]) {
+  for (const document of parsed) {
     for (const error of document.errors)
       problems.push({ ...place(error.pos[0]), message: wordsFor(error.code, error.message) });
     if (document.errors.length > 0) continue;
@@ -81,11 +82,33 @@ export function loadDocuments(text: string, options: LoadOptions = {}): Manifest
       continue;
     }
     if (value === null || value === undefined) continue;
-    documents.push({ value, file, start, source: { document, lines, prefix: '' } });
+    documents.push({ value, file, start, source: { document, place, prefix: '' } });
   }
   if (problems.length > 0) throw new ManifestError(problems);
   return documents;
 }
+
+interface Parsed {
+  parsed: Document.Parsed[];
+  lines: LineCounter;
+}
+
+function parseText(text: string): Parsed {
+  const lines = new LineCounter();
+  const parsed = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    version: '1.1',
+    // What Kubernetes' parser does not have: sexagesimal numbers, and times as anything but texts.
+    customTags: tags =>
+      tags.filter(tag => typeof tag === 'string' || (tag.format !== 'TIME' && !tag.tag.endsWith(':timestamp'))),
+  });
+  // A text without any document is an empty list with other properties.
+  return { parsed: [...parsed] as Document.Parsed[], lines };
+}
+
+const problemsOf = ({ parsed }: Parsed) => parsed.flatMap(document => document.errors);
 
 /** Tabs are white space in JSON and errors in YAML; a JSON string holds none, so a space in its place changes nothing else. */
 function spacesForJsonTabs(text: string): string {
@@ -112,9 +135,9 @@ export function locate(
   manifest: Pick<ManifestDocument, 'file' | 'start' | 'source'>,
   fieldPath: string,
 ): ManifestLocation {
-  const { document, lines, prefix } = manifest.source;
+  const { document, prefix } = manifest.source;
   let node: Node | null = document.contents;
-  let place: number | undefined;
+  let offset: number | undefined;
   let rest = prefix && fieldPath ? `${prefix}.${fieldPath}` : prefix || fieldPath;
   while (rest !== '' && node) {
     if (isAlias(node)) node = node.resolve(document) ?? null;
@@ -125,12 +148,10 @@ export function locate(
         : undefined;
     if (!step) break;
     node = step.value;
-    place = step.at ?? place;
+    offset = step.at ?? offset;
     rest = step.rest;
   }
-  if (place === undefined) return manifest.start;
-  const { line, col } = lines.linePos(place);
-  return { file: manifest.file, line, column: col };
+  return offset === undefined ? manifest.start : manifest.source.place(offset);
 }
 
 const withoutDot = (rest: string): string => (rest.startsWith('.') ? rest.slice(1) : rest);

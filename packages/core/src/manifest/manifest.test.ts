@@ -102,6 +102,37 @@ copy: *meta
   });
 });
 
+describe('lines that stand too far left', () => {
+  it('are read when they continue a quoted text or a flow collection', () => {
+    const text = `kind: Pod
+list:
+  - command: ["/bin/sh", "-c", "one &&
+    two"]
+    after: 1
+flow: [
+a, { b:
+c } ]
+single: 'x
+y'
+`;
+    const [document] = loadDocuments(text, { file: 'left.yaml' });
+    expect(document!.value).toEqual({
+      kind: 'Pod',
+      list: [{ command: ['/bin/sh', '-c', 'one && two'], after: 1 }],
+      flow: ['a', { b: 'c' }],
+      single: 'x y',
+    });
+    expect(formatLocation(locate(document!, 'list[0].after'))).toBe('left.yaml:5:5');
+    expect(formatLocation(locate(document!, 'flow[1].b'))).toBe('left.yaml:7:6');
+  });
+
+  it('are told as they are when that does not mend them', () => {
+    const error = failure('kind: "Pod\napiVersion: "v1"\nmetadata: {}\n');
+    expect(error.problems[0]).toMatchObject({ line: 1, message: 'Missing closing "quote' });
+    expect(failure('a: [1, 2\nb: 3\n').problems.length).toBeGreaterThan(0);
+  });
+});
+
 describe('errors', () => {
   it('name file, line and column of a syntax error', () => {
     const error = failure('apiVersion: v1\nkind: Pod\nmetadata:\n  name: "open\n');
