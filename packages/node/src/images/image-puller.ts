@@ -158,7 +158,10 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
         return present;
       }
       if (policy === 'Never') {
-        throw new ImageError('ErrImageNeverPull', `Container image "${image}" is not present with pull policy of Never`);
+        throw new ImageError(
+          'ErrImageNeverPull',
+          `Container image "${image}" is not present with pull policy of Never`,
+        );
       }
       const failure = failures.get(key);
       if (failure && backOffs.remaining(key, failure.at) > 0) {
@@ -169,7 +172,11 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
       try {
         const status = await pull(image, signal);
         const seconds = ((clock.now() - startedAt) / 1000).toFixed(3);
-        report('Normal', 'Pulled', `Successfully pulled image "${image}" in ${seconds}s. Image size: ${status.sizeBytes} bytes.`);
+        report(
+          'Normal',
+          'Pulled',
+          `Successfully pulled image "${image}" in ${seconds}s. Image size: ${status.sizeBytes} bytes.`,
+        );
         failures.delete(key);
         backOffs.forget(key);
         return status;
