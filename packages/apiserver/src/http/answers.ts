@@ -35,7 +35,10 @@ export function errorAnswer(error: unknown, requestId: string, log: Logger): Api
   let status: StatusError;
   if (isStatusError(error)) status = error;
   else {
-    log.error('a request failed unexpectedly', { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    log.error('a request failed unexpectedly', {
+      requestId,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
     const text = error instanceof Error ? error.message : String(error);
     status = new StatusError('InternalError', `Internal error occurred: ${text} (request ${requestId})`);
   }

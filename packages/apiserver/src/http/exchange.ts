@@ -19,7 +19,7 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** The client asks to leave HTTP (`Connection: Upgrade`); only the doors can do that. */
   readonly upgrade: boolean;
-  /** Aborted when the client has gone or the server stops. */
+  /** Aborted when the client has gone, when the server stops, and when the answer is complete. Doors abort it in every case. */
   readonly signal: AbortSignal;
   /** Where the request came from, for the audit trail. */
   readonly remoteAddress: string;

@@ -16,7 +16,11 @@ export interface MediaType {
 /** What an answer looks like. `version` is that of meta.k8s.io for the transformed forms. */
 export type AnswerForm =
   | { readonly as: 'object'; readonly encoding: 'json' | 'yaml' }
-  | { readonly as: 'Table' | 'PartialObjectMetadata'; readonly version: 'v1' | 'v1beta1'; readonly encoding: 'json' | 'yaml' };
+  | {
+      readonly as: 'Table' | 'PartialObjectMetadata';
+      readonly version: 'v1' | 'v1beta1';
+      readonly encoding: 'json' | 'yaml';
+    };
 
 export const jsonType = 'application/json';
 export const yamlType = 'application/yaml';

@@ -37,7 +37,11 @@ function dryRunErrors(values: readonly string[]): FieldError[] {
 const fieldValidations: readonly string[] = ['', 'Ignore', 'Strict', 'Warn'];
 
 /** Options of create, update and patch. `applyPatch`: the body is a server-side apply. */
-export function writeOptions(kind: Exclude<OptionsKind, 'DeleteOptions'>, request: ApiRequest, applyPatch = false): WriteOptions {
+export function writeOptions(
+  kind: Exclude<OptionsKind, 'DeleteOptions'>,
+  request: ApiRequest,
+  applyPatch = false,
+): WriteOptions {
   const { query } = request;
   const errors: FieldError[] = [];
   const dryRun = query.all('dryRun').filter(value => value !== '');
@@ -49,13 +53,29 @@ export function writeOptions(kind: Exclude<OptionsKind, 'DeleteOptions'>, reques
 
   const named = query.get('fieldManager');
   if (named !== undefined && named.length > fieldManagerMaxLength)
-    errors.push({ field: 'fieldManager', type: 'FieldValueTooLong', message: `Too long: may not be more than ${fieldManagerMaxLength} bytes` });
+    errors.push({
+      field: 'fieldManager',
+      type: 'FieldValueTooLong',
+      message: `Too long: may not be more than ${fieldManagerMaxLength} bytes`,
+    });
   if (named !== undefined && /[^\x20-\x7e\u00a0-\uffff]/.test(named))
-    errors.push({ field: 'fieldManager', type: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(named)}: should only contain printable characters` });
+    errors.push({
+      field: 'fieldManager',
+      type: 'FieldValueInvalid',
+      message: `Invalid value: ${JSON.stringify(named)}: should only contain printable characters`,
+    });
   if (applyPatch && named === undefined)
-    errors.push({ field: 'fieldManager', type: 'FieldValueRequired', message: 'Required value: is required for apply patch' });
+    errors.push({
+      field: 'fieldManager',
+      type: 'FieldValueRequired',
+      message: 'Required value: is required for apply patch',
+    });
   if (kind === 'PatchOptions' && !applyPatch && query.has('force'))
-    errors.push({ field: 'force', type: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch' });
+    errors.push({
+      field: 'force',
+      type: 'FieldValueForbidden',
+      message: 'Forbidden: may not be specified for non-apply patch',
+    });
   if (errors.length > 0) throw invalid({ group, kind }, '', errors);
 
   return {
@@ -69,7 +89,8 @@ export function writeOptions(kind: Exclude<OptionsKind, 'DeleteOptions'>, reques
 function integer(query: Query, name: string): number | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
-  if (!/^[+-]?\d{1,18}$/.test(text)) throw badRequest(`the query parameter ${name} must be a whole number, got ${JSON.stringify(text)}`);
+  if (!/^[+-]?\d{1,18}$/.test(text))
+    throw badRequest(`the query parameter ${name} must be a whole number, got ${JSON.stringify(text)}`);
   return Number(text);
 }
 
@@ -96,7 +117,8 @@ export function watchOptions(query: Query, namespace: string | undefined, name: 
   return {
     namespace,
     labelSelector: query.get('labelSelector'),
-    fieldSelector: byName && fieldSelector && fieldSelector !== byName ? `${byName},${fieldSelector}` : (byName ?? fieldSelector),
+    fieldSelector:
+      byName && fieldSelector && fieldSelector !== byName ? `${byName},${fieldSelector}` : (byName ?? fieldSelector),
     resourceVersion: query.get('resourceVersion'),
     resourceVersionMatch: query.get('resourceVersionMatch'),
     allowWatchBookmarks: query.flag('allowWatchBookmarks'),

@@ -27,7 +27,12 @@ export interface RequestInfo {
 }
 
 const verbOfMethod: Readonly<Record<string, string>> = {
-  GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete',
+  GET: 'get',
+  HEAD: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
 };
 
 /** Segments below a namespace's name that are its own subresources and not resources in it. */
@@ -44,8 +49,16 @@ function decode(segment: string): string {
 
 function nonResource(method: string, path: string): RequestInfo {
   return {
-    verb: method.toLowerCase(), path, isResource: false, group: '', version: '', namespace: undefined, resource: '',
-    name: undefined, subresource: undefined, rest: undefined,
+    verb: method.toLowerCase(),
+    path,
+    isResource: false,
+    group: '',
+    version: '',
+    namespace: undefined,
+    resource: '',
+    name: undefined,
+    subresource: undefined,
+    rest: undefined,
   };
 }
 
@@ -77,7 +90,8 @@ export function requestInfoOf(method: string, path: string, query: Query): Reque
   const resource = decode(parts[at++]!);
   let name = at < parts.length ? decode(parts[at++]!) : undefined;
   const subresource = at < parts.length ? decode(parts[at++]!) : undefined;
-  const rest = at < parts.length ? path.split('/').slice(at).join('/') : subresource && path.endsWith('/') ? '' : undefined;
+  const rest =
+    at < parts.length ? path.split('/').slice(at).join('/') : subresource && path.endsWith('/') ? '' : undefined;
   if (resource === 'namespaces' && group === '' && name !== undefined) namespace = name;
 
   let verb = verbOfMethod[method] ?? method.toLowerCase();

@@ -30,7 +30,10 @@ export function servedKinds(kinds: Iterable<Kind>): ServedKinds {
   const groups = new Map<string, Map<string, GroupVersion & { resources: Map<string, Kind> }>>();
   for (const kind of kinds) {
     let versions = groups.get(kind.group);
-    if (!versions) groups.set(kind.group, (versions = new Map()));
+    if (!versions) {
+      versions = new Map();
+      groups.set(kind.group, versions);
+    }
     let groupVersion = versions.get(kind.version);
     if (!groupVersion) {
       const name = kind.group ? `${kind.group}/${kind.version}` : kind.version;
@@ -38,7 +41,8 @@ export function servedKinds(kinds: Iterable<Kind>): ServedKinds {
       versions.set(kind.version, groupVersion);
     }
     const other = groupVersion.resources.get(kind.plural);
-    if (other) throw new Error(`two kinds are served as ${groupVersion.name}/${kind.plural}: ${other.kind} and ${kind.kind}`);
+    if (other)
+      throw new Error(`two kinds are served as ${groupVersion.name}/${kind.plural}: ${other.kind} and ${kind.kind}`);
     groupVersion.resources.set(kind.plural, kind);
   }
   const groupVersion = (group: string, version: string) => groups.get(group)?.get(version);

@@ -1,0 +1,99 @@
+/**
+ * Request bodies: bounded in size, read by their content type into plain values. JSON and YAML are read strictly enough to name
+ * fields that came twice; a body without a content type is sniffed (kubectl sends such PUTs).
+ *
+ * Kubernetes' protobuf is refused with 415 and a message that says so: this server cannot read it yet.
+ */
+import { badRequest, parseStrictJson, StatusError } from '@orbitkit/core';
+import type { Body, PatchBody } from '../registry/contract.js';
+import type { ApiRequest } from './exchange.js';
+import { jsonType, parseMediaType, protobufType, unsupportedMediaType, yamlType } from './media-type.js';
+import { yamlBody } from './yaml-form.js';
+
+/** Largest body (apiserver `MaxRequestBodyBytes`, 3 MiB). */
+export const maxBodyBytes = 3 * 1024 * 1024;
+
+export function entityTooLarge(limit: number): StatusError {
+  return new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
+}
+
+const protobufMagic = Buffer.from('k8s\0', 'latin1');
+
+function protobufRefused(): StatusError {
+  return new StatusError(
+    'UnsupportedMediaType',
+    `the body of the request is Kubernetes protobuf (${protobufType}), which this server cannot read yet; send ${jsonType} or ${yamlType}` +
+      ' (with kubectl: write the object to a file with --dry-run=client -o yaml and apply that)',
+  );
+}
+
+/** The content type without parameters; '' when there is none. */
+const contentTypeOf = (request: ApiRequest): string => {
+  const header = request.headers['content-type'];
+  return header === undefined ? '' : parseMediaType(header).type;
+};
+
+function parse(bytes: Buffer, type: string): Body {
+  switch (type) {
+    case jsonType:
+      return jsonBody(bytes);
+    case yamlType:
+    case 'text/yaml':
+    case 'application/x-yaml':
+      return yamlBody(bytes);
+    case protobufType:
+      throw protobufRefused();
+    case '':
+      if (bytes.subarray(0, 4).equals(protobufMagic)) throw protobufRefused();
+      return looksLikeJson(bytes) ? jsonBody(bytes) : yamlBody(bytes);
+    default:
+      throw unsupportedMediaType([jsonType, yamlType]);
+  }
+}
+
+function looksLikeJson(bytes: Buffer): boolean {
+  for (const byte of bytes) {
+    if (byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d) continue;
+    return byte === 0x7b || byte === 0x5b;
+  }
+  return true;
+}
+
+function jsonBody(bytes: Buffer): Body {
+  return parseStrictJson(bytes);
+}
+
+/** @throws StatusError BadRequest, RequestEntityTooLarge, UnsupportedMediaType */
+export async function readBody(request: ApiRequest): Promise<Body> {
+  const bytes = await request.readBody(maxBodyBytes);
+  if (bytes.length === 0) throw badRequest('the request needs a body, and it is empty');
+  return parse(bytes, contentTypeOf(request));
+}
+
+/** The body of a delete, which may be absent. */
+export async function readOptionalBody(request: ApiRequest): Promise<Body | undefined> {
+  const bytes = await request.readBody(maxBodyBytes);
+  return bytes.length === 0 ? undefined : parse(bytes, contentTypeOf(request));
+}
+
+const applyPatch = 'application/apply-patch+yaml';
+const patchTypes = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  applyPatch,
+];
+
+/** @throws StatusError UnsupportedMediaType */
+export function patchTypeOf(request: ApiRequest): { contentType: string; apply: boolean } {
+  const contentType = contentTypeOf(request);
+  if (!patchTypes.includes(contentType)) throw unsupportedMediaType(patchTypes);
+  return { contentType, apply: contentType === applyPatch };
+}
+
+export async function readPatch(request: ApiRequest): Promise<PatchBody> {
+  const { contentType, apply } = patchTypeOf(request);
+  const bytes = await request.readBody(maxBodyBytes);
+  if (bytes.length === 0) throw badRequest('the patch is empty');
+  return { ...(apply ? yamlBody(bytes) : jsonBody(bytes)), contentType };
+}

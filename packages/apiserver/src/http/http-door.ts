@@ -1,0 +1,315 @@
+/**
+ * The door for HTTP: takes requests from a node:http or node:https server to the handler and writes its answers.
+ *
+ * Bounds: headers within 10 s, a whole request within 60 s (both against slow clients), bodies as the handler says. Streams: headers go out
+ * at once (clients wait for them), one write a piece, and the next piece is asked for only when the socket has drained; a client that
+ * takes nothing for `stalledMs` is cut off. `close` lets running answers finish, ends streams cleanly, and then closes what is left.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { badRequest, type Logger, type UserInfo } from '@orbitkit/core';
+import { join, openTunnel, switchingProtocols } from '../node-proxy/tunnel.js';
+import { errorAnswer } from './answers.js';
+import { entityTooLarge } from './body.js';
+import type { ApiHandler, ApiRequest, ApiResponse } from './exchange.js';
+import { isUpgrade } from './exchange.js';
+import { type Query, splitTarget } from './query.js';
+
+/** What identifies a client of this door. */
+export interface Credentials {
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The client's certificate, when it presented one and the client authority signed it. DER. */
+  readonly certificate: Buffer | undefined;
+}
+
+export interface HttpDoorOptions {
+  readonly handler: ApiHandler;
+  /** @throws StatusError Unauthorized */
+  readonly identify: (credentials: Credentials) => Promise<UserInfo>;
+  readonly log: Logger;
+  /** Absent: plain HTTP. */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority: string } | undefined;
+  /** A stream whose client takes nothing for so long is cut off. Default 30 s. */
+  readonly stalledMs?: number;
+}
+
+export interface HttpDoor {
+  listen(host: string, port: number): Promise<AddressInfo>;
+  /** Ends streams, waits for answers up to `graceMs`, then closes every connection. Twice is harmless. */
+  close(graceMs: number): Promise<void>;
+}
+
+const maxHeaderBytes = 64 * 1024;
+
+export function httpDoor(options: HttpDoorOptions): HttpDoor {
+  const { handler, tls, log } = options;
+  const stalledMs = options.stalledMs ?? 30_000;
+  const settings = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: 10_000,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 90_000,
+    connectionsCheckingInterval: 5_000,
+    noDelay: true,
+  };
+  const server: Server = tls
+    ? createHttpsServer({
+        ...settings,
+        cert: tls.certificate,
+        key: tls.key,
+        ca: tls.clientAuthority,
+        requestCert: true,
+        // Clients without a certificate, or with one that this authority did not sign, may still have a token.
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        ALPNProtocols: ['http/1.1'],
+      })
+    : createHttpServer(settings);
+
+  const exchanges = new Set<HttpExchange>();
+  const sockets = new Set<Socket>();
+  let closing = false;
+
+  const begin = (incoming: IncomingMessage): HttpExchange => {
+    const exchange = new HttpExchange(incoming, options.identify);
+    exchanges.add(exchange);
+    return exchange;
+  };
+  const end = (exchange: HttpExchange) => {
+    exchanges.delete(exchange);
+    exchange.end();
+  };
+
+  server.on('connection', socket => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (socket.writable && error.code !== 'ECONNRESET') {
+      const status =
+        error.code === 'HPE_HEADER_OVERFLOW'
+          ? '431 Request Header Fields Too Large'
+          : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+            ? '408 Request Timeout'
+            : '400 Bad Request';
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    } else socket.destroy();
+  });
+
+  async function onRequest(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange = begin(incoming);
+    response.once('close', () => end(exchange));
+    try {
+      const answer = await handler.handle(exchange);
+      // An upgrade cannot come out of a request that did not ask for one.
+      if (isUpgrade(answer)) return void response.destroy();
+      if (closing) response.setHeader('connection', 'close');
+      await write(response, incoming.method === 'HEAD', answer, exchange);
+    } catch (error) {
+      if (!exchange.signal.aborted) log.warn('an answer broke off', {
+        path: exchange.path,
+        error: error instanceof Error ? error.message : String(error),
+      });
+      response.destroy();
+    }
+  }
+
+  async function write(
+    response: ServerResponse,
+    headOnly: boolean,
+    answer: ApiResponse,
+    exchange: HttpExchange,
+  ): Promise<void> {
+    const { body } = answer;
+    if (response.destroyed) return;
+    if (Buffer.isBuffer(body)) {
+      if (answer.status !== 304) response.setHeader('content-length', body.length);
+      response.writeHead(answer.status, answer.headers as Record<string, string | string[]>);
+      if (headOnly || answer.status === 304) response.end();
+      else response.end(body);
+      return discardRest(exchange.incoming);
+    }
+    response.writeHead(answer.status, answer.headers as Record<string, string | string[]>);
+    if (headOnly) {
+      response.end();
+      return;
+    }
+    if (answer.stream) {
+      response.flushHeaders();
+      exchange.startStream();
+    }
+    for await (const piece of body) {
+      if (response.destroyed) break;
+      if (piece.length > 0 && !response.write(piece)) await drained(response, stalledMs);
+    }
+    response.end();
+  }
+
+  /** Upgrades come with a bare socket; refusals are written to it as ordinary answers. */
+  async function onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const exchange = begin(incoming);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => end(exchange));
+    let answer: ApiResponse;
+    try {
+      const outcome = await handler.handle(exchange);
+      if (isUpgrade(outcome)) {
+        const upgraded = await openTunnel(outcome.tunnel, exchange);
+        if (socket.destroyed) return void upgraded.socket.destroy();
+        exchange.startStream();
+        socket.write(switchingProtocols(upgraded.answer));
+        if (upgraded.head.length > 0) socket.write(upgraded.head);
+        if (head.length > 0) upgraded.socket.write(head);
+        exchange.signal.addEventListener('abort', () => upgraded.socket.destroy(), { once: true });
+        await join(socket, upgraded.socket);
+        return;
+      }
+      answer = outcome;
+    } catch (error) {
+      if (exchange.signal.aborted) return void socket.destroy();
+      answer = errorAnswer(error, 'upgrade', log);
+    }
+    const response = new ServerResponse(incoming);
+    response.assignSocket(socket as Socket);
+    response.shouldKeepAlive = false;
+    response.once('finish', () => socket.end());
+    await write(response, false, answer, exchange).catch(() => undefined);
+  }
+
+  server.on('request', (incoming, response) => void onRequest(incoming, response));
+  server.on('upgrade', (incoming, socket, head) => {
+    onUpgrade(incoming, socket, head).catch(error => {
+      log.warn('an upgrade broke off', { error: String(error) });
+      socket.destroy();
+    });
+  });
+
+  let closed: Promise<void> | undefined;
+  return {
+    listen(host, port) {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host, port }, () => {
+          server.off('error', reject);
+          server.on('error', error => log.error('the server socket failed', { error: error.message }));
+          resolve(server.address() as AddressInfo);
+        });
+      });
+    },
+    close(graceMs) {
+      closed ??= (async () => {
+        closing = true;
+        if (!server.listening) return;
+        const stopped = new Promise<void>(resolve => server.close(() => resolve()));
+        for (const exchange of exchanges) exchange.stop();
+        server.closeIdleConnections();
+        const timer = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, graceMs);
+        await stopped;
+        clearTimeout(timer);
+        for (const socket of sockets) socket.destroy();
+      })();
+      return closed;
+    },
+  };
+}
+
+/** Resolves when the response can take more or is gone. */
+function drained(response: ServerResponse, stalledMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const settle = () => {
+      clearTimeout(timer);
+      response.off('drain', settle);
+      response.off('close', settle);
+      resolve();
+    };
+    const timer = setTimeout(() => response.destroy(), stalledMs);
+    response.once('drain', settle);
+    response.once('close', settle);
+  });
+}
+
+/** An answer that came before its request's body was read (413, 401) must not leave the rest of the body in the connection. */
+function discardRest(incoming: IncomingMessage): void {
+  if (!incoming.complete) incoming.resume();
+}
+
+class HttpExchange implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Query;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly upgrade: boolean;
+  readonly #controller = new AbortController();
+  #stopped = false;
+  #streaming = false;
+
+  constructor(
+    readonly incoming: IncomingMessage,
+    private readonly who: (credentials: Credentials) => Promise<UserInfo>,
+  ) {
+    const { path, query } = splitTarget(incoming.url ?? '/');
+    this.method = incoming.method ?? 'GET';
+    this.path = path;
+    this.query = query;
+    this.headers = incoming.headers as Record<string, string | undefined>;
+    this.upgrade = incoming.headers.upgrade !== undefined;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get remoteAddress(): string {
+    return this.incoming.socket.remoteAddress ?? '';
+  }
+
+  identify(): Promise<UserInfo> {
+    const socket = this.incoming.socket as Partial<TLSSocket>;
+    const certificate = socket.authorized ? socket.getPeerCertificate?.().raw : undefined;
+    return this.who({ headers: this.headers, certificate });
+  }
+
+  /** The server stops: a stream ends now, another answer may finish. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#streaming) this.end();
+  }
+
+  /** The answer turned out to be a stream. */
+  startStream(): void {
+    this.#streaming = true;
+    if (this.#stopped) this.end();
+  }
+
+  end(): void {
+    if (!this.signal.aborted) this.#controller.abort(new Error('the request has ended'));
+  }
+
+  async readBody(limit: number): Promise<Buffer> {
+    const { incoming } = this;
+    const announced = Number(incoming.headers['content-length'] ?? 0);
+    if (announced > limit) throw entityTooLarge(limit);
+    if (announced === 0 && incoming.headers['transfer-encoding'] === undefined) return Buffer.alloc(0);
+    const encoding = incoming.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity')
+      throw badRequest(`a body with content-encoding ${encoding} cannot be read; send it as it is`);
+    const parts: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const part of incoming.iterator({ destroyOnReturn: false })) {
+        size += (part as Buffer).length;
+        if (size > limit) throw entityTooLarge(limit);
+        parts.push(part as Buffer);
+      }
+    } catch (error) {
+      if (size > limit) throw error;
+      throw badRequest(`the request's body broke off: ${(error as Error).message}`);
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+}

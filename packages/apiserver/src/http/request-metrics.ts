@@ -1,0 +1,100 @@
+/** Counts of requests under the names that dashboards for kube-apiserver know. */
+import type { Metrics } from '@orbitkit/core';
+import type { RequestInfo } from './request-info.js';
+
+export interface RequestMetrics {
+  /** A request began; the returned function says that it, and its stream, ended. Calling it twice is harmless. */
+  started(info: RequestInfo, stream: boolean): () => void;
+  finished(method: string, info: RequestInfo | undefined, code: number, durationMs: number): void;
+  /** A counter of the events that go out to one kind of watch. */
+  watched(info: RequestInfo): (events: number) => void;
+}
+
+function scopeOf(info: RequestInfo): string {
+  if (!info.isResource) return '';
+  if (info.name !== undefined) return 'resource';
+  return info.namespace !== undefined ? 'namespace' : 'cluster';
+}
+
+const verbs: Readonly<Record<string, string>> = {
+  get: 'GET',
+  list: 'LIST',
+  watch: 'WATCH',
+  create: 'POST',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETECOLLECTION',
+  connect: 'CONNECT',
+};
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+export function requestMetrics(metrics: Metrics): RequestMetrics {
+  const resourceLabels = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'];
+  const total = metrics.counter('apiserver_request_total', 'Requests by verb, resource and HTTP code.', [
+    ...resourceLabels,
+    'code',
+  ]);
+  const duration = metrics.histogram(
+    'apiserver_request_duration_seconds',
+    'Seconds until the headers of the answer, streams excepted.',
+    resourceLabels,
+  );
+  const inflight = metrics.gauge(
+    'apiserver_current_inflight_requests',
+    'Requests being answered now, streams excepted.',
+    ['request_kind'],
+  );
+  const longRunning = metrics.gauge(
+    'apiserver_longrunning_requests',
+    'Open streams: watches, logs, exec.',
+    resourceLabels,
+  );
+  const watchEvents = metrics.counter('apiserver_watch_events_total', 'Events sent to watchers.', [
+    'group',
+    'version',
+    'resource',
+  ]);
+
+  const labelsOf = (info: RequestInfo) => ({
+    verb: verbs[info.verb] ?? info.verb.toUpperCase(),
+    group: info.group,
+    version: info.version,
+    resource: info.resource,
+    subresource: info.subresource ?? '',
+    scope: scopeOf(info),
+  });
+
+  return {
+    started(info, stream) {
+      const labels: Record<string, string> = stream
+        ? labelsOf(info)
+        : { request_kind: info.verb === 'get' || info.verb === 'list' ? 'readOnly' : 'mutating' };
+      const gauge = stream ? longRunning : inflight;
+      gauge.inc(labels);
+      let open = true;
+      return () => {
+        if (open) gauge.dec(labels);
+        open = false;
+      };
+    },
+    finished(method, info, code, durationMs) {
+      const labels = info
+        ? labelsOf(info)
+        : {
+            verb: methods.has(method) ? method : 'OTHER',
+            group: '',
+            version: '',
+            resource: '',
+            subresource: '',
+            scope: '',
+          };
+      total.inc({ ...labels, code: String(code) });
+      if (info === undefined || (info.verb !== 'watch' && code !== 101)) duration.observe(durationMs / 1000, labels);
+    },
+    watched(info) {
+      const labels = { group: info.group, version: info.version, resource: info.resource };
+      return events => watchEvents.inc(labels, events);
+    },
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * A plain reverse proxy: method, path, body and end-to-end headers pass, credentials for this server do not. Bodies are bounded as
+ * those of other requests are; answers stream. An upgrade passes as a tunnel.
+ */
+
+import { maxBodyBytes } from '../http/body.js';
+import type { ApiRequest, ApiResponse, ApiUpgrade } from '../http/exchange.js';
+import type { Backend } from './backend.js';
+import { requestBackend } from './backend-request.js';
+
+/** Headers that belong to one connection (RFC 9110 7.6.1), or that were meant for this server. */
+const notPassed = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'authorization',
+  'content-length',
+  'expect',
+  'impersonate-user',
+  'impersonate-group',
+  'impersonate-uid',
+]);
+
+export function passedHeaders(
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Record<string, string | readonly string[]> {
+  const passed: Record<string, string | readonly string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !notPassed.has(name) && !name.startsWith('impersonate-extra-')) passed[name] = value;
+  }
+  return passed;
+}
+
+export async function proxyThrough(
+  backend: Backend,
+  request: ApiRequest,
+  rest: string,
+): Promise<ApiResponse | ApiUpgrade> {
+  const path = `/${rest}${request.query.text === '' ? '' : `?${request.query.text}`}`;
+  if (request.upgrade) return { tunnel: { backend, method: request.method, path } };
+  const body = await request.readBody(maxBodyBytes);
+  const answer = await requestBackend(backend, {
+    method: request.method,
+    path,
+    headers: {
+      ...passedHeaders(request.headers),
+      ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
+    },
+    body,
+    signal: request.signal,
+  });
+  return {
+    status: answer.status,
+    headers: passedHeaders(answer.headers) as Record<string, string>,
+    body: answer.body,
+    stream: true,
+  };
+}
