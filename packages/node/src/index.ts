@@ -4,3 +4,8 @@ export { annotations as nodeAnnotations, conditions as nodeConditions, labels as
 export { node } from './agent/node.js';
 export type { BackOffOptions, HeartbeatOptions, ListenOptions, NodeOptions } from './agent/options.js';
 export * from './runtime/contract.js';
+export {
+  type SimulatedRuntime,
+  type SimulatedRuntimeOptions,
+  simulatedRuntime,
+} from './runtime/simulated/index.js';
