@@ -1,5 +1,7 @@
 /** @orbitkit/apiserver/storage: the storage contract and its back ends. */
 export * from './contract.js';
+export { type EmbeddedStoreOptions, embeddedStore } from './embedded.js';
+export type { FileSystem, LogFile } from './log/file-system.js';
 export { type MemoryStoreOptions, memoryStore } from './memory.js';
 export {
   decodeValue,

@@ -113,7 +113,8 @@ export class VersionIndex {
     return undefined;
   }
 
-  list(prefix: string, { revision, limit, after }: IndexRange): { entries: Entry[]; remaining: number } {
+  /** The first entries under the prefix at the revision, which is at least `trimmed`. */
+  page(prefix: string, { revision, limit, after }: IndexRange): Entry[] {
     const bound = limit ?? Number.POSITIVE_INFINITY;
     const entries: Entry[] = [];
     if (revision >= this.#revision) {
@@ -121,22 +122,28 @@ export class VersionIndex {
         if (entries.length >= bound) break;
         entries.push(this.#live.get(key)!);
       }
-      const complete = entries.length < bound;
-      return {
-        entries,
-        remaining: complete ? 0 : this.#liveKeys.count(prefix, entries[entries.length - 1]?.key ?? after),
-      };
+      return entries;
     }
     for (const key of this.#knownKeys(prefix, after)) {
       if (entries.length >= bound) break;
       const entry = this.getAt(key, revision);
       if (entry !== undefined) entries.push(entry);
     }
-    const complete = entries.length < bound;
-    return {
-      entries,
-      remaining: complete ? 0 : this.#countAt(prefix, entries[entries.length - 1]?.key ?? after, revision),
-    };
+    return entries;
+  }
+
+  /** How many entries there are under the prefix and after the key at the revision: those of now, corrected by what was written since. */
+  count(prefix: string, after: string | undefined, revision: bigint): number {
+    let count = this.#liveKeys.count(prefix, after);
+    if (revision >= this.#revision) return count;
+    const seen = new Set<string>();
+    for (const { key } of this.#eventsSince(revision)) {
+      if (seen.has(key) || !key.startsWith(prefix) || (after !== undefined && !this.#liveKeys.before(after, key)))
+        continue;
+      seen.add(key);
+      count += (this.getAt(key, revision) === undefined ? 0 : 1) - (this.#live.has(key) ? 1 : 0);
+    }
+    return count;
   }
 
   /** The writes under the prefix after `revision`, which is at least `trimmed`. */
@@ -220,18 +227,5 @@ export class VersionIndex {
         b = gone.next();
       }
     }
-  }
-
-  /** Entries at a revision: those of now, corrected by what was written since. */
-  #countAt(prefix: string, after: string | undefined, revision: bigint): number {
-    let count = this.#liveKeys.count(prefix, after);
-    const seen = new Set<string>();
-    for (const { key } of this.#eventsSince(revision)) {
-      if (seen.has(key) || !key.startsWith(prefix) || (after !== undefined && !this.#liveKeys.before(after, key)))
-        continue;
-      seen.add(key);
-      count += (this.getAt(key, revision) === undefined ? 0 : 1) - (this.#live.has(key) ? 1 : 0);
-    }
-    return count;
   }
 }

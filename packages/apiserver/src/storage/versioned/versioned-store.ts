@@ -26,6 +26,7 @@ import {
   type Write,
 } from '../contract.js';
 import { type Change, type Journal, noLease } from './change.js';
+import { defaultHistoryLimits, type HistoryLimits, historyEnd } from './history-limits.js';
 import { LeaseTable } from './leases.js';
 import { VersionIndex } from './version-index.js';
 import { checkWatchStart, WatchHub } from './watch-hub.js';
@@ -45,6 +46,11 @@ export interface VersionedStoreOptions {
   stagedBytes?: number;
 }
 
+export const historyLimits = (options: VersionedStoreOptions): HistoryLimits => ({
+  revisions: options.historyRevisions ?? defaultHistoryLimits.revisions,
+  bytes: options.historyBytes ?? defaultHistoryLimits.bytes,
+});
+
 /** What recovery hands over. */
 export interface RestoredState {
   readonly index: VersionIndex;
@@ -55,6 +61,17 @@ export interface RestoredState {
   readonly attachments: ReadonlyMap<string, bigint>;
   /** The highest lease id ever granted. */
   readonly lastLease: bigint;
+}
+
+export interface HeldState {
+  readonly revision: bigint;
+  readonly lastLease: bigint;
+  readonly leases: readonly { lease: bigint; ttlMs: number }[];
+  /** As of now; for a key that was not written since the revision, as of then too. */
+  leaseOf(key: string): bigint;
+  /** The next entries after a key, in order. */
+  read(after: string | undefined, limit: number): readonly Entry[];
+  release(): void;
 }
 
 interface Waiter {
@@ -80,17 +97,15 @@ export class VersionedStore implements Store {
   readonly #journal: Journal | undefined;
   readonly #hub: WatchHub;
   readonly #leases: LeaseTable;
-  readonly #historyRevisions: number;
-  readonly #historyBytes: number;
+  readonly #limits: HistoryLimits;
   readonly #stagedLimit: number;
   readonly #staged = new Map<string, Staged>();
-  /** What each applied change gave, by its place in the commit; valid while the commit's writers are answered. */
   #gathering = new Commit();
   #stagedBytes = 0;
   #stagedRevision: bigint;
   #compacted: bigint;
   #lastLease: bigint;
-  #pinned: bigint | undefined;
+  #held: bigint | undefined;
   #flushing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
   #room: (() => void)[] = [];
@@ -103,8 +118,7 @@ export class VersionedStore implements Store {
     this.#stagedRevision = this.#index.revision;
     this.#compacted = restored?.compactedRevision ?? this.#index.trimmed;
     this.#lastLease = restored?.lastLease ?? 0n;
-    this.#historyRevisions = options.historyRevisions ?? 100_000;
-    this.#historyBytes = options.historyBytes ?? 64 * 1024 * 1024;
+    this.#limits = historyLimits(options);
     this.#stagedLimit = options.stagedBytes ?? 64 * 1024 * 1024;
     this.#hub = new WatchHub({
       clock,
@@ -131,7 +145,11 @@ export class VersionedStore implements Store {
     if (limit !== undefined && !(limit >= 0))
       throw new RangeError(`the limit of a list must be a number from 0 on, not ${limit}`);
     const revision = options.revision ?? this.#index.revision;
-    const { entries, remaining } = this.#index.list(prefix, { revision, limit, after });
+    const entries = this.#index.page(prefix, { revision, limit, after });
+    const remaining =
+      limit === undefined || entries.length < limit
+        ? 0
+        : this.#index.count(prefix, entries[entries.length - 1]?.key ?? after, revision);
     return { entries, revision, more: remaining > 0, remaining };
   }
 
@@ -223,30 +241,29 @@ export class VersionedStore implements Store {
     return this.close();
   }
 
-  /** Keeps everything that a read at the revision needs, though it be compacted meanwhile, until `unpin`. For snapshots. */
-  pin(): {
-    revision: bigint;
-    leases: { lease: bigint; ttlMs: number }[];
-    lastLease: bigint;
-    leaseOf(key: string): bigint;
-  } {
-    this.#pinned = this.#compacted;
+  /** Reads and watches before it are refused. */
+  get compactedRevision(): bigint {
+    return this.#compacted;
+  }
+
+  /**
+   * The state at the oldest readable revision, which stays in memory until `release`, also when it is compacted meanwhile. With the
+   * writes after that revision it makes up the whole store, its history included.
+   */
+  hold(): HeldState {
+    const revision = this.#compacted;
+    this.#held = revision;
     return {
-      revision: this.#compacted,
+      revision,
       leases: [...this.#leases.entries()],
       lastLease: this.#lastLease,
       leaseOf: key => this.#leases.leaseOf(key),
+      read: (after, limit) => this.#index.page('', { revision, limit, after }),
+      release: () => {
+        this.#held = undefined;
+        this.#index.trim(this.#compacted);
+      },
     };
-  }
-
-  /** The next entries after a key at the pinned revision. */
-  readPinned(after: string | undefined, limit: number): Entry[] {
-    return this.#index.list('', { revision: this.#pinned!, limit, after }).entries;
-  }
-
-  unpin(): void {
-    this.#pinned = undefined;
-    this.#index.trim(this.#compacted);
   }
 
   #write(write: Write): Promise<TxnResult> {
@@ -281,6 +298,8 @@ export class VersionedStore implements Store {
       });
     });
   }
+
+  /** What each applied change gave, by its place in the commit; filled while the commit's writers are answered. */
   #appliedEvents: (StoreEvent | undefined)[] = [];
 
   /** Not what was compared. When that rests on a staged write, the answer waits for its commit. */
@@ -385,22 +404,11 @@ export class VersionedStore implements Store {
 
   #compactTo(revision: bigint): void {
     if (revision > this.#compacted) this.#compacted = revision;
-    this.#index.trim(this.#pinned !== undefined && this.#pinned < this.#compacted ? this.#pinned : this.#compacted);
+    this.#index.trim(this.#held !== undefined && this.#held < this.#compacted ? this.#held : this.#compacted);
   }
 
   #boundHistory(): void {
-    if (this.#pinned !== undefined) return;
-    const { historyLength } = this.#index;
-    let excess = Math.max(0, historyLength - this.#historyRevisions);
-    if (this.#index.historyBytes > this.#historyBytes && historyLength > 1) {
-      // By the average size: exact enough, and the next commit goes on where this one stops.
-      const average = this.#index.historyBytes / historyLength;
-      excess = Math.max(
-        excess,
-        Math.min(historyLength - 1, Math.ceil((this.#index.historyBytes - this.#historyBytes) / average)),
-      );
-    }
-    if (excess > 0) this.#compactTo(this.#index.trimmed + BigInt(excess));
+    if (this.#held === undefined) this.#compactTo(historyEnd(this.#index, this.#limits));
   }
 
   #checkRead({ revision, signal }: ReadOptions): void {

@@ -1,0 +1,134 @@
+/**
+ * A snapshot: the whole state at one revision, in one file, so that the log before it can go. It is written under a temporary name,
+ * synced and renamed: a file with a snapshot's name is complete, and one that is not is damage. Entries come in key order;
+ * an end record with their count closes it.
+ */
+import path from 'node:path';
+import type { Entry } from '../contract.js';
+import { damaged, otherVersion } from './damage.js';
+import { fileHeaderBytes, newSalt, readFileHeader, writeFileHeader } from './file-header.js';
+import type { FileSystem } from './file-system.js';
+import { type LogRecord, neededBytes, readRecord, recordBytes, type SnapshotRecord, writeRecord } from './record.js';
+
+const namePattern = /^state-(\d{20})\.snapshot$/;
+export const snapshotName = (revision: bigint): string => `state-${String(revision).padStart(20, '0')}.snapshot`;
+export const isSnapshotName = (name: string): boolean => namePattern.test(name);
+export const temporarySuffix = '.tmp';
+/** Entries are fetched and written in pieces of about this size, so that neither memory nor the event loop notices. */
+const chunkBytes = 1024 * 1024;
+
+export interface SnapshotSource {
+  readonly revision: bigint;
+  readonly lastLease: bigint;
+  readonly leases: readonly { lease: bigint; ttlMs: number }[];
+  leaseOf(key: string): bigint;
+  /** The next entries at that revision, in key order; none at the end. */
+  read(after: string | undefined, limit: number): readonly Entry[];
+}
+
+/** @returns the file and its size. Aborted or failed, it leaves nothing but perhaps a temporary file, which opening removes. */
+export async function writeSnapshot(
+  files: FileSystem,
+  directory: string,
+  source: SnapshotSource,
+  options: { durable: boolean; signal: AbortSignal },
+): Promise<{ file: string; bytes: number }> {
+  const file = path.join(directory, snapshotName(source.revision));
+  const temporary = `${file}${temporarySuffix}`;
+  await files.remove(temporary).catch(() => undefined);
+  // Flushed once at the end: nothing depends on it before the rename.
+  const handle = await files.open(temporary, { create: true, durable: false });
+  const salt = newSalt();
+  let sequence = 0;
+  let position = 0;
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  const flush = async () => {
+    options.signal.throwIfAborted();
+    const data = Buffer.concat(pending, pendingBytes);
+    pending = [];
+    pendingBytes = 0;
+    await handle.write(data, position);
+    position += data.length;
+  };
+  const add = (record: SnapshotRecord) => {
+    const bytes = Buffer.allocUnsafe(recordBytes(record));
+    writeRecord(bytes, 0, record, 0, sequence++, salt);
+    pending.push(bytes);
+    pendingBytes += bytes.length;
+  };
+  try {
+    pending.push(writeFileHeader('snapshot', { salt, firstSequence: 0, baseRevision: source.revision }));
+    pendingBytes = fileHeaderBytes;
+    add({ type: 'snapshot', revision: source.revision, lastLease: source.lastLease });
+    for (const { lease, ttlMs } of source.leases) add({ type: 'lease', lease, ttlMs });
+    let count = 0n;
+    let after: string | undefined;
+    for (let entries = source.read(after, 256); entries.length > 0; entries = source.read(after, 256)) {
+      for (const { key, value, modRevision, createRevision } of entries) {
+        add({ type: 'entry', key, value, modRevision, createRevision, lease: source.leaseOf(key) });
+        if (pendingBytes >= chunkBytes) await flush();
+        count++;
+        after = key;
+      }
+    }
+    add({ type: 'end', count });
+    await flush();
+    if (options.durable) await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await files.rename(temporary, file);
+  if (options.durable) await files.syncDirectory(directory);
+  return { file, bytes: position };
+}
+
+/** Every record of the snapshot, checked, the end record included. Values are views into the chunk that was read: copy to keep. */
+export async function* readSnapshot(files: FileSystem, file: string): AsyncGenerator<LogRecord, void, void> {
+  let rest: Buffer = Buffer.alloc(0);
+  let salt: number | undefined;
+  let offset = 0;
+  let sequence = 0;
+  let entries = 0n;
+  let complete = false;
+  let needed = fileHeaderBytes;
+  let parts: Buffer[] = [];
+  let partsBytes = 0;
+  for await (const chunk of files.readChunks(file)) {
+    parts.push(chunk);
+    partsBytes += chunk.length;
+    if (partsBytes < needed) continue;
+    rest = parts.length === 1 ? chunk : Buffer.concat(parts, partsBytes);
+    let at = 0;
+    if (salt === undefined) {
+      const header = readFileHeader('snapshot', rest);
+      if (header === undefined) throw damaged(file, 0, 'the header of the snapshot is not intact');
+      if ('version' in header) throw otherVersion(file, header.version);
+      salt = header.salt;
+      at = fileHeaderBytes;
+    }
+    while (at < rest.length) {
+      needed = neededBytes(rest, at);
+      if (at + needed > rest.length) break;
+      const read = readRecord(rest, at, salt);
+      if (read === undefined || read.sequence !== sequence || complete) {
+        throw damaged(file, offset + at, `record ${sequence} of the snapshot fails its checksum`);
+      }
+      sequence++;
+      if (read.record.type === 'entry') entries++;
+      if (read.record.type === 'end') {
+        if (read.record.count !== entries)
+          throw damaged(file, offset + at, `the snapshot has ${entries} entries and should have ${read.record.count}`);
+        complete = true;
+      }
+      yield read.record;
+      at = read.end;
+    }
+    offset += at;
+    rest = rest.subarray(at);
+    parts = rest.length > 0 ? [rest] : [];
+    partsBytes = rest.length;
+    if (partsBytes === 0) needed = 0;
+  }
+  if (!complete) throw damaged(file, offset, 'the snapshot ends before its end record');
+}
