@@ -1,1 +1,18 @@
-export {};
+/** @orbitkit/controllers: make it so. Controller builder and manager, and the built-in controllers. */
+export type { Controller, ControllerContext, Events } from './controller.js';
+export {
+  type ChangeEvent,
+  type ControllerBuilder,
+  controller,
+  generationChanged,
+  type Mapped,
+  type Predicate,
+  type ReconcileKeyRequest,
+  type ReconcileRequest,
+} from './controller-builder.js';
+export { type ControllerManagerOptions, controllerManager } from './controller-manager.js';
+export { type ClaimOptions, claim } from './controller-ref-manager.js';
+export { milliseconds } from './duration.js';
+export { Expectations } from './expectations.js';
+export { controllerQueue, type ReconcileLoopOptions, type ReconcileResult, reconcileLoop } from './reconcile-loop.js';
+export { isTerminalError, TerminalError } from './terminal-error.js';

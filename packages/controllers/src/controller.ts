@@ -1,0 +1,32 @@
+/**
+ * A controller: something that watches the world and makes it so. What it needs comes through its context; it may be run
+ * again after it failed, so it starts from nothing each time and removes what it registered.
+ */
+import type { Client, Clock, KubeObject, Logger, Metrics } from '@orbitkit/core';
+import type { DeepReadonly, InformerFactory } from '@orbitkit/informer';
+
+/** Tells people what happened to an object. Never blocks, never throws. */
+export interface Events {
+  event(about: DeepReadonly<KubeObject>, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export interface ControllerContext {
+  /** Aborted when the controller must stop. Calls of `client` are aborted with it. */
+  readonly signal: AbortSignal;
+  readonly client: Client;
+  /** Shared by all controllers of a manager: each collection is watched once. It runs already. */
+  readonly informers: InformerFactory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly events: Events;
+  /** Says that its caches are filled and its workers run. */
+  ready(): void;
+}
+
+export interface Controller {
+  /** Unique within a manager; in logs, metrics and as the source of events. */
+  readonly name: string;
+  /** Works until the signal aborts. A rejection is a crash: it is started again with back-off. */
+  run(context: ControllerContext): Promise<void>;
+}
