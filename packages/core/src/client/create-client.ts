@@ -7,15 +7,8 @@ import { type Clock, systemClock } from '../clock/clock.js';
 import { badRequest } from '../errors/status-error.js';
 import { apiVersionOf, pathOf, type ResourceRef } from '../kinds/kind.js';
 import type { KubeObject, ObjectKey, ObjectList } from '../meta/object.js';
-import type {
-  Client,
-  DeleteOptions,
-  Patch,
-  SelectorOptions,
-  WatchEvent,
-  WatchOptions,
-  WriteOptions,
-} from './client.js';
+import { patchContentTypes } from '../patch/apply-patch.js';
+import type { Client, DeleteOptions, SelectorOptions, WatchEvent, WatchOptions, WriteOptions } from './client.js';
 import { defaultTimeoutMs, errorOfAnswer, type JsonRequest, requestJson, warningText } from './request-json.js';
 import type { Transport, TransportResponse } from './transport.js';
 import { watchEvents } from './watch-stream.js';
@@ -29,12 +22,6 @@ export interface ClientOptions {
   timeoutMs?: number;
   clock?: Clock;
 }
-
-const patchTypes: Readonly<Record<Patch['type'], string>> = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  strategic: 'application/strategic-merge-patch+json',
-};
 
 /** A watch that the server does not end in time is dead: it is ended so long after its own bound. */
 const watchGraceMs = 30_000;
@@ -192,7 +179,7 @@ export function createClient(transport: Transport, options: ClientOptions = {}):
 
     async patch(kind, key, patch, query = {}) {
       const path = pathOfObject(kind, key, query.subresource) + queryOf(writing(query));
-      const headers = { 'content-type': patchTypes[patch.type] };
+      const headers = { 'content-type': patchContentTypes[patch.type] };
       return call({ method: 'PATCH', path, headers, body: JSON.stringify(patch.patch), ...bounds(query) });
     },
 
