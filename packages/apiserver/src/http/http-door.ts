@@ -109,10 +109,11 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
       if (closing) response.setHeader('connection', 'close');
       await write(response, incoming.method === 'HEAD', answer, exchange);
     } catch (error) {
-      if (!exchange.signal.aborted) log.warn('an answer broke off', {
-        path: exchange.path,
-        error: error instanceof Error ? error.message : String(error),
-      });
+      if (!exchange.signal.aborted)
+        log.warn('an answer broke off', {
+          path: exchange.path,
+          error: error instanceof Error ? error.message : String(error),
+        });
       response.destroy();
     }
   }

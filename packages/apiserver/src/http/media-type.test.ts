@@ -29,7 +29,11 @@ describe('the form of an answer', () => {
     'cannot be %s',
     accept =>
       expect(() => answerForm(accept)).toThrow(
-        expect.objectContaining({ code: 406, reason: 'NotAcceptable', message: expect.stringContaining('application/json, application/yaml') }),
+        expect.objectContaining({
+          code: 406,
+          reason: 'NotAcceptable',
+          message: expect.stringContaining('application/json, application/yaml'),
+        }),
       ),
   );
 

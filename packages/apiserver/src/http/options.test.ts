@@ -3,7 +3,8 @@ import type { ApiRequest } from './exchange.js';
 import { deleteOptions, fieldManagerOf, listOptions, watchOptions, writeOptions } from './options.js';
 import { Query } from './query.js';
 
-const asking = (query: string, headers: Record<string, string> = {}) => ({ query: new Query(query), headers }) as unknown as ApiRequest;
+const asking = (query: string, headers: Record<string, string> = {}) =>
+  ({ query: new Query(query), headers }) as unknown as ApiRequest;
 
 describe('options of writes', () => {
   it('takes the writer from the query, else from the user agent', () => {
@@ -14,12 +15,25 @@ describe('options of writes', () => {
   });
 
   it.each([
-    ['dryRun=Some', 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"'],
-    ['fieldValidation=Foo', 'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Foo": supported values: "", "Ignore", "Strict", "Warn"'],
-    [`fieldManager=${'x'.repeat(129)}`, 'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes'],
+    [
+      'dryRun=Some',
+      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"',
+    ],
+    [
+      'fieldValidation=Foo',
+      'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Foo": supported values: "", "Ignore", "Strict", "Warn"',
+    ],
+    [
+      `fieldManager=${'x'.repeat(129)}`,
+      'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes',
+    ],
   ])('refuses %s', (query, message) => {
     expect(() => writeOptions('CreateOptions', asking(query))).toThrow(
-      expect.objectContaining({ code: 422, message, details: expect.objectContaining({ group: 'meta.k8s.io', kind: 'CreateOptions' }) }),
+      expect.objectContaining({
+        code: 422,
+        message,
+        details: expect.objectContaining({ group: 'meta.k8s.io', kind: 'CreateOptions' }),
+      }),
     );
   });
 
@@ -30,16 +44,29 @@ describe('options of writes', () => {
     expect(() => writeOptions('PatchOptions', asking('force=true&fieldManager=me'))).toThrow(
       'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
     );
-    expect(writeOptions('PatchOptions', asking('force=true&fieldManager=me&dryRun=All'), true)).toEqual({ fieldManager: 'me', force: true, dryRun: true });
+    expect(writeOptions('PatchOptions', asking('force=true&fieldManager=me&dryRun=All'), true)).toEqual({
+      fieldManager: 'me',
+      force: true,
+      dryRun: true,
+    });
   });
 });
 
 describe('options of deletes', () => {
   it('are read from the body, else from the query', () => {
     const query = new Query('gracePeriodSeconds=5&propagationPolicy=Orphan&dryRun=All');
-    expect(deleteOptions(query, undefined)).toMatchObject({ gracePeriodSeconds: 5, propagationPolicy: 'Orphan', dryRun: true });
+    expect(deleteOptions(query, undefined)).toMatchObject({
+      gracePeriodSeconds: 5,
+      propagationPolicy: 'Orphan',
+      dryRun: true,
+    });
     const body = { kind: 'DeleteOptions', propagationPolicy: 'Background', preconditions: { uid: 'u' } };
-    expect(deleteOptions(query, body)).toEqual({ gracePeriodSeconds: undefined, propagationPolicy: 'Background', orphanDependents: undefined, preconditions: { uid: 'u', resourceVersion: undefined } });
+    expect(deleteOptions(query, body)).toEqual({
+      gracePeriodSeconds: undefined,
+      propagationPolicy: 'Background',
+      orphanDependents: undefined,
+      preconditions: { uid: 'u', resourceVersion: undefined },
+    });
   });
 
   it.each([
@@ -50,7 +77,9 @@ describe('options of deletes', () => {
     [{ kind: 'Pod' }, 400, /must be DeleteOptions/],
     [[], 400, /must be a DeleteOptions object/],
   ])('refuses %j', (body, code, message) => {
-    expect(() => deleteOptions(new Query(''), body)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+    expect(() => deleteOptions(new Query(''), body)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
   });
 });
 
@@ -68,6 +97,8 @@ describe('options of reads', () => {
 
   it('narrow a watch by the name in its path', () => {
     expect(watchOptions(new Query(''), 'n', 'p').fieldSelector).toBe('metadata.name=p');
-    expect(watchOptions(new Query('fieldSelector=status.phase=Running'), 'n', 'p').fieldSelector).toBe('metadata.name=p,status.phase=Running');
+    expect(watchOptions(new Query('fieldSelector=status.phase=Running'), 'n', 'p').fieldSelector).toBe(
+      'metadata.name=p,status.phase=Running',
+    );
   });
 });
