@@ -26,6 +26,11 @@ export function writeKinds(facts, out) {
     );
     names.push(kind.kind);
   }
+  lines.push(
+    '/** API groups of Kubernetes in the order in which discovery lists them. */',
+    `export const groupOrder: readonly string[] = /* @__PURE__ */ Object.freeze(${JSON.stringify(facts.groups.map(({ group }) => group))});`,
+    '',
+  );
   lines.push('/** In discovery order. */', `export const builtinKinds = /* @__PURE__ */ Object.freeze([${names.join(', ')}]);`, '');
   writeFileSync(`${out}kinds.ts`, lines.join('\n'));
 }

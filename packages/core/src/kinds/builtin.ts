@@ -4,7 +4,7 @@
  */
 import { StatusError } from '../errors/status-error.js';
 import type { KubeObject } from '../meta/object.js';
-import { behaviourOf } from './behaviour.js';
+import { behaviourOf, validateObject } from './behaviour.js';
 import { decodeStruct } from './decode.js';
 import { builtinSchema } from './facts.js';
 import { apiVersionOf, type Decoded, type Kind } from './kind.js';
@@ -25,21 +25,23 @@ type Static = Pick<
 > & { verbs: readonly string[] };
 
 export function builtin<T extends KubeObject>(type: string, facts: Static): Kind<T> {
-  const behaviour = behaviourOf<T>(type);
   return {
     ...(facts as Static & Pick<Kind, 'verbs'>),
     get schema() {
       return builtinSchema(type);
     },
     get columns() {
-      return behaviour().columns;
+      return behaviourOf(type).columns ?? [];
     },
     decode: value => decodeObject<T>(facts, builtinSchema(type), value),
     applyDefaults(object) {
-      behaviour().applyDefaults?.(object);
+      behaviourOf(type).applyDefaults?.(object);
     },
     validate(object, previous) {
-      return behaviour().validate(object, previous);
+      return validateObject(behaviourOf(type), builtinSchema(type), facts.namespaced, object, previous);
+    },
+    rowConditions(object) {
+      return behaviourOf(type).rowConditions?.(object);
     },
   };
 }

@@ -29,7 +29,6 @@ interface FieldDecoder {
   readonly name: string;
   readonly decode: Decoder;
   readonly dropZero: boolean;
-  /** What a null stands for where null is not absence (elements of lists and maps). */
 }
 
 const decoders = new WeakMap<Schema, Decoder>();
@@ -147,7 +146,7 @@ function compileStruct(schema: StructSchema): Decoder {
       for (const field of schema.fields.values()) fields.set(field.name, compileField(field));
       always = [...schema.fields.values()].flatMap(alwaysWritten);
     }
-    let dropped: string[] | undefined;
+    let dropped: string[] = nothing;
     const { path } = run;
     const depth = path.length;
     run.structs.push(type);
@@ -158,18 +157,18 @@ function compileStruct(schema: StructSchema): Decoder {
       if (field === undefined) {
         if (schema.preserveUnknownFields) continue;
         run.unknown.push(formatPath(path));
-        (dropped ??= []).push(name);
+        dropped = dropped.concat(name);
       } else if (given === null || given === undefined) {
-        (dropped ??= []).push(name);
+        dropped = dropped.concat(name);
       } else {
         const decoded = field.decode(given, run);
-        if (field.dropZero && isZero(decoded)) (dropped ??= []).push(name);
+        if (field.dropZero && isZero(decoded)) dropped = dropped.concat(name);
         else if (decoded !== given) value[name] = decoded;
       }
     }
     path.length = depth;
     run.structs.pop();
-    const result = dropped === undefined ? value : without(value, dropped);
+    const result = dropped === nothing ? value : without(value, dropped);
     for (let i = 0; i < always.length; i++) {
       const [name, zero] = always[i]!;
       if (result[name] === undefined) result[name] = zero();
@@ -177,6 +176,8 @@ function compileStruct(schema: StructSchema): Decoder {
     return result;
   };
 }
+
+const nothing: string[] = [];
 
 /** A copy rather than `delete`, which would turn the object into a slow dictionary. */
 function without(value: Record<string, unknown>, dropped: readonly string[]): Record<string, unknown> {

@@ -6,7 +6,7 @@
  */
 import type { FieldError } from '../errors/status-error.js';
 import type { KubeObject } from '../meta/object.js';
-import type { Schema } from './schema.js';
+import type { StructSchema } from './schema.js';
 
 /** Addresses the objects of one kind: `/apis/{group}/{version}/namespaces/{ns}/{plural}`; the core group is `''`. */
 export interface ResourceRef<T = KubeObject> {
@@ -40,6 +40,14 @@ export interface Column<T = KubeObject> {
   cell(object: T, now: number): string | number | boolean | null;
 }
 
+/** Marks a row of a table: `Completed` for a pod that has ended. */
+export interface RowCondition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown' | (string & {});
+  reason?: string;
+  message?: string;
+}
+
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
 export interface Decoded<T> {
@@ -56,7 +64,7 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   readonly verbs: readonly Verb[];
   readonly subresources: readonly Subresource[];
   /** The intermediate form of the type, read on first use. */
-  readonly schema: Schema;
+  readonly schema: StructSchema;
   /** Empty: the default columns (Name, Created At). */
   readonly columns: readonly Column<T>[];
   /**
@@ -70,6 +78,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   applyDefaults(object: T): void;
   /** Rules beyond the shape. With `previous` also those of an update (immutable fields). */
   validate(object: T, previous?: T): FieldError[];
+  /** What marks the object's row in a table, if anything. */
+  rowConditions?(object: T): RowCondition[] | undefined;
 }
 
 /** `apps/v1`, or `v1` for the core group. */

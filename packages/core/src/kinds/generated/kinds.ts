@@ -47,5 +47,8 @@ export const EndpointSlice = /* @__PURE__ */ builtin<types.discoveryv1.EndpointS
 export type HorizontalPodAutoscaler = types.autoscalingv2.HorizontalPodAutoscaler;
 export const HorizontalPodAutoscaler = /* @__PURE__ */ builtin<types.autoscalingv2.HorizontalPodAutoscaler>('autoscaling/v2.HorizontalPodAutoscaler', {"group":"autoscaling","version":"v2","kind":"HorizontalPodAutoscaler","plural":"horizontalpodautoscalers","singular":"horizontalpodautoscaler","listKind":"HorizontalPodAutoscalerList","namespaced":true,"shortNames":["hpa"],"categories":["all"],"verbs":["create","delete","deletecollection","get","list","patch","update","watch"],"subresources":[{"name":"status","group":"autoscaling","version":"v2","kind":"HorizontalPodAutoscaler","verbs":["get","patch","update"]}]});
 
+/** API groups of Kubernetes in the order in which discovery lists them. */
+export const groupOrder: readonly string[] = /* @__PURE__ */ Object.freeze(["","apps","events.k8s.io","authentication.k8s.io","authorization.k8s.io","autoscaling","batch","certificates.k8s.io","networking.k8s.io","policy","rbac.authorization.k8s.io","storage.k8s.io","admissionregistration.k8s.io","apiextensions.k8s.io","scheduling.k8s.io","coordination.k8s.io","node.k8s.io","discovery.k8s.io","flowcontrol.apiserver.k8s.io","metrics.k8s.io"]);
+
 /** In discovery order. */
 export const builtinKinds = /* @__PURE__ */ Object.freeze([Namespace, Pod, Node, Service, Endpoints, ConfigMap, Secret, Event, ServiceAccount, Binding, ReplicaSet, Deployment, Lease, EndpointSlice, HorizontalPodAutoscaler]);
