@@ -10,7 +10,7 @@
  *
  * Authentication, authorization, negotiation, Table forms and framing of lists are the caller's (`table.ts`, `list-bytes.ts`).
  */
-import type { FieldValidation, Kind, KubeObject, Status, UserInfo } from '@orbitkit/core';
+import type { DynamicObject, FieldValidation, Kind, metav1, UserInfo } from '@orbitkit/core';
 
 /** One request. */
 export interface RequestContext {
@@ -28,7 +28,7 @@ export interface ObjectBytes {
   /** `metadata.resourceVersion`; 0 for what a dry run of a create answers, which has none. */
   readonly revision: bigint;
   /** Parsed on demand, perhaps shared with others: read only. */
-  object(): Readonly<KubeObject> & Readonly<Record<string, any>>;
+  object(): Readonly<DynamicObject>;
 }
 
 export interface ResourceKey {
@@ -129,7 +129,7 @@ export interface DeleteOptions {
 
 /** `status`: it is gone, answer the Status. `object`: it stays for now (grace, finalizers), answer the object. Both are 200. */
 export type Deleted =
-  | { readonly type: 'status'; readonly status: Status }
+  | { readonly type: 'status'; readonly status: metav1.Status }
   | { readonly type: 'object'; readonly object: ObjectBytes };
 
 /** The answer of a POST to a subresource: an object (or Status) and its HTTP code. */

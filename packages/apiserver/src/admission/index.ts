@@ -1,0 +1,14 @@
+/** Admission plugins, and the contract to write one. */
+export { type AdmissionChain, admissionChain } from './chain.js';
+export type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
+export { namespaceLifecycle } from './namespace-lifecycle.js';
+export { defaultPriority, defaultServiceAccount, defaultTolerationSeconds } from './pod-defaults.js';
+
+import type { AdmissionPlugin } from './contract.js';
+import { namespaceLifecycle } from './namespace-lifecycle.js';
+import { defaultPriority, defaultServiceAccount, defaultTolerationSeconds } from './pod-defaults.js';
+
+/** What a server has when its composer says nothing. */
+export function defaultAdmission(): AdmissionPlugin[] {
+  return [namespaceLifecycle(), defaultServiceAccount(), defaultTolerationSeconds(), defaultPriority()];
+}

@@ -1,0 +1,67 @@
+/**
+ * What a cluster adds to every pod. Each is a plugin of its own, so that a composer can leave one out or take other values.
+ * Sources: plugin/pkg/admission `defaulttolerationseconds`, `priority`, `serviceaccount` (v0.33).
+ */
+import type { corev1 } from '@orbitkit/core';
+import type { AdmissionPlugin, AdmissionRequest } from './contract.js';
+
+const notReady = 'node.kubernetes.io/not-ready';
+const unreachable = 'node.kubernetes.io/unreachable';
+
+function newPod({ kind, operation, subresource, object }: AdmissionRequest): corev1.PodSpec | undefined {
+  if (kind.plural !== 'pods' || kind.group !== '' || operation !== 'CREATE' || subresource !== undefined)
+    return undefined;
+  return object?.['spec'] as corev1.PodSpec | undefined;
+}
+
+const tolerates = (spec: corev1.PodSpec, key: string): boolean =>
+  spec.tolerations?.some(each => (each.key === key || !each.key) && (each.effect === 'NoExecute' || !each.effect)) ??
+  false;
+
+/** A pod stays this long on a node that is lost before it is evicted. Default 300 s each. */
+export function defaultTolerationSeconds(seconds: { notReady?: number; unreachable?: number } = {}): AdmissionPlugin {
+  const toleration = (key: string, tolerationSeconds: number): corev1.Toleration => ({
+    key,
+    operator: 'Exists',
+    effect: 'NoExecute',
+    tolerationSeconds,
+  });
+  return {
+    name: 'DefaultTolerationSeconds',
+    admit(request) {
+      const spec = newPod(request);
+      if (spec === undefined) return;
+      const added = [
+        ...(tolerates(spec, notReady) ? [] : [toleration(notReady, seconds.notReady ?? 300)]),
+        ...(tolerates(spec, unreachable) ? [] : [toleration(unreachable, seconds.unreachable ?? 300)]),
+      ];
+      if (added.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...added];
+    },
+  };
+}
+
+/** Pods without a priority class have priority 0 and may preempt. Classes themselves are not resolved yet. */
+export function defaultPriority(): AdmissionPlugin {
+  return {
+    name: 'Priority',
+    admit(request) {
+      const spec = newPod(request);
+      if (spec === undefined || spec.priorityClassName) return;
+      spec.priority ??= 0;
+      spec.preemptionPolicy ??= 'PreemptLowerPriority';
+    },
+  };
+}
+
+/** Pods run as `default` when they name no service account. No token is mounted yet. */
+export function defaultServiceAccount(): AdmissionPlugin {
+  return {
+    name: 'ServiceAccount',
+    admit(request) {
+      const spec = newPod(request);
+      if (spec === undefined) return;
+      spec.serviceAccountName ||= spec.serviceAccount || 'default';
+      spec.serviceAccount = spec.serviceAccountName;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+/** The resources of a cluster over a store. */
+export * from './contract.js';
+export { createResources, type ResourcesOptions } from './resources.js';
+export {
+  type ServiceAddressPolicy,
+  type ServiceOptions,
+  substituteAddressAnnotation,
+} from './strategies/service.js';
+export type {
+  PartOf,
+  Reservation,
+  ReserveRequest,
+  ScaleOf,
+  Strategy,
+  StrategyEnvironment,
+  SubresourceAction,
+} from './strategy.js';
+export { type SystemObject, systemNamespaces } from './system-objects.js';

@@ -1,0 +1,194 @@
+/**
+ * One version of one object, as bytes. The store keeps JSON without resourceVersion; here the version is spliced in, once, on the
+ * first read, behind `"metadata":{` (which `serialize` puts first, with kind and apiVersion before it, so the first occurrence
+ * in the text is the object's own). When the first reader is a watcher, splice and framing are one copy: `bytes` is then a part of
+ * the frame.
+ *
+ * Parsed forms are kept for a bounded number of objects only (`ParsedObjects`): keeping all costs 40 % of the write rate and half
+ * second pauses (performance.md 2.9).
+ */
+import type { DynamicObject } from '@orbitkit/core';
+import { encodeValueText } from '../storage/value.js';
+import type { ObjectBytes } from './contract.js';
+import type { SelectableFields } from './field-selectors.js';
+
+export type ReadonlyObject = Readonly<DynamicObject>;
+export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+const metadataStart = Buffer.from('"metadata":{');
+const frameStart: Record<ChangeType, Buffer> = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+};
+const frameEnd = Buffer.from('}\n');
+
+/** What selectors look at: labels, and the fields that the kind lets one select by. */
+export interface Selectable {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, string>>;
+}
+const noLabels: Readonly<Record<string, string>> = Object.freeze({});
+
+/** The parsed forms of the objects that were read last. */
+export class ParsedObjects {
+  readonly #recent = new Map<StoredObject, ReadonlyObject>();
+
+  constructor(readonly limit = 2048) {}
+
+  get(owner: StoredObject): ReadonlyObject | undefined {
+    const parsed = this.#recent.get(owner);
+    if (parsed !== undefined) {
+      this.#recent.delete(owner);
+      this.#recent.set(owner, parsed);
+    }
+    return parsed;
+  }
+
+  set(owner: StoredObject, parsed: ReadonlyObject): void {
+    this.#recent.set(owner, parsed);
+    if (this.#recent.size > this.limit) this.#recent.delete(this.#recent.keys().next().value!);
+  }
+
+  get size(): number {
+    return this.#recent.size;
+  }
+}
+
+export class StoredObject implements ObjectBytes {
+  /** JSON without resourceVersion: a view into the stored value, until the splice. */
+  #json: Buffer | undefined;
+  #bytes: Buffer | undefined;
+  #frame: Buffer | undefined;
+  #frameType: ChangeType | undefined;
+  #selectable: Selectable | undefined;
+
+  /** Revision 0 gets no resourceVersion at all (the answer of a dry run). */
+  constructor(
+    json: Buffer,
+    readonly revision: bigint,
+    private readonly parsed: ParsedObjects,
+  ) {
+    this.#json = json;
+  }
+
+  /** Length of the bytes, roughly: for bounds. */
+  get size(): number {
+    return (this.#bytes ?? this.#json!).length;
+  }
+
+  get bytes(): Buffer {
+    if (this.#bytes === undefined) {
+      const json = this.#json!;
+      this.#bytes = this.revision === 0n ? json : splice(json, this.revision, undefined);
+      this.#json = undefined;
+    }
+    return this.#bytes;
+  }
+
+  /**
+   * `{"type":…,"object":…}` and a newline. The first type that is asked for is kept, and `bytes` then lies within it: one copy in
+   * memory for readers and watchers.
+   */
+  frame(type: ChangeType): Buffer {
+    if (this.#frameType === type) return this.#frame!;
+    const start = frameStart[type];
+    const frame =
+      this.#bytes === undefined && this.revision !== 0n
+        ? splice(this.#json!, this.revision, start)
+        : Buffer.concat([start, this.bytes, frameEnd]);
+    if (this.#frame === undefined) {
+      this.#json = undefined;
+      this.#bytes = frame.subarray(start.length, frame.length - frameEnd.length);
+      this.#frame = frame;
+      this.#frameType = type;
+    }
+    return frame;
+  }
+
+  object(): ReadonlyObject {
+    let object = this.parsed.get(this);
+    if (object === undefined) {
+      object = this.copy();
+      this.parsed.set(this, object);
+    }
+    return object;
+  }
+
+  /** A parsed form of the caller's own. */
+  copy(): DynamicObject {
+    if (this.#bytes !== undefined) return JSON.parse(this.#bytes.toString()) as DynamicObject;
+    const object = JSON.parse(this.#json!.toString()) as DynamicObject;
+    if (this.revision !== 0n) object.metadata.resourceVersion = String(this.revision);
+    return object;
+  }
+
+  /** Offers the parsed form that a writer already has. It must not change any more. */
+  offerParsed(object: DynamicObject): void {
+    if (this.parsed.get(this) === undefined) this.parsed.set(this, object);
+  }
+
+  selectable(fields: SelectableFields): Selectable {
+    if (this.#selectable === undefined) {
+      const object = this.object();
+      this.#selectable = { labels: object.metadata.labels ?? noLabels, fields: fields.of(object) };
+    }
+    return this.#selectable;
+  }
+
+  /** Whether this JSON is the object's, but for its resourceVersion. */
+  sameJson(json: Buffer): boolean {
+    if (this.#json !== undefined) return this.#json.equals(json);
+    const at = json.indexOf(metadataStart) + metadataStart.length;
+    const bytes = this.#bytes!;
+    const cut = resourceVersionText(this.revision).length;
+    return (
+      bytes.length === json.length + cut &&
+      bytes.compare(json, 0, at, 0, at) === 0 &&
+      bytes.compare(json, at, json.length, at + cut, bytes.length) === 0
+    );
+  }
+
+  /** Length of the JSON without resourceVersion. */
+  get jsonLength(): number {
+    return this.#json !== undefined
+      ? this.#json.length
+      : this.#bytes!.length - (this.revision === 0n ? 0 : resourceVersionText(this.revision).length);
+  }
+
+  /** The same state under another revision: what DELETED events carry. */
+  at(revision: bigint): StoredObject {
+    return new StoredObject(this.#json ?? unsplice(this.#bytes!, this.revision), revision, this.parsed);
+  }
+}
+
+const resourceVersionText = (revision: bigint): string => `"resourceVersion":"${revision}",`;
+
+function splice(json: Buffer, revision: bigint, start: Buffer | undefined): Buffer {
+  const at = json.indexOf(metadataStart) + metadataStart.length;
+  const version = resourceVersionText(revision);
+  const lead = start === undefined ? 0 : start.length;
+  const bytes = Buffer.allocUnsafe(lead + json.length + version.length + (start === undefined ? 0 : frameEnd.length));
+  if (start !== undefined) start.copy(bytes, 0);
+  json.copy(bytes, lead, 0, at);
+  bytes.write(version, lead + at, 'latin1');
+  json.copy(bytes, lead + at + version.length, at);
+  if (start !== undefined) frameEnd.copy(bytes, bytes.length - frameEnd.length);
+  return bytes;
+}
+
+function unsplice(bytes: Buffer, revision: bigint): Buffer {
+  if (revision === 0n) return bytes;
+  const at = bytes.indexOf(metadataStart) + metadataStart.length;
+  return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + resourceVersionText(revision).length)]);
+}
+
+/**
+ * The one serialisation of a write: a stored value whose JSON has kind, apiVersion and metadata first and no resourceVersion.
+ * The object itself is left without resourceVersion.
+ */
+export function serialize(object: DynamicObject): Buffer {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  metadata.resourceVersion = undefined as never;
+  return encodeValueText(JSON.stringify({ kind, apiVersion, metadata, ...rest }));
+}

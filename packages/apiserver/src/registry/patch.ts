@@ -1,0 +1,88 @@
+/**
+ * Patch: JSON patch, merge patch and strategic merge patch of the newest version (kube-wire.md 9, 10). A patch that names a
+ * resourceVersion is a compare-and-swap; one that does not is applied again when another write was faster.
+ */
+import {
+  applyPatch,
+  type DynamicObject,
+  type Kind,
+  notFound,
+  type Patch,
+  type Schema,
+  StatusError,
+  staleVersion,
+} from '@orbitkit/core';
+import type { PatchBody } from './contract.js';
+import { reportFields } from './field-validation.js';
+import { settleKey } from './metadata.js';
+import { replaceObject, type UpdateRequest } from './update.js';
+import type { StoredWrite } from './write.js';
+import type { Writing } from './writing.js';
+
+const patchTypes: Readonly<Record<string, Patch['type']>> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+};
+const serverSideApply = 'application/apply-patch+yaml';
+
+/** @throws StatusError UnsupportedMediaType */
+export function checkPatchType(kind: Kind, contentType: string): void {
+  if (contentType === serverSideApply) {
+    throw new StatusError(
+      'UnsupportedMediaType',
+      `server-side apply (${serverSideApply}) is not implemented yet: apply without --server-side, or send one of ${acceptedTypes(kind).join(', ')}`,
+    );
+  }
+  if (!acceptedTypes(kind).includes(contentType)) {
+    throw new StatusError(
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: ${acceptedTypes(kind).join(', ')}`,
+    );
+  }
+}
+
+/** Strategic merge needs to know how lists merge; kinds that keep what they do not know cannot. */
+function acceptedTypes(kind: Kind): string[] {
+  return Object.keys(patchTypes).filter(
+    type => patchTypes[type] !== 'strategic' || mergeSchema(kind.schema) !== undefined,
+  );
+}
+
+const mergeSchema = (schema: Schema): Schema | undefined =>
+  schema.type === 'struct' && !schema.preserveUnknownFields ? schema : undefined;
+
+/** The patched form of a document of the caller's own. @throws StatusError */
+export function patched(schema: Schema, document: DynamicObject, patch: PatchBody): DynamicObject {
+  const type = patchTypes[patch.contentType]!;
+  return applyPatch(document, { type, patch: patch.value }, mergeSchema(schema)) as unknown as DynamicObject;
+}
+
+export async function patchObject(writing: Writing, request: UpdateRequest, patch: PatchBody): Promise<StoredWrite> {
+  const { context, kind, key, options } = request;
+  checkPatchType(kind, patch.contentType);
+  // A patch that is applied again must not warn again.
+  const warnings = new Set<string>();
+  const collecting = { ...context, warn: (text: string) => void warnings.add(text) };
+  const written = await replaceObject(
+    writing,
+    { ...request, context: { ...context, signal: context.signal, warn: collecting.warn } },
+    current => {
+      if (current === undefined) throw notFound(kind, key.name);
+      const result = patched(kind.schema, current.copy(), patch);
+      const { resourceVersion } = result.metadata ?? {};
+      if (resourceVersion && resourceVersion !== '0' && resourceVersion !== String(current.revision)) {
+        throw staleVersion(kind, key.name);
+      }
+      const { object, unknownFields } = kind.decode(result);
+      reportFields(collecting, kind, unknownFields, patch.duplicateFields ?? [], options, true);
+      settleKey(kind, object as DynamicObject, key);
+      return object as DynamicObject;
+    },
+    () => {
+      throw notFound(kind, key.name);
+    },
+  );
+  for (const warning of warnings) context.warn(warning);
+  return written;
+}

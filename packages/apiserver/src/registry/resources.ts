@@ -1,0 +1,135 @@
+/**
+ * The resources of one cluster: every kind over one store, one watch cache, one admission chain. See contract.ts for what it promises.
+ */
+import { type Clock, type Kind, type Logger, StatusError, systemClock } from '@orbitkit/core';
+import { admissionChain } from '../admission/chain.js';
+import type { AdmissionPlugin, AdmissionReader } from '../admission/contract.js';
+import { defaultAdmission } from '../admission/index.js';
+import type { Store } from '../storage/contract.js';
+import type { RequestContext, RunningResources } from './contract.js';
+import { createObject } from './create.js';
+import { deleteCollection, deleteObject } from './delete.js';
+import type { WindowBounds } from './event-window.js';
+import { patchObject } from './patch.js';
+import { listObjects, newestObject, readObject } from './read.js';
+import { objectPath, resourceIdOf } from './storage-keys.js';
+import { storeFailure } from './store-failure.js';
+import { type StrategyOptions, strategiesOf } from './strategies/index.js';
+import { createSubresource, patchSubresource, readSubresource, updateSubresource } from './subresource.js';
+import { ensureSystemObjects, type SystemObject, systemNamespaceObjects } from './system-objects.js';
+import { TtlLeases } from './ttl-leases.js';
+import { updateObject } from './update.js';
+import { watchObjects } from './watch.js';
+import { WatchCache } from './watch-cache.js';
+import type { Writing } from './writing.js';
+
+export interface ResourcesOptions extends StrategyOptions {
+  /** The caller's; it closes it after `run` has ended. */
+  store: Store;
+  clock?: Clock;
+  log?: Logger;
+  /** In order. Default: `defaultAdmission()`. */
+  admission?: readonly AdmissionPlugin[];
+  /** Created at start when they do not exist, beside the system namespaces. */
+  systemObjects?: readonly SystemObject[];
+  /** Bounds of the events that a watch can resume from, per resource. */
+  watchWindow?: WindowBounds;
+  /** Bytes that one watcher may leave unread before it is closed. Default 8 MiB. */
+  watcherQueueBytes?: number;
+  /** Default one minute. */
+  bookmarkMs?: number;
+  /** Spreads the ends of watches. Default `Math.random`. */
+  random?: () => number;
+}
+
+export function createResources(options: ResourcesOptions): RunningResources & { readonly cache: WatchCache } {
+  const { store, clock = systemClock, log, random = Math.random } = options;
+  const cache = new WatchCache({
+    store,
+    clock,
+    ...(log === undefined ? {} : { log }),
+    ...(options.watchWindow === undefined ? {} : { window: options.watchWindow }),
+    ...(options.watcherQueueBytes === undefined ? {} : { watcherQueueBytes: options.watcherQueueBytes }),
+    ...(options.bookmarkMs === undefined ? {} : { bookmarkMs: options.bookmarkMs }),
+  });
+  const reader: AdmissionReader = {
+    peek: (kind, key) => (cache.live ? cache.peek(resourceIdOf(kind), objectPath(key)) : undefined),
+    read: (kind, key) => newestObject(cache, kind, objectPath(key), new AbortController().signal),
+  };
+  const now = () => clock.now();
+  const writing: Writing = {
+    cache,
+    clock,
+    strategies: strategiesOf(cache, now, options),
+    admission: admissionChain(options.admission ?? defaultAdmission(), reader),
+    environment: { reader, now },
+    leases: new TtlLeases(store, clock),
+  };
+  let ready = false;
+
+  /** Everything leaves as a StatusError. */
+  async function answer<T>(context: RequestContext, kind: Kind, verb: string, run: () => Promise<T>): Promise<T> {
+    if (!(kind.verbs as readonly string[]).includes(verb)) {
+      throw new StatusError('MethodNotAllowed', `${verb} is not supported on resources of kind "${kind.plural}"`);
+    }
+    try {
+      return await run();
+    } catch (error) {
+      throw storeFailure(error, context.signal);
+    }
+  }
+
+  const resources: RunningResources & { readonly cache: WatchCache } = {
+    cache,
+    get: (context, kind, key, get = {}) =>
+      answer(context, kind, 'get', () => readObject(cache, kind, key, get, context.signal)),
+    list: (context, kind, list = {}) =>
+      answer(context, kind, 'list', () => listObjects(cache, kind, list, context.signal)),
+    watch: (context, kind, watch = {}) =>
+      answer(context, kind, 'watch', () => watchObjects(cache, kind, watch, context.signal, random)),
+    create: (context, kind, key, body, write = {}) =>
+      answer(context, kind, 'create', () => createObject(writing, context, kind, key, body, write)),
+    update: (context, kind, key, body, write = {}) =>
+      answer(context, kind, 'update', () => updateObject(writing, { context, kind, key, options: write }, body)),
+    patch: (context, kind, key, patch, write = {}) =>
+      answer(context, kind, 'patch', () => patchObject(writing, { context, kind, key, options: write }, patch)),
+    delete: (context, kind, key, del = {}) =>
+      answer(context, kind, 'delete', () => deleteObject(writing, context, kind, key, del)),
+    deleteCollection: (context, kind, del, selection) =>
+      answer(context, kind, 'deletecollection', () => deleteCollection(writing, context, kind, del, selection)),
+    getSubresource: (context, kind, key, subresource, get = {}) =>
+      answer(context, kind, 'get', () => readSubresource(writing, context, kind, key, subresource, get)),
+    updateSubresource: (context, kind, key, subresource, body, write = {}) =>
+      answer(context, kind, 'update', () =>
+        updateSubresource(writing, { context, kind, key, options: write, subresource }, body),
+      ),
+    patchSubresource: (context, kind, key, subresource, patch, write = {}) =>
+      answer(context, kind, 'patch', () =>
+        patchSubresource(writing, { context, kind, key, options: write, subresource }, patch),
+      ),
+    createSubresource: (context, kind, key, subresource, body, write = {}) =>
+      answer(context, kind, 'create', () => createSubresource(writing, context, kind, key, subresource, body, write)),
+
+    async run({ signal }) {
+      const feeding = cache.run({ signal });
+      const objects = [...systemNamespaceObjects, ...(options.systemObjects ?? [])];
+      while (!signal.aborted && !ready) {
+        try {
+          await ensureSystemObjects(resources, objects, signal);
+          ready = true;
+        } catch (error) {
+          if (signal.aborted) break;
+          log?.warn('the objects of the system could not be created; trying again', { error: String(error) });
+          await clock.sleep(1_000, signal).catch(() => undefined);
+        }
+      }
+      await feeding;
+      ready = false;
+    },
+    ready: () => ready && cache.live,
+    get revision() {
+      return cache.revision;
+    },
+  };
+  return resources;
+}

@@ -1,0 +1,146 @@
+/**
+ * Update: what a PUT and the outcome of a patch have in common (kube-wire.md 9).
+ *
+ * Without resourceVersion the newest version is replaced, whatever it is; with one, only that version. A write that changes
+ * nothing keeps the resourceVersion and makes no event. Status and the rest are written apart; only changes of the rest count as
+ * generations. The update that takes the last finalizer off an object on its way out removes it.
+ */
+import { type DynamicObject, invalid, type Kind, notFound } from '@orbitkit/core';
+import type { Body, RequestContext, ResourceKey, WriteOptions } from './contract.js';
+import { createDecoded } from './create.js';
+import { vanishesNow } from './delete.js';
+import { reportFields } from './field-validation.js';
+import { checkPreconditions, keepMetadata, settleKey } from './metadata.js';
+import type { StoredObject } from './object-bytes.js';
+import { sameJson } from './same-json.js';
+import { hasStatusSubresource, type PartOf, type Strategy } from './strategy.js';
+import { type Decision, dryRunAnswer, type StoredWrite, serialized, unchanged, writeObject } from './write.js';
+import {
+  admissionRequest,
+  countsGenerations,
+  desiredState,
+  targetOf,
+  type Writing,
+  withReservation,
+} from './writing.js';
+
+/** How a subresource in the form of the object is written: what is given, put into what is there. */
+export function partOf(strategy: Strategy, subresource: string): PartOf | undefined {
+  return strategy.parts?.[subresource] ?? (subresource === 'status' ? statusOf : undefined);
+}
+
+/** Nothing but status: neither spec nor labels. */
+const statusOf: PartOf = (given, current) => ({ ...current, status: given['status'] });
+
+export interface UpdateRequest {
+  readonly context: RequestContext;
+  readonly kind: Kind;
+  readonly key: ResourceKey;
+  readonly options: WriteOptions;
+  readonly subresource?: string | undefined;
+}
+
+export async function updateObject(writing: Writing, request: UpdateRequest, body: Body): Promise<StoredWrite> {
+  const { context, kind, key, options, subresource } = request;
+  const { object: decoded, unknownFields } = kind.decode(body.value);
+  reportFields(context, kind, unknownFields, body.duplicateFields ?? [], options);
+  const given = decoded as DynamicObject;
+  settleKey(kind, given, key);
+  const { uid } = given.metadata;
+  const resourceVersion = given.metadata.resourceVersion === '0' ? undefined : given.metadata.resourceVersion;
+  // A write without version may have to start again; the object is changed on the way, so its text is kept.
+  const text = resourceVersion ? undefined : JSON.stringify(given);
+  let round = 0;
+  return replaceObject(
+    writing,
+    request,
+    current => {
+      if (current === undefined) {
+        if (subresource === undefined && writing.strategies(kind).createOnUpdate) return undefined;
+        throw notFound(kind, key.name);
+      }
+      checkPreconditions(kind, key.name, current.object(), { uid, resourceVersion });
+      return round++ === 0 || text === undefined ? given : (JSON.parse(text) as DynamicObject);
+    },
+    () => {
+      given.metadata.resourceVersion = undefined as never;
+      return createDecoded(writing, context, kind, key, given, options);
+    },
+  );
+}
+
+/**
+ * Writes what `make` makes of the current version, as often as it takes. `make` answers undefined to create instead.
+ */
+export async function replaceObject(
+  writing: Writing,
+  request: UpdateRequest,
+  make: (current: StoredObject | undefined) => DynamicObject | undefined,
+  create: () => Promise<StoredWrite>,
+): Promise<StoredWrite> {
+  const { cache } = writing;
+  const { context, kind, key } = request;
+  let absent = false;
+  const result = await writeObject(cache, context, targetOf(kind, key), current => {
+    const object = make(current);
+    absent = object === undefined;
+    // The answer is not used: it only has to be confirmed that there is nothing.
+    if (object === undefined) return { type: 'answer', object: undefined as never };
+    return decideUpdate(writing, request, current!, object);
+  });
+  if (absent) return create();
+  if (result.outcome === 'deleted') await writing.strategies(kind).released?.(result.object.object());
+  return { object: result.object, created: false };
+}
+
+async function decideUpdate(
+  writing: Writing,
+  request: UpdateRequest,
+  current: StoredObject,
+  given: DynamicObject,
+): Promise<Decision> {
+  const { cache, admission, environment } = writing;
+  const { context, kind, key, options, subresource } = request;
+  const { dryRun } = options;
+  const strategy = writing.strategies(kind);
+  const old = current.object();
+  let object = given;
+  if (subresource !== undefined) {
+    const part = partOf(strategy, subresource);
+    if (part === undefined) throw notFound(kind, `${key.name}/${subresource}`);
+    object = part(given, current.copy());
+  }
+  keepMetadata(object, old);
+  kind.applyDefaults(object);
+  await admission.admit(
+    admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun }),
+  );
+  // After everything that could change it: the stored status is shared.
+  if (subresource === undefined && hasStatusSubresource(kind)) keepStatus(object, old['status']);
+  if (subresource === undefined) strategy.prepareUpdate?.(object, old, environment);
+  if (countsGenerations(kind, strategy) && !sameJson(desiredState(object), desiredState(old))) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  return withReservation(strategy, object, old, context, options, async reservation => {
+    const errors = kind.validate(object, old as DynamicObject);
+    if (errors.length > 0) throw invalid(kind, key.name, errors);
+    await admission.validate(
+      admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun }),
+    );
+    const undo = reservation && (() => reservation.release());
+    const value = serialized(kind, object);
+    if (unchanged(current, old, object, value)) {
+      await undo?.();
+      return { type: 'answer', object: current };
+    }
+    if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, current.revision) };
+    if (vanishesNow(strategy, object)) return { type: 'delete', undo };
+    const lease = strategy.ttlMs === undefined ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
+    return { type: 'put', object, value, lease, undo, after: reservation?.committed };
+  });
+}
+
+function keepStatus(object: DynamicObject, status: unknown): void {
+  if (status === undefined) delete object['status'];
+  else object['status'] = status;
+}
