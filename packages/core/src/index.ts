@@ -37,6 +37,7 @@ export * from './kinds/generated/kinds.js';
 export type * from './kinds/generated/types/index.js';
 export * from './kinds/human-duration.js';
 export * from './kinds/kind.js';
+export { parseStrictJson, type StrictJson } from './kinds/parse-json.js';
 export { cellTexts, type PrintTableOptions, printTable } from './kinds/print-table.js';
 export * from './kinds/registry.js';
 export * from './kinds/rules/forms.js';
