@@ -66,7 +66,10 @@ export interface ControllerBuilder<T extends KubeObject> {
     options?: { predicate?: Predicate<R> },
   ): ControllerBuilder<T>;
   /** Caches a kind for `read` without reacting to it. */
-  reads<R extends KubeObject>(kind: ResourceRef<R>, indexers?: Record<string, IndexFunction<R>>): ControllerBuilder<T>;
+  reads<R extends KubeObject>(
+    kind: ResourceRef<R>,
+    indexers?: Record<string, IndexFunction<NoInfer<R>>>,
+  ): ControllerBuilder<T>;
   /** Of changes of `T` itself, those that all predicates let through are reconciled. */
   predicate(predicate: Predicate<T>): ControllerBuilder<T>;
   /** Objects reconciled at the same time. Default 1. */

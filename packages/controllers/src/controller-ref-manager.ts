@@ -31,10 +31,10 @@ export interface ClaimOptions<T extends KubeObject, O extends KubeObject> {
   /** Kind of what is claimed. */
   kind: ResourceRef<T>;
   ownerKind: ResourceRef<O>;
-  owner: DeepReadonly<O>;
+  owner: DeepReadonly<NoInfer<O>>;
   selector: ParsedLabelSelector;
   /** In the owner's namespace. */
-  objects: readonly DeepReadonly<T>[];
+  objects: readonly DeepReadonly<NoInfer<T>>[];
 }
 
 /**

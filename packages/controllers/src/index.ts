@@ -1,4 +1,7 @@
 /** @orbitkit/controllers: make it so. Controller builder and manager, and the built-in controllers. */
+
+export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
+export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/replica-sets.js';
 export type { Controller, ControllerContext, Events } from './controller.js';
 export {
   type ChangeEvent,

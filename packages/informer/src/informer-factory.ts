@@ -26,7 +26,7 @@ export interface InformerRequest<T extends KubeObject> extends ReflectorScope {
 
 export interface InformerFactory {
   /** The one informer of a kind and scope. */
-  informer<T extends KubeObject>(kind: ResourceRef<T>, request?: InformerRequest<T>): SharedInformer<T>;
+  informer<T extends KubeObject>(kind: ResourceRef<T>, request?: InformerRequest<NoInfer<T>>): SharedInformer<T>;
   /** Runs every informer asked for until the signal aborts. Once only. */
   run(options: { signal: AbortSignal }): Promise<void>;
   /** Resolves when all informers asked for so far have their first list. @throws as `SharedInformer.waitForSync`. */
@@ -46,7 +46,7 @@ export function informerFactory(options: InformerFactoryOptions): InformerFactor
   }
 
   return {
-    informer<T extends KubeObject>(kind: ResourceRef<T>, { indexers, ...scope }: InformerRequest<T> = {}) {
+    informer<T extends KubeObject>(kind: ResourceRef<T>, { indexers, ...scope }: InformerRequest<NoInfer<T>> = {}) {
       const key = JSON.stringify([
         kind.group,
         kind.version,
