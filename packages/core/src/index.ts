@@ -4,6 +4,8 @@ export { type ClientOptions, createClient, queryOf } from './client/create-clien
 export { type DiscoveredKind, discoverKinds, type KindResolver, kindResolver } from './client/discovery.js';
 export * from './client/find-cluster.js';
 export { type HttpTransportOptions, httpTransport } from './client/http-transport.js';
+export * from './client/kubeconfig.js';
+export * from './client/pod-streams.js';
 export {
   errorOfAnswer,
   type JsonRequest,
@@ -37,6 +39,7 @@ export * from './kinds/generated/kinds.js';
 export type * from './kinds/generated/types/index.js';
 export * from './kinds/human-duration.js';
 export * from './kinds/kind.js';
+export { openApiPathOf, type OpenApiOptions, openApiV3 } from './kinds/openapi.js';
 export { parseStrictJson, type StrictJson } from './kinds/parse-json.js';
 export { cellTexts, type PrintTableOptions, printTable } from './kinds/print-table.js';
 export * from './kinds/registry.js';

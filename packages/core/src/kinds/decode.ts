@@ -29,6 +29,7 @@ interface FieldDecoder {
   readonly name: string;
   readonly decode: Decoder;
   readonly dropZero: boolean;
+  readonly nullable: boolean;
 }
 
 const decoders = new WeakMap<Schema, Decoder>();
@@ -159,7 +160,7 @@ function compileStruct(schema: StructSchema): Decoder {
         run.unknown.push(formatPath(path));
         dropped = dropped.concat(name);
       } else if (given === null || given === undefined) {
-        dropped = dropped.concat(name);
+        if (!(field.nullable && given === null)) dropped = dropped.concat(name);
       } else {
         const decoded = field.decode(given, run);
         if (field.dropZero && isZero(decoded)) dropped = dropped.concat(name);
@@ -198,7 +199,12 @@ function compileField(field: FieldSchema): FieldDecoder {
   const neverOmitted =
     schema.type === 'struct' ||
     (schema.type === 'scalar' && (schema.form === 'any' || schema.form === 'int-or-string'));
-  return { name: field.name, decode: decoderOf(schema), dropZero: field.omitEmpty && !field.pointer && !neverOmitted };
+  return {
+    name: field.name,
+    decode: decoderOf(schema),
+    dropZero: field.omitEmpty && !field.pointer && !neverOmitted,
+    nullable: field.nullable === true,
+  };
 }
 
 /** What a Go server writes even if nobody set it. Lists and maps, which it would write as null, stay absent; times too. */

@@ -53,6 +53,7 @@ export interface StructSchema {
   readonly structType?: 'atomic' | 'granular';
   /** Unknown fields are kept instead of dropped (custom resources). */
   readonly preserveUnknownFields?: boolean;
+  readonly description?: string;
 }
 
 export interface FieldSchema {
@@ -62,6 +63,8 @@ export interface FieldSchema {
   /** A Go pointer: its zero value is kept; without one and with omitempty a zero is absent. */
   readonly pointer: boolean;
   readonly omitEmpty: boolean;
+  /** A null that is written is kept. Default false: null is absent. */
+  readonly nullable?: boolean;
   readonly default?: unknown;
   /** Strategic merge: `merge`, `retainKeys`, or both. */
   readonly patchStrategy?: readonly ('merge' | 'retainKeys')[];
