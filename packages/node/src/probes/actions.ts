@@ -42,7 +42,10 @@ export async function httpGet(
   const port = portOf(action.port, container, capabilities);
   const scheme = (action.scheme ?? 'HTTP').toLowerCase();
   const headers: Record<string, string[]> = {};
-  for (const { name, value } of action.httpHeaders ?? []) (headers[name.toLowerCase()] ??= []).push(value);
+  for (const { name, value } of action.httpHeaders ?? []) {
+    const key = name.toLowerCase();
+    headers[key] = [...(headers[key] ?? []), value];
+  }
   headers['user-agent'] ??= ['kube-probe/orbitkit'];
   headers['accept'] ??= ['*/*'];
   const bracketed = net.isIPv6(host) ? `[${host}]` : host;
@@ -51,7 +54,7 @@ export async function httpGet(
   for (let hops = 0; ; hops++) {
     const answer = await get(url, headers, signal);
     const location = answer.status >= 300 && answer.status < 400 ? answer.location : undefined;
-    if (location === undefined || !URL.canParse(location, url)) return answer;
+    if (location === undefined || !URL.canParse(location, url.href)) return answer;
     const next = new URL(location, url);
     if (next.hostname !== url.hostname || !/^https?:$/.test(next.protocol)) return answer;
     if (hops === redirectLimit) throw new Error(`stopped after ${redirectLimit} redirects`);

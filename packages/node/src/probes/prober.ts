@@ -60,14 +60,12 @@ export function prober(options: ProberOptions): Prober {
     const beganAt = clock.now();
     if (options.mayAsk()) {
       asking = true;
-      const outcome = await options
-        .ask(stopped.signal)
-        .catch(
-          (error): ProbeOutcome => ({
-            result: 'unknown',
-            output: error instanceof Error ? error.message : String(error),
-          }),
-        );
+      const outcome = await options.ask(stopped.signal).catch(
+        (error): ProbeOutcome => ({
+          result: 'unknown',
+          output: error instanceof Error ? error.message : String(error),
+        }),
+      );
       asking = false;
       if (stopped.signal.aborted) return;
       if (outcome.result === 'failure') options.onFailure(outcome.output);
