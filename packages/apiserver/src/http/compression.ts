@@ -56,7 +56,8 @@ export async function compressed(answer: ApiResponse, acceptEncoding: string | u
     if (answer.body.length < compressionThreshold) return answer;
     return { ...answer, headers, body: await gzipBuffer(answer.body, { level }) };
   }
-  if (Number(answer.headers['content-length'] ?? 0) < compressionThreshold) return answer;
+  // Without a length it is a long table: made in pieces because it is large.
+  if (Number(answer.headers['content-length'] ?? compressionThreshold) < compressionThreshold) return answer;
   delete (headers as Record<string, unknown>)['content-length'];
   return { ...answer, headers, body: gzipPieces(answer.body) };
 }

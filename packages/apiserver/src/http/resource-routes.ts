@@ -2,7 +2,7 @@
  * The verbs on collections, objects and stored subresources: reads the options and the body, asks the resources, and gives the
  * result the form that the client wants. Streams (log, exec, proxy) are `../node-proxy`'s.
  */
-import type { Clock, Kind, Random } from '@orbitkit/core';
+import type { Clock, Kind } from '@orbitkit/core';
 import type {
   DeleteOptions,
   ListResult,
@@ -40,16 +40,14 @@ export interface ResourceCall {
 export interface ResourceRoutesOptions {
   readonly resources: Resources;
   readonly clock: Clock;
-  readonly random: Random;
 }
-
-/** Shortest life of a watch whose client names no bound; the longest is twice that (apiserver `min-request-timeout`, 1800 s). */
-const minWatchSeconds = 1800;
 
 /** A list up to this size is one buffer; beyond it goes out in pieces. */
 const wholeListBytes = 256 * 1024;
+/** The same for tables; kubectl asks for 500 at a time. */
+const wholeTableRows = 500;
 
-export function resourceRoutes({ resources, clock, random }: ResourceRoutesOptions): ResourceRoutes {
+export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): ResourceRoutes {
   function objectAnswer(call: ResourceCall, form: AnswerForm, item: ObjectBytes, status = 200): ApiResponse {
     if (form.as === 'object') return encoded(status, item.bytes, form);
     if (form.as === 'PartialObjectMetadata') return encoded(status, partialMetadata(item, form.version), form);
@@ -57,12 +55,19 @@ export function resourceRoutes({ resources, clock, random }: ResourceRoutesOptio
   }
 
   function listAnswer(call: ResourceCall, form: AnswerForm, result: ListResult): ApiResponse {
-    if (form.as === 'Table') return encoded(200, tableOfList(shapeOf(call, form.version), result, clock.now()), form);
+    if (form.as === 'Table') {
+      const pieces = tableOfList(shapeOf(call, form.version), result, clock.now());
+      if (form.encoding === 'yaml' || result.items.length <= wholeTableRows)
+        return encoded(200, Buffer.concat([...pieces]), form);
+      return { status: 200, headers: { 'content-type': jsonType }, body: inTurns(pieces) };
+    }
     const joined =
       form.as === 'object'
         ? joinedList(listHead(call.kind), result)
-        : joinedList({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${form.version}` }, result, item =>
-            partialMetadata(item, form.version),
+        : joinedList(
+            { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${form.version}` },
+            result,
+            item => partialMetadata(item, form.version),
           );
     if (form.encoding === 'yaml' || joined.length <= wholeListBytes)
       return encoded(200, Buffer.concat([...joined.pieces]), form);
@@ -84,7 +89,6 @@ export function resourceRoutes({ resources, clock, random }: ResourceRoutesOptio
     const form = answerForm(request.headers['accept']);
     const include = includeObjectOf(request.query);
     const options = watchOptions(request.query, namespaceOf(kind, info), info.name);
-    options.timeoutSeconds ??= Math.round(minWatchSeconds * (1 + random()));
     const batches = await resources.watch(context, kind, options);
     const body = watchStream(batches, { kind, form, include, now: () => clock.now(), delivered: call.watched });
     return { status: 200, headers: { 'content-type': jsonType }, body, stream: true };

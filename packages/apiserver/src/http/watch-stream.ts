@@ -26,9 +26,6 @@ const frameEnd = Buffer.from('}\n');
 const frame = (type: string, object: Buffer) =>
   Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, frameEnd]);
 
-/** A Table document ends with a newline, which must not break the line of an event. */
-const withoutNewline = (bytes: Buffer) => (bytes[bytes.length - 1] === 10 ? bytes.subarray(0, -1) : bytes);
-
 function eventForm(options: WatchStreamOptions): (event: WatchEvent) => Buffer {
   const { form, kind, include, now } = options;
   if (form.as === 'PartialObjectMetadata') {
@@ -45,7 +42,7 @@ function eventForm(options: WatchStreamOptions): (event: WatchEvent) => Buffer {
       event.type === 'BOOKMARK'
         ? tableOfBookmark(shape, event.object, columns)
         : tableOfObject(shape, event.object, now(), columns);
-    return frame(event.type, withoutNewline(table));
+    return frame(event.type, table);
   };
 }
 

@@ -364,13 +364,13 @@ describe('exec', () => {
           .on('end', () => resolve(text))
           .on('error', reject);
       });
-    expect(await upgrade(path, 'Upgrade: SPDY/3.1')).toMatch(/^HTTP\/1.1 400 [^]*use kubectl 1.30 or newer/);
+    expect(await upgrade(path, 'Upgrade: SPDY/3.1')).toMatch(/^HTTP\/1.1 400 [\s\S]*use kubectl 1.30 or newer/);
     expect(
       await upgrade(
         '/api/v1/namespaces/d/pods/p/portforward',
         'Upgrade: websocket\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io',
       ),
-    ).toMatch(/^HTTP\/1.1 400 [^]*port-forward over SPDY/);
+    ).toMatch(/^HTTP\/1.1 400 [\s\S]*port-forward over SPDY/);
     const error = (await proxyServer(world())).transport.connect(path, { protocols: ['v5.channel.k8s.io'] });
     await expect(error).rejects.toMatchObject({ code: 404 } satisfies Partial<StatusError>);
   });

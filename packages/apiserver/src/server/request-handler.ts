@@ -1,0 +1,57 @@
+/** Puts the parts of request handling together for one set of resources: routes, discovery, OpenAPI, health, the node proxy. */
+import { type Clock, type KindRegistry, type Logger, type Metrics, openApiV3 } from '@orbitkit/core';
+import type { ApiHandler } from '../http/exchange.js';
+import { type AccessCheck, apiHandler, type RequestRecord } from '../http/handler.js';
+import type { HealthEndpoint } from '../http/health.js';
+import { nonResourceRoutes } from '../http/non-resource-routes.js';
+import { resourceRoutes } from '../http/resource-routes.js';
+import { type ServedKinds, servedKinds } from '../http/served-kinds.js';
+import { serverVersion } from '../http/version.js';
+import type { ClientCertificate } from '../node-proxy/backend.js';
+import { nodeProxy } from '../node-proxy/node-proxy.js';
+import { openApiDocuments } from '../openapi/documents.js';
+import type { Resources } from '../registry/contract.js';
+
+export interface RequestHandlerOptions {
+  readonly kinds: KindRegistry;
+  readonly resources: Resources;
+  readonly access: AccessCheck;
+  readonly health: readonly HealthEndpoint[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly agentCertificate?: ClientCertificate | undefined;
+  readonly requestTimeoutMs?: number | undefined;
+  readonly audit?: ((record: RequestRecord) => void) | undefined;
+}
+
+export function requestHandler(options: RequestHandlerOptions): ApiHandler {
+  const { resources, access, clock, log, metrics } = options;
+  const version = serverVersion();
+  let served: ServedKinds | undefined;
+  options.kinds.onChange(() => {
+    served = undefined;
+  });
+  const kinds = () => {
+    served ??= servedKinds(options.kinds.kinds);
+    return served;
+  };
+  return apiHandler({
+    kinds,
+    access,
+    resources: resourceRoutes({ resources, clock }),
+    nonResources: nonResourceRoutes({
+      kinds,
+      openApi: openApiDocuments({ kinds, documentOf: gv => openApiV3(options.kinds, gv, { version: version.gitVersion }) }),
+      version,
+      health: options.health,
+      metrics,
+    }),
+    nodeProxy: nodeProxy({ kinds, resources, clientCertificate: options.agentCertificate }),
+    clock,
+    log,
+    metrics,
+    ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
+  });
+}
