@@ -1,0 +1,58 @@
+/** `orbit create`: new objects from manifests, or a namespace by name. */
+import type { Command } from 'commander';
+import { eachManifest, readManifests } from '../manifests.js';
+import { type GlobalFlags, globalFlags, keyIn, kindOf, objectName, withSession } from '../session.js';
+import { CommandError, type Terminal, write } from '../terminal.js';
+import { fileOption, writeOptions } from './apply.js';
+
+interface CreateFlags extends GlobalFlags {
+  filename?: string[];
+  recursive?: boolean;
+  dryRun?: string;
+  validate?: string;
+}
+
+export function createCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('create')
+    .description('create objects that are not there yet')
+    .argument('[type]', 'namespace: orbit create namespace NAME')
+    .argument('[name]')
+    .option(...fileOption)
+    .option('-R, --recursive', 'subfolders too')
+    .option('--dry-run <mode>', 'server: validate everything, change nothing')
+    .option('--validate <how>', 'strict, warn or ignore unknown fields', 'strict')
+    .action(async (type: string | undefined, name: string | undefined, _options, command) => {
+      const flags = globalFlags(command) as CreateFlags;
+      const options = writeOptions(flags, terminal);
+      if (type !== undefined && !flags.filename) {
+        await withSession(flags, terminal, async session => {
+          const kind = kindOf(session, type);
+          if (kind.kind !== 'Namespace' || name === undefined) {
+            throw new CommandError(
+              'only "create namespace NAME" works without -f; give other objects as a manifest: orbit create -f FILE',
+            );
+          }
+          await session.client.create(kind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, options);
+          await write(terminal.stdout, `namespace/${name} created\n`);
+        });
+        return;
+      }
+      const manifests = await readManifests(flags.filename ?? [], terminal, flags.recursive);
+      await withSession(flags, terminal, session =>
+        eachManifest(manifests, terminal, async ({ object }) => {
+          const kind = session.kinds.byKind(object.apiVersion, object.kind);
+          const key = keyIn(session, kind, object.metadata.name, object.metadata.namespace);
+          const created = await session.client.create(
+            kind,
+            { ...object, metadata: { ...object.metadata, ...key } },
+            options,
+          );
+          await write(
+            terminal.stdout,
+            `${objectName(kind, created.metadata.name)} created${flags.dryRun ? ' (server dry run)' : ''}\n`,
+          );
+        }),
+      );
+    });
+}

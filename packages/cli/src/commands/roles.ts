@@ -1,0 +1,1 @@
+export function roleCommands(..._parameters: unknown[]): void {}

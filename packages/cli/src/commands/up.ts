@@ -1,0 +1,1 @@
+export function upCommand(..._parameters: unknown[]): void {}

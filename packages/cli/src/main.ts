@@ -1,0 +1,112 @@
+/** The `orbit` program: parses the command line, runs a command, and turns every reported error into a non-zero exit code. */
+import { isStatusError } from '@orbitkit/core';
+import { isManifestError } from '@orbitkit/core/manifest';
+import { Command, CommanderError } from 'commander';
+import { applyCommand } from './commands/apply.js';
+import { clearCommand } from './commands/clear.js';
+import { createCommand } from './commands/create.js';
+import { deleteCommand } from './commands/delete.js';
+import { describeCommand } from './commands/describe.js';
+import { editCommand } from './commands/edit.js';
+import { execCommand } from './commands/exec.js';
+import { getCommand } from './commands/get.js';
+import { logsCommand } from './commands/logs.js';
+import { roleCommands } from './commands/roles.js';
+import { scaleCommand } from './commands/scale.js';
+import { uiCommand } from './commands/ui.js';
+import { upCommand } from './commands/up.js';
+import { CommandError, type Terminal } from './terminal.js';
+
+export function program(terminal: Terminal): Command {
+  const command = new Command('orbit')
+    .description('Kubernetes you can import: run and drive orbitkit clusters')
+    .option(
+      '--kubeconfig <file>',
+      'the kubeconfig; else $KUBECONFIG, the state of a running `orbit up`, ~/.kube/config',
+    )
+    .option('--context <name>', 'a context of the kubeconfig')
+    .option('-n, --namespace <name>', 'the namespace; else that of the context')
+    .enablePositionalOptions()
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => void terminal.stdout.write(text),
+      writeErr: text => void terminal.stderr.write(text),
+    });
+  for (const add of [
+    upCommand,
+    roleCommands,
+    applyCommand,
+    createCommand,
+    getCommand,
+    describeCommand,
+    deleteCommand,
+    editCommand,
+    scaleCommand,
+    logsCommand,
+    execCommand,
+    clearCommand,
+    uiCommand,
+  ]) {
+    add(command, terminal);
+  }
+  for (const each of command.commands) {
+    if (each.options.every(option => option.short !== '-n')) each.option('-n, --namespace <name>', 'the namespace');
+    each.exitOverride();
+  }
+  return command;
+}
+
+/** Runs a command line; answers the exit code. Never rejects. */
+export async function execute(words: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await program(terminal).parseAsync([...words], { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    if (terminal.signal.aborted) return 130;
+    if (error instanceof CommandError) {
+      if (error.message) terminal.stderr.write(`Error: ${error.message}\n`);
+      return error.exitCode;
+    }
+    if (isStatusError(error)) {
+      terminal.stderr.write(`Error from server${error.reason ? ` (${error.reason})` : ''}: ${error.message}\n`);
+      return 1;
+    }
+    if (isManifestError(error)) {
+      terminal.stderr.write(`Error: ${error.message}\n`);
+      return 1;
+    }
+    terminal.stderr.write(`Error: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (terminal.env.ORBIT_DEBUG && error instanceof Error) terminal.stderr.write(`${error.stack}\n`);
+    return 1;
+  }
+}
+
+/** The process's own entry. */
+export async function run(argv: readonly string[]): Promise<void> {
+  const controller = new AbortController();
+  let signals = 0;
+  const stop = () => {
+    signals += 1;
+    // The second one is meant: whatever hangs is left.
+    if (signals > 1) process.exit(130);
+    controller.abort(new Error('interrupted'));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.stdout.on('error', error => {
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  process.exitCode = await execute(argv.slice(2), {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: controller.signal,
+  });
+  process.off('SIGINT', stop);
+  process.off('SIGTERM', stop);
+}

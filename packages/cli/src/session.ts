@@ -1,0 +1,130 @@
+/** A command's connection: which cluster, as whom, in which namespace, and what kinds it serves. */
+import { join } from 'node:path';
+import {
+  type Client,
+  createClient,
+  type DiscoveredKind,
+  discoverKinds,
+  findCluster,
+  type KindResolver,
+  kubeconfigContext,
+  kubeconfigTransport,
+} from '@orbitkit/core';
+import type { Command } from 'commander';
+import type { Terminal } from './terminal.js';
+
+export interface GlobalFlags {
+  kubeconfig?: string;
+  context?: string;
+  namespace?: string;
+  requestTimeout?: string;
+}
+
+export interface Session {
+  client: Client;
+  kinds: KindResolver;
+  /** Of `-n`, or the context. */
+  namespace: string;
+  /** The context was named by the user. */
+  contextNamed: boolean;
+  server: string;
+  close(): Promise<void>;
+}
+
+/** Where `orbit up` keeps a cluster when no `--data-dir` says otherwise. */
+export function defaultStateDirectory(env: Terminal['env']): string {
+  return env.ORBIT_HOME ?? join(env.HOME ?? '.', '.orbit');
+}
+
+export const globalFlags = (command: Command): GlobalFlags => command.optsWithGlobals<GlobalFlags>();
+
+export async function openSession(flags: GlobalFlags, terminal: Terminal): Promise<Session> {
+  const found = await findCluster({
+    ...(flags.kubeconfig ? { kubeconfig: flags.kubeconfig } : {}),
+    stateDirectory: defaultStateDirectory(terminal.env),
+    env: terminal.env,
+    ...(terminal.env.HOME ? { home: terminal.env.HOME } : {}),
+  });
+  const context = kubeconfigContext(found.config, flags.context);
+  const transport = kubeconfigTransport(found.config, { context: context.name });
+  const warned = new Set<string>();
+  const client = createClient(transport, {
+    onWarning(text: string) {
+      if (warned.has(text)) return;
+      warned.add(text);
+      terminal.stderr.write(`Warning: ${text}\n`);
+    },
+  });
+  try {
+    const kinds = await discoverKinds(client, { signal: terminal.signal });
+    return {
+      client,
+      kinds,
+      namespace: flags.namespace ?? context.namespace,
+      contextNamed: flags.context !== undefined || flags.kubeconfig !== undefined,
+      server: context.cluster.server,
+      close: () => client.close(),
+    };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** Runs the work with a session and closes it, whatever happens. */
+export async function withSession<T>(
+  flags: GlobalFlags,
+  terminal: Terminal,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(flags, terminal);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Words that older MiniK8s tools used and discovery does not know. */
+const aliases: Readonly<Record<string, string>> = { hpas: 'hpa', rss: 'rs', svcs: 'svc' };
+
+/** `po`, `pods`, `Pod`, `deploy`, `deployments.apps`. @throws StatusError NotFound */
+export function kindOf(session: Session, name: string): DiscoveredKind {
+  const word = name.toLowerCase();
+  return session.kinds.byName(aliases[word] ?? word);
+}
+
+export interface Target {
+  kind: DiscoveredKind;
+  name: string;
+}
+
+/** Reads `TYPE NAME…`, `TYPE/NAME…` and `TYPE1,TYPE2` as kubectl does. Names are absent where all objects are meant. */
+export function targetsOf(session: Session, words: readonly string[]): { kinds: DiscoveredKind[]; targets: Target[] } {
+  const [first, ...names] = words;
+  if (first === undefined) throw new Error('a resource type is required, e.g. "pods"');
+  if (first.includes('/')) {
+    return {
+      kinds: [],
+      targets: words.map(word => {
+        const slash = word.indexOf('/');
+        if (slash <= 0 || slash === word.length - 1) throw new Error(`"${word}" is not TYPE/NAME`);
+        return { kind: kindOf(session, word.slice(0, slash)), name: word.slice(slash + 1) };
+      }),
+    };
+  }
+  const kinds = first.split(',').flatMap(word => {
+    const category = session.kinds.byCategory(word);
+    return category.length > 0 ? category : [kindOf(session, word)];
+  });
+  return { kinds, targets: kinds.flatMap(kind => names.map(name => ({ kind, name }))) };
+}
+
+/** `pods` or `deployments.apps`, and `pod/web` or `deployment.apps/web`, as kubectl prints them. */
+export const resourceName = (kind: DiscoveredKind): string =>
+  kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
+export const objectName = (kind: DiscoveredKind, name: string): string =>
+  `${kind.singular || kind.kind.toLowerCase()}${kind.group ? `.${kind.group}` : ''}/${name}`;
+
+export const keyIn = (session: Session, kind: DiscoveredKind, name: string, namespace = session.namespace) =>
+  kind.namespaced ? { namespace, name } : { name };
