@@ -1,0 +1,71 @@
+/**
+ * Who asks: from what a request carries to a user. Authenticators are asked in order; the first that recognises the request answers.
+ *
+ * An authenticator answers undefined when the request carries nothing of its kind or nothing that it knows; it throws only when it
+ * cannot tell (its backend is down). Credentials that nobody recognises are refused with 401, never treated as anonymous
+ * (apiserver: anonymous comes after a union that fails on an invalid token).
+ */
+import { StatusError, type UserInfo } from '@orbitkit/core';
+
+export interface Credentials {
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** DER of the client's certificate, when TLS verified it against the client authority; undefined otherwise. */
+  readonly certificate: Buffer | undefined;
+}
+
+export interface Authenticator {
+  /** Undefined: not known here. */
+  authenticate(credentials: Credentials): Promise<UserInfo | undefined>;
+}
+
+/** The first that knows the user. When none does and one could not tell, its error is thrown. */
+export function anyAuthenticator(...authenticators: readonly Authenticator[]): Authenticator {
+  return {
+    async authenticate(credentials) {
+      let failure: { error: unknown } | undefined;
+      for (const authenticator of authenticators) {
+        try {
+          const user = await authenticator.authenticate(credentials);
+          if (user !== undefined) return user;
+        } catch (error) {
+          failure ??= { error };
+        }
+      }
+      if (failure !== undefined) throw failure.error;
+      return undefined;
+    },
+  };
+}
+
+export interface IdentifyOptions {
+  /** Requests without any credentials act as `system:anonymous`. Default: false, they are refused. */
+  anonymous?: boolean;
+}
+
+export const authenticatedGroup = 'system:authenticated';
+export const anonymousUser: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
+
+/**
+ * What a server asks for each request: the user with the group that all authenticated users are in.
+ * @throws StatusError Unauthorized
+ */
+export function identifyWith(
+  authenticator: Authenticator,
+  options: IdentifyOptions = {},
+): (credentials: Credentials) => Promise<UserInfo> {
+  return async credentials => {
+    const user = await authenticator.authenticate(credentials);
+    if (user !== undefined) {
+      if (user.groups.includes(authenticatedGroup)) return user;
+      return { ...user, groups: [...user.groups, authenticatedGroup] };
+    }
+    if (
+      options.anonymous &&
+      credentials.headers['authorization'] === undefined &&
+      credentials.certificate === undefined
+    )
+      return anonymousUser;
+    throw new StatusError('Unauthorized', 'Unauthorized');
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * Client certificates: the common name is the user, each organization a group (Kubernetes' x509 authenticator). That the client
+ * authority signed the certificate, and that it is one for clients, the TLS layer has verified; here it must also be valid now, since
+ * a connection may outlive its certificate.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { type Clock, systemClock, type UserInfo } from '@orbitkit/core';
+import type { Authenticator } from './authenticator.js';
+
+interface Known {
+  readonly user: UserInfo | undefined;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** Certificates that were read before; every request of a connection brings the same one. */
+const cacheSize = 1_000;
+
+export function clientCertificates(options: { clock?: Clock } = {}): Authenticator {
+  const clock = options.clock ?? systemClock;
+  const cache = new Map<string, Known>();
+  return {
+    async authenticate({ certificate }) {
+      if (certificate === undefined) return undefined;
+      const digest = createHash('sha256').update(certificate).digest('base64');
+      let known = cache.get(digest);
+      if (known === undefined) {
+        known = read(certificate);
+        if (cache.size >= cacheSize) cache.delete(cache.keys().next().value!);
+        cache.set(digest, known);
+      }
+      const now = clock.now();
+      return known.notBefore <= now && now <= known.notAfter ? known.user : undefined;
+    },
+  };
+}
+
+function read(der: Buffer): Known {
+  const certificate = new X509Certificate(der);
+  const { CN, O } = certificate.toLegacyObject().subject as unknown as {
+    CN?: string | string[];
+    O?: string | string[];
+  };
+  const username = [CN ?? []].flat()[0];
+  return {
+    user: username === undefined || username === '' ? undefined : { username, groups: [O ?? []].flat() },
+    notBefore: Date.parse(certificate.validFrom),
+    notAfter: Date.parse(certificate.validTo),
+  };
+}

@@ -1,0 +1,13 @@
+/** Who asks. */
+export { adminToken, adminUser, type KubeconfigOptions, kubeconfig, writeKubeconfig } from './admin.js';
+export {
+  type Authenticator,
+  anonymousUser,
+  anyAuthenticator,
+  authenticatedGroup,
+  type Credentials,
+  type IdentifyOptions,
+  identifyWith,
+} from './authenticator.js';
+export { bearerToken, bearerTokens, readTokenFile } from './bearer-token.js';
+export { clientCertificates } from './client-certificate.js';

@@ -1,0 +1,85 @@
+/**
+ * May they: from a user and what they want to do to an answer. Authorizers are asked in order; the first that has an opinion decides,
+ * and what nobody allows is forbidden (apiserver `union` authorizer).
+ */
+import { StatusError, type UserInfo } from '@orbitkit/core';
+
+/** What is asked for: a user and the attributes of the request (the server's `RequestInfo` has them by the same names). */
+export interface Attributes {
+  readonly user: UserInfo;
+  /** `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; for other paths the method in lower case. */
+  readonly verb: string;
+  /** False: only `verb` and `path` count. */
+  readonly isResource: boolean;
+  readonly path: string;
+  readonly group: string;
+  readonly version: string;
+  /** Undefined: the cluster scope, or all namespaces. */
+  readonly namespace: string | undefined;
+  /** Plural name. */
+  readonly resource: string;
+  readonly subresource: string | undefined;
+  readonly name: string | undefined;
+}
+
+export type Decision = 'allow' | 'deny' | 'noOpinion';
+
+export interface Verdict {
+  readonly decision: Decision;
+  /** For people; may be empty. */
+  readonly reason: string;
+}
+
+export interface Authorizer {
+  authorize(attributes: Attributes): Promise<Verdict>;
+}
+
+/** The first that allows or denies. An authorizer that throws has no opinion; its message joins the reasons. */
+export function anyAuthorizer(...authorizers: readonly Authorizer[]): Authorizer {
+  return {
+    async authorize(attributes) {
+      const reasons: string[] = [];
+      for (const authorizer of authorizers) {
+        try {
+          const verdict = await authorizer.authorize(attributes);
+          if (verdict.decision !== 'noOpinion') return verdict;
+          if (verdict.reason !== '') reasons.push(verdict.reason);
+        } catch (error) {
+          reasons.push(error instanceof Error ? error.message : String(error));
+        }
+      }
+      return { decision: 'noOpinion', reason: reasons.join(', ') };
+    },
+  };
+}
+
+export const mastersGroup = 'system:masters';
+
+/** Members of `system:masters` may do everything; of others it has no opinion, so alone it keeps them out. */
+export function allowMasters(): Authorizer {
+  const allowed: Verdict = { decision: 'allow', reason: '' };
+  const unknown: Verdict = { decision: 'noOpinion', reason: '' };
+  return { authorize: async ({ user }) => (user.groups.includes(mastersGroup) ? allowed : unknown) };
+}
+
+/** @throws StatusError Forbidden unless the authorizer allows it. */
+export async function requireAllowed(authorizer: Authorizer, attributes: Attributes): Promise<void> {
+  const { decision, reason } = await authorizer.authorize(attributes);
+  if (decision !== 'allow') throw forbidden(attributes, reason);
+}
+
+/** 403 in the words of apiserver `responsewriters` and `errors.NewForbidden`, which clients show as they are. */
+export function forbidden(attributes: Attributes, reason = ''): StatusError {
+  const { user, verb, isResource, path, group, namespace, subresource, name } = attributes;
+  const who = `User ${JSON.stringify(user.username)} cannot ${verb}`;
+  const why = reason === '' ? '' : `: ${reason}`;
+  if (!isResource) return new StatusError('Forbidden', `forbidden: ${who} path ${JSON.stringify(path)}${why}`);
+  const resource = subresource === undefined ? attributes.resource : `${attributes.resource}/${subresource}`;
+  const where = namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
+  const what = `${who} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)} ${where}`;
+  const qualified = group === '' ? attributes.resource : `${attributes.resource}.${group}`;
+  const object = name === undefined ? qualified : `${qualified} ${JSON.stringify(name)}`;
+  return new StatusError('Forbidden', `${object} is forbidden: ${what}${why}`, {
+    details: { ...(name === undefined ? {} : { name }), ...(group === '' ? {} : { group }), kind: attributes.resource },
+  });
+}

@@ -1,0 +1,12 @@
+/** May they. */
+export {
+  type Attributes,
+  type Authorizer,
+  allowMasters,
+  anyAuthorizer,
+  type Decision,
+  forbidden,
+  mastersGroup,
+  requireAllowed,
+  type Verdict,
+} from './authorizer.js';
