@@ -40,6 +40,14 @@ export interface Column<T = KubeObject> {
   cell(object: T, now: number): string | number | boolean | null;
 }
 
+/** Where a kind of one's own keeps what its scale subresource speaks of; paths as in `.spec.replicas`. */
+export interface ScalePaths {
+  readonly specReplicasPath: string;
+  readonly statusReplicasPath: string;
+  /** Of a selector in text form. */
+  readonly labelSelectorPath?: string;
+}
+
 /** Marks a row of a table: `Completed` for a pod that has ended. */
 export interface RowCondition {
   type: string;
@@ -78,6 +86,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   applyDefaults(object: T): void;
   /** Rules beyond the shape. With `previous` also those of an update (immutable fields). */
   validate(object: T, previous?: T): FieldError[];
+  /** Of a kind of one's own with a scale subresource. */
+  readonly scale?: ScalePaths;
   /** What marks the object's row in a table, if anything. */
   rowConditions?(object: T): RowCondition[] | undefined;
 }

@@ -4,7 +4,7 @@
  * a kind of one's own is named by its group backwards. Descriptions are few.
  */
 import { openApiNameOf, builtinSchema as structOf } from './facts.js';
-import { apiVersionOf, type Kind } from './kind.js';
+import type { Kind } from './kind.js';
 import type { FieldSchema, ScalarSchema, Schema, StructSchema } from './schema.js';
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
