@@ -4,7 +4,8 @@
  * - Errors: what is not a list of operations is BadRequest (400); an operation that does not apply, a failed test included,
  *   is Invalid (422).
  * - Bounds (k8s.io/apiserver): 10,000 operations; copies of 3 MiB in all, since copies of copies grow without bound.
- * - As there, a negative index counts from the end, and `test` for null passes where nothing is.
+ * - As there, a negative index counts from the end, `test` for null passes where nothing is, and `replace` of a member that a
+ *   mapping does not have adds it. `move` into itself is refused, as the RFC says.
  */
 import { badRequest, StatusError } from '../errors/status-error.js';
 import { isObject, type Json, jsonCopy, jsonEqual, memberOf, refuseTooDeep, setMember } from './json.js';
@@ -151,7 +152,6 @@ function put(root: Json, parts: readonly string[], value: Json, how: 'add' | 're
   const last = parts.at(-1)!;
   const container = holder(root, parts);
   if (!Array.isArray(container)) {
-    if (how === 'replace' && !Object.hasOwn(container, last)) throw new DoesNotApply(`nothing is there to replace`);
     setMember(container, last, value);
   } else if (how === 'replace') {
     const index = position(last, container.length);

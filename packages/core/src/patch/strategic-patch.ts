@@ -2,10 +2,11 @@
  * Strategic merge patch: a merge patch that knows the type. Lists whose field says `patchStrategy: merge` are merged by
  * their merge key, the others are replaced; directives (see strategic-directives.ts) say the rest.
  *
- * Pure: nothing that comes in is changed; the result may share parts with both. Behaves as `kubectl patch --local` of
- * 1.32 and later does (checked against it), with three differences: a patch that it answers with an internal error is
- * BadRequest here, an element that is a directive only never becomes data, and where Go's order of members decides
- * (a list that is both merged and deleted from), merging comes first.
+ * Pure: nothing that comes in is changed; the result may share parts with both. Behaves as an API server does (checked
+ * against `kubectl patch --local`, which runs the same code), with these differences: what it answers with an internal
+ * error is BadRequest here; a directive that finds nothing to act on never becomes data, and `$patch: replace` that finds
+ * nothing leaves its content, which is dropped there; where Go's random order of members decides (a list that is both
+ * merged and deleted from), merging comes first; an order for an empty list is no error.
  */
 import { badRequest } from '../errors/status-error.js';
 import type { FieldSchema, Schema } from '../kinds/schema.js';
@@ -109,7 +110,7 @@ function mergeMember(result: JsonObject, key: string, value: Json, schema: Schem
   const at = below(path, key);
   if (isObject(value) && isObject(current)) setMember(result, key, mergeObjects(current, value, field.schema, at));
   else if (Array.isArray(value) && Array.isArray(current) && field.mergesList) {
-    setMember(result, key, mergeLists(current, value, field, at));
+    setMember(result, key, mergeLists(current, value, field, at).elements);
   } else {
     const replacement = withoutDirectives(value);
     if (replacement === undefined) delete result[key];
@@ -127,13 +128,9 @@ function setOrderedList(
 ): void {
   const key = directive.slice(elementOrderPrefix.length);
   const at = below(path, key);
-  const order = memberOf(patch, directive)!;
+  const wanted = memberOf(patch, directive)!;
   const change = memberOf(patch, key);
-  if (change === null) {
-    delete result[key];
-    return;
-  }
-  if (!Array.isArray(order)) refuse(at, `${directive} must be a list`);
+  if (!Array.isArray(wanted)) refuse(at, `${directive} must be a list`);
   if (change !== undefined && !Array.isArray(change)) refuse(at, 'must be a list, since the patch gives its order');
   const current = memberOf(result, key);
   if (current !== undefined && !Array.isArray(current)) refuse(at, 'is not a list, but the patch gives its order');
@@ -141,12 +138,19 @@ function setOrderedList(
 
   const field = patchedField(schema, key);
   const identity = identityOf(field, at);
-  if (change) refuseOtherOrder(change, order, identity, at);
-  let merged: Json[];
-  if (!change) merged = current!;
-  else if (!current) merged = withoutDirectives(change) as Json[];
-  else merged = field.mergesList ? mergeLists(current, change, field, at) : (withoutDirectives(change) as Json[]);
-  setMember(result, key, orderElements(merged, order, current ?? [], identity));
+  if (change) refuseOtherOrder(change, wanted, identity, at);
+  let merged: MergedList;
+  if (change && current && field.mergesList) merged = mergeLists(current, change, field, at);
+  else
+    merged = {
+      elements: change ? (withoutDirectives(change) as Json[]) : current!,
+      remaining: current ?? [],
+      added: [],
+    };
+  // An added element takes the place that a deleted one left at the end of the live order, as on a real server: its list is
+  // changed in place there.
+  const order = [...merged.remaining, ...merged.added].slice(0, current?.length ?? 0);
+  setMember(result, key, orderElements(merged.elements, wanted, order, identity));
 }
 
 function identityOf(field: PatchedField, path: string): Identity {
@@ -155,7 +159,8 @@ function identityOf(field: PatchedField, path: string): Identity {
   return element => {
     if (!isObject(element)) refuse(path, 'its elements are merged by key and must be mappings');
     const value = memberOf(element, mergeKey);
-    if (value === undefined) refuse(path, `an element does not contain declared merge key: ${mergeKey}`);
+    if (value === undefined || value === null)
+      refuse(path, `an element does not contain declared merge key: ${mergeKey}`);
     if (typeof value === 'object' && value !== null)
       refuse(path, `the merge key ${mergeKey} must not be a mapping or list`);
     return value;
@@ -175,20 +180,30 @@ function refuseOtherOrder(change: readonly Json[], order: readonly Json[], ident
   }
 }
 
-function mergeLists(current: readonly Json[], patch: readonly Json[], field: PatchedField, path: string): Json[] {
-  if (current.length === 0 && patch.length === 0) return [];
+interface MergedList {
+  elements: Json[];
+  /** Of the live list, in its order. */
+  remaining: readonly Json[];
+  added: readonly Json[];
+}
+
+function mergeLists(current: readonly Json[], patch: readonly Json[], field: PatchedField, path: string): MergedList {
+  if (current.length === 0 && patch.length === 0) return { elements: [], remaining: [], added: [] };
   const forms = new Set(
     [...current, ...patch].map(item => (Array.isArray(item) ? 'list' : isObject(item) ? 'mapping' : typeof item)),
   );
   if (forms.has('list')) refuse(path, 'lists of lists cannot be merged');
   if (forms.size > 1) refuse(path, `its elements are of several types: ${[...forms].join(', ')}`);
   const identity = identityOf(field, path);
-  if (!forms.has('mapping'))
-    return orderElements([...new Set([...current, ...patch])], patch, current, element => element);
+  if (!forms.has('mapping')) {
+    const elements = orderElements([...new Set([...current, ...patch])], patch, current, element => element);
+    return { elements, remaining: current, added: [] };
+  }
   if (field.mergeKey === undefined) refuse(path, 'a list of mappings without a merge key cannot be merged');
 
   const { live, changes } = elementDirectives(current as JsonObject[], patch as JsonObject[], identity, path);
   const merged: Json[] = [...live];
+  const added: Json[] = [];
   const index = new Map<Json, number>();
   for (const [at, element] of live.entries()) {
     const key = memberOf(element, field.mergeKey);
@@ -199,12 +214,14 @@ function mergeLists(current: readonly Json[], patch: readonly Json[], field: Pat
     const at = index.get(key);
     if (at === undefined) {
       index.set(key, merged.length);
-      merged.push(withoutDirectives(change)!);
+      const element = withoutDirectives(change)!;
+      merged.push(element);
+      added.push(element);
     } else {
       merged[at] = mergeObjects(merged[at] as JsonObject, change, itemsOf(field.schema), `${path}[${at}]`);
     }
   }
-  return orderElements(merged, changes, live, identity);
+  return { elements: orderElements(merged, changes, live, identity), remaining: live, added };
 }
 
 /** Carries out `$patch` in elements: what is left of the live list, and what is left of the patch. */
