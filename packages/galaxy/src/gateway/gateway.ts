@@ -12,7 +12,7 @@ import type { Component } from '@orbitkit/core';
 import { joinMembers } from '../membership/members.js';
 import { type Credentials, client } from '../protocol/channel.js';
 import { failed, type Link, link } from '../protocol/link.js';
-import type { Create, Created, ErrorCode, InstanceStatus } from '../protocol/schema.js';
+import type { Create, Created, ErrorCode, InstanceStatus, Member } from '../protocol/schema.js';
 import { createOf, legacyCreateOf, RequestError } from './requests.js';
 
 export interface GatewayOptions {
@@ -113,6 +113,23 @@ export function gateway(options: GatewayOptions): Component {
         });
       }
 
+      /** What every node has; a node that does not answer is named, not passed over in silence. */
+      async function listAll(name: string): Promise<{ items: InstanceStatus[]; unanswered: string[] }> {
+        const unanswered: string[] = [];
+        const ask = (node: Member) =>
+          new Promise<InstanceStatus[]>(resolve => {
+            const rpc = client('Node', node.address, options.credentials);
+            const answered = (error: Error | null, reply: { items: InstanceStatus[] }) => {
+              rpc.close();
+              if (error) unanswered.push(node.name);
+              resolve(error ? [] : reply.items);
+            };
+            rpc.List({ function: name }, { deadline: Date.now() + 10_000 }, answered);
+          });
+        const answers = await Promise.all(members.of('node').map(ask));
+        return { items: answers.flat(), unanswered };
+      }
+
       const expected =
         options.token === null ? undefined : createHash('sha256').update(`Bearer ${options.token}`).digest();
       const allowed = (request: IncomingMessage): boolean =>
@@ -146,6 +163,9 @@ export function gateway(options: GatewayOptions): Component {
             : json(response, 404, {
                 error: `no instance "${decodeURIComponent(id)}" is known to a node of this cluster`,
               });
+        }
+        if (url.pathname === '/v1/instances' && request.method === 'GET') {
+          return json(response, 200, await listAll(url.searchParams.get('function') ?? ''));
         }
         if (url.pathname === '/v1/members' && request.method === 'GET') {
           const kinds = ['gateway', 'dispatcher', 'scheduler', 'node'] as const;

@@ -5,11 +5,11 @@
 import grpc from '@grpc/grpc-js';
 import { serviceDefinition } from './schema.js';
 
-/** PEM texts. */
+/** PEM texts: the authority, and the member's certificates as server and as client. */
 export interface MemberCredentials {
   ca: string;
-  cert: string;
-  key: string;
+  serving: { certificate: string; key: string };
+  client: { certificate: string; key: string };
 }
 /** `insecure` is for tests. */
 export type Credentials = MemberCredentials | 'insecure';
@@ -19,7 +19,12 @@ export const serverCredentials = (credentials: Credentials): grpc.ServerCredenti
     ? grpc.ServerCredentials.createInsecure()
     : grpc.ServerCredentials.createSsl(
         Buffer.from(credentials.ca),
-        [{ private_key: Buffer.from(credentials.key), cert_chain: Buffer.from(credentials.cert) }],
+        [
+          {
+            private_key: Buffer.from(credentials.serving.key),
+            cert_chain: Buffer.from(credentials.serving.certificate),
+          },
+        ],
         true,
       );
 
@@ -28,8 +33,8 @@ const channelCredentials = (credentials: Credentials): grpc.ChannelCredentials =
     ? grpc.credentials.createInsecure()
     : grpc.credentials.createSsl(
         Buffer.from(credentials.ca),
-        Buffer.from(credentials.key),
-        Buffer.from(credentials.cert),
+        Buffer.from(credentials.client.key),
+        Buffer.from(credentials.client.certificate),
       );
 
 /** Detects a dead peer in seconds, and tries again soon: members come and go. */

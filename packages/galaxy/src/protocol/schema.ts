@@ -50,6 +50,9 @@ message InstanceStatus {
   int32 exit_code = 7; string message = 8; double created_at = 9; double finished_at = 10; string key = 11;
 }
 
+message InstanceQuery { string function = 1; }
+message InstanceList { repeated InstanceStatus items = 1; }
+
 message Member { string kind = 1; string name = 2; string address = 3; string http_address = 4; }
 message Heartbeat { Member member = 1; bool leaving = 2; }
 message Membership { double revision = 1; repeated Member members = 2; uint32 lease_millis = 3; }
@@ -66,6 +69,7 @@ service Scheduler {
 service Node {
   rpc Deploy(stream CreateCalls) returns (stream NodeReports);
   rpc Find(FindRequest) returns (FindReply);
+  rpc List(InstanceQuery) returns (InstanceList);
   rpc Status(InstanceRef) returns (InstanceStatus);
   rpc Delete(InstanceRef) returns (InstanceStatus);
 }

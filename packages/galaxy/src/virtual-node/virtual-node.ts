@@ -80,6 +80,10 @@ export function virtualNode(options: VirtualNodeOptions): Component {
                 error => reply(error),
               );
             },
+            List(call: any, reply: (error: unknown, value?: unknown) => void) {
+              const wanted: string = call.request.function;
+              reply(null, { items: [...books.all()].filter(each => !wanted || each.function === wanted).map(stateOf) });
+            },
             Status(call: any, reply: (error: unknown, value?: unknown) => void) {
               const instance = books.byId(call.request.id);
               if (instance) reply(null, stateOf(instance));
