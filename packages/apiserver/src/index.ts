@@ -1,6 +1,39 @@
-/** @orbitkit/apiserver: store and serve objects. The storage contract and its back ends stand in `@orbitkit/apiserver/storage`. */
-export * from './authentication/index.js';
-export * from './authorization/index.js';
+/** @orbitkit/apiserver: an embeddable Kubernetes API server. */
+export {
+  type AdmissionChain,
+  type AdmissionPlugin,
+  type AdmissionReader,
+  type AdmissionRequest,
+  defaultAdmission,
+  defaultPriority,
+  defaultServiceAccount,
+  defaultTolerationSeconds,
+  namespaceLifecycle,
+} from './admission/index.js';
+export {
+  type Authenticator,
+  adminUser,
+  anonymousUser,
+  anyAuthenticator,
+  bearerTokens,
+  type Credentials,
+  clientCertificates,
+  type KubeconfigOptions,
+  kubeconfig,
+  readTokenFile,
+  writeKubeconfig,
+} from './authentication/index.js';
+export {
+  type Attributes,
+  type Authorizer,
+  allowMasters,
+  anyAuthorizer,
+  type Decision,
+  type Verdict,
+} from './authorization/index.js';
+export type { RequestRecord } from './http/handler.js';
+export type { RequestInfo } from './http/request-info.js';
+export { servingCertificateAnnotation } from './node-proxy/agent-address.js';
 export {
   type Authority,
   type AuthorityOptions,
@@ -12,5 +45,28 @@ export {
   issueServingCertificate,
   type KeyPair,
   type ServingCertificateOptions,
-  servingHosts,
 } from './pki/index.js';
+export {
+  type ResourcesOptions,
+  type ServiceAddressPolicy,
+  type ServiceOptions,
+  type Strategy,
+  type SystemObject,
+  substituteAddressAnnotation,
+} from './registry/index.js';
+export {
+  type ApiServer,
+  type ApiServerOptions,
+  apiServer,
+  type Endpoint,
+  type ListenOptions,
+} from './server/api-server.js';
+export { agentClientName } from './server/credentials.js';
+export {
+  type EmbeddedStoreOptions,
+  embeddedStore,
+  type MemoryStoreOptions,
+  memoryStore,
+  type Store,
+  type StoreFactory,
+} from './storage/index.js';

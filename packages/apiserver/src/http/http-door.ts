@@ -6,11 +6,12 @@
  * takes nothing for `stalledMs` is cut off. `close` lets running answers finish, ends streams cleanly, and then closes what is left.
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { badRequest, type Logger, type UserInfo } from '@orbitkit/core';
+import type { Credentials } from '../authentication/authenticator.js';
 import { join, openTunnel, switchingProtocols } from '../node-proxy/tunnel.js';
 import { errorAnswer } from './answers.js';
 import { entityTooLarge } from './body.js';
@@ -18,26 +19,29 @@ import type { ApiHandler, ApiRequest, ApiResponse } from './exchange.js';
 import { isUpgrade } from './exchange.js';
 import { type Query, splitTarget } from './query.js';
 
-/** What identifies a client of this door. */
-export interface Credentials {
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The client's certificate, when it presented one and the client authority signed it. DER. */
-  readonly certificate: Buffer | undefined;
-}
-
 export interface HttpDoorOptions {
   readonly handler: ApiHandler;
   /** @throws StatusError Unauthorized */
   readonly identify: (credentials: Credentials) => Promise<UserInfo>;
   readonly log: Logger;
   /** Absent: plain HTTP. */
-  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority: string } | undefined;
+  readonly tls?: ServingIdentity | undefined;
   /** A stream whose client takes nothing for so long is cut off. Default 30 s. */
   readonly stalledMs?: number;
 }
 
+export interface ServingIdentity {
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+  /** PEM of the authority that signs clients' certificates. */
+  readonly clientAuthority: string;
+}
+
 export interface HttpDoor {
   listen(host: string, port: number): Promise<AddressInfo>;
+  /** For connections from now on. */
+  renew(identity: ServingIdentity): void;
   /** Ends streams, waits for answers up to `graceMs`, then closes every connection. Twice is harmless. */
   close(graceMs: number): Promise<void>;
 }
@@ -58,9 +62,7 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   const server: Server = tls
     ? createHttpsServer({
         ...settings,
-        cert: tls.certificate,
-        key: tls.key,
-        ca: tls.clientAuthority,
+        ...secureContext(tls),
         requestCert: true,
         // Clients without a certificate, or with one that this authority did not sign, may still have a token.
         rejectUnauthorized: false,
@@ -200,6 +202,9 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
         });
       });
     },
+    renew(identity) {
+      if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(identity));
+    },
     close(graceMs) {
       closed ??= (async () => {
         closing = true;
@@ -218,6 +223,12 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
     },
   };
 }
+
+const secureContext = ({ certificate, key, clientAuthority }: ServingIdentity) => ({
+  cert: certificate,
+  key,
+  ca: clientAuthority,
+});
 
 /** Resolves when the response can take more or is gone. */
 function drained(response: ServerResponse, stalledMs: number): Promise<void> {

@@ -64,10 +64,8 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
     const joined =
       form.as === 'object'
         ? joinedList(listHead(call.kind), result)
-        : joinedList(
-            { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${form.version}` },
-            result,
-            item => partialMetadata(item, form.version),
+        : joinedList({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${form.version}` }, result, item =>
+            partialMetadata(item, form.version),
           );
     if (form.encoding === 'yaml' || joined.length <= wholeListBytes)
       return encoded(200, Buffer.concat([...joined.pieces]), form);

@@ -27,7 +27,13 @@ export interface TableShape {
 /** Rows made at a time. */
 const pieceRows = 250;
 
-function tableText(shape: TableShape, items: readonly ObjectBytes[], now: number, meta: object, columns: boolean): string {
+function tableText(
+  shape: TableShape,
+  items: readonly ObjectBytes[],
+  now: number,
+  meta: object,
+  columns: boolean,
+): string {
   const table = tableOf(
     shape.kind,
     items.map(item => item.object() as KubeObject),

@@ -41,7 +41,10 @@ export interface TestServer extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
   /** A request through the in-process door, its answer read as JSON. */
-  json(path: string, request?: Partial<TransportRequest>): Promise<{ status: number; headers: Readonly<Record<string, string>>; body: any }>;
+  json(
+    path: string,
+    request?: Partial<TransportRequest>,
+  ): Promise<{ status: number; headers: Readonly<Record<string, string>>; body: any }>;
   stop(): Promise<void>;
 }
 

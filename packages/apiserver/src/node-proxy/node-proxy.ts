@@ -34,7 +34,7 @@ export interface NodeProxyOptions {
   readonly kinds: () => ServedKinds;
   readonly resources: Resources;
   /** With which the server proves itself to agents (CN kube-apiserver-kubelet-client). */
-  readonly clientCertificate?: ClientCertificate | undefined;
+  readonly clientCertificate?: (() => Promise<ClientCertificate>) | undefined;
 }
 
 type Pod = DynamicObject;
@@ -49,7 +49,7 @@ export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOpti
   async function agentOfPod(call: NodeProxyCall, pod: Pod): Promise<Backend> {
     const node = pod['spec']?.nodeName as string | undefined;
     if (!node) throw badRequest(`pod ${pod.metadata.name} does not have a host assigned`);
-    return agentOf(await read(call, 'nodes', node), clientCertificate);
+    return agentOf(await read(call, 'nodes', node), await clientCertificate?.());
   }
 
   async function log(call: NodeProxyCall): Promise<ApiResponse> {
@@ -92,7 +92,7 @@ export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOpti
     const { info, kind } = call;
     if (kind.plural === 'nodes') {
       const { name } = splitProxyName(info.name!);
-      return agentOf(await read(call, 'nodes', name), clientCertificate);
+      return agentOf(await read(call, 'nodes', name), await clientCertificate?.());
     }
     const target = splitProxyName(info.name!);
     if (kind.plural === 'pods') return podBackend(await read(call, 'pods', target.name, info.namespace), target);

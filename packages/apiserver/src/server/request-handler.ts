@@ -20,7 +20,7 @@ export interface RequestHandlerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly agentCertificate?: ClientCertificate | undefined;
+  readonly agentCertificate?: (() => Promise<ClientCertificate>) | undefined;
   readonly requestTimeoutMs?: number | undefined;
   readonly audit?: ((record: RequestRecord) => void) | undefined;
 }
@@ -42,7 +42,10 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
     resources: resourceRoutes({ resources, clock }),
     nonResources: nonResourceRoutes({
       kinds,
-      openApi: openApiDocuments({ kinds, documentOf: gv => openApiV3(options.kinds, gv, { version: version.gitVersion }) }),
+      openApi: openApiDocuments({
+        kinds,
+        documentOf: gv => openApiV3(options.kinds, gv, { version: version.gitVersion }),
+      }),
       version,
       health: options.health,
       metrics,

@@ -1,0 +1,314 @@
+/**
+ * The API server as a component: opens its store, keeps the watch cache filled, serves over HTTPS, and gives clients to the components
+ * that start after it.
+ *
+ * - Ready when the watch cache is complete, the system's namespaces exist and the socket listens.
+ * - Secure by default: TLS under an authority of its own (kept in the data directory), the admin's bearer token and client certificates
+ *   as identities, nothing allowed but to `system:masters` until an authorizer says otherwise. Plain HTTP is for tests, on the
+ *   loopback only.
+ * - Stops cleanly: answers are finished, streams end, then sockets and store are closed. It can be run again; with port 0 it comes back on the
+ *   port that it had.
+ */
+import path from 'node:path';
+import {
+  builtinKinds,
+  type Client,
+  type Component,
+  type ComponentContext,
+  createClient,
+  isUnrecoverable,
+  type Kind,
+  type KindRegistry,
+  kindRegistry,
+  type UserInfo,
+  unrecoverable,
+} from '@orbitkit/core';
+import type { AdmissionPlugin } from '../admission/contract.js';
+import {
+  type Authenticator,
+  adminUser,
+  anyAuthenticator,
+  bearerTokens,
+  clientCertificates,
+  identifyWith,
+  writeKubeconfig,
+} from '../authentication/index.js';
+import { type Authorizer, allowMasters } from '../authorization/index.js';
+import { accessCheck } from '../http/access.js';
+import type { ApiHandler } from '../http/exchange.js';
+import type { RequestRecord } from '../http/handler.js';
+import type { HealthEndpoint } from '../http/health.js';
+import { httpDoor } from '../http/http-door.js';
+import { inProcessTransport } from '../http/in-process.js';
+import type { Authority } from '../pki/index.js';
+import { createResources, type ResourcesOptions, type RunningResources } from '../registry/index.js';
+import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
+import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
+import { requestHandler } from './request-handler.js';
+
+export interface ListenOptions {
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** Default 6443; 0 takes any free one. */
+  port?: number;
+}
+
+export interface ApiServerOptions {
+  /** Opens the store; the server closes it. */
+  store: StoreFactory;
+  /** Name of the component. Default `apiserver`. */
+  name?: string;
+  /** What is served. Default: the built-in kinds. */
+  kinds?: readonly Kind<any>[] | KindRegistry;
+  /** Where HTTPS is served; false serves only the components of this process. Default 127.0.0.1:6443. */
+  listen?: ListenOptions | false;
+  /** Where the authority, certificates and the admin's token are kept, mode 0700. Default `./data`. Not used with `listen: false`, unless it is given. */
+  dataDir?: string;
+  /** An authority that exists already, in the place of the one under `dataDir`; and further names that the serving certificate is good for. */
+  tls?: { authority?: Authority; hosts?: readonly string[] };
+  /** Plain HTTP without authentication, for tests: everyone is the administrator. Refused on other addresses than the loopback. */
+  insecureHttp?: boolean;
+  /** Asked before the admin's token and client certificates. */
+  authentication?: Authenticator;
+  /** Default: members of `system:masters` may do everything, others nothing. */
+  authorization?: Authorizer;
+  /** In order. Default: `defaultAdmission()`. */
+  admission?: readonly AdmissionPlugin[];
+  /** Range of service addresses. Default 10.96.0.0/16. */
+  serviceCIDR?: string;
+  /** Further settings of the resource store: service address policy, event lifetime, windows. */
+  resources?: Omit<ResourcesOptions, 'store' | 'clock' | 'log' | 'admission'>;
+  /** A kubeconfig for the administrator, written (0600) each time the server starts to listen. */
+  kubeconfig?: string;
+  /** Longest time for an answer that is not a stream. Default 60 s. */
+  requestTimeoutMs?: number;
+  /** Time that running answers get to finish when the server stops. Default 5 s. */
+  stopGraceMs?: number;
+  /** Told of every request when its answer begins. Must not throw. */
+  audit?: (record: RequestRecord) => void;
+}
+
+/** Where a running server is reached. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  /** `https://127.0.0.1:6443`; an address that means all of the machine's is replaced by the loopback. */
+  readonly url: string;
+}
+
+export interface ApiServer extends Component {
+  readonly kinds: KindRegistry;
+  /** Undefined while it does not listen. */
+  readonly endpoint: Endpoint | undefined;
+  /** PEM of the authority under which the server, and the clients that it knows by certificate, are. Made when it does not exist. */
+  certificateAuthority(): Promise<string>;
+  /** The admin's bearer token. Made when it does not exist. */
+  adminToken(): Promise<string>;
+  /** A client for this identity, over the in-process transport. @throws Error while the server is not running. */
+  clientFor(user: UserInfo): Client;
+  /** A kubeconfig of mode 0600 for the administrator. @throws Error while the server does not listen. */
+  writeKubeconfig(file: string): Promise<void>;
+}
+
+const dayMs = 24 * 60 * 60_000;
+
+export function apiServer(options: ApiServerOptions): ApiServer {
+  const { name = 'apiserver' } = options;
+  const kinds = isRegistry(options.kinds) ? options.kinds : kindRegistry(options.kinds ?? builtinKinds);
+  const listen = options.listen ?? {};
+  const dataDir = options.dataDir ?? './data';
+  if (options.insecureHttp && listen !== false && !isLoopback(listen.host ?? '127.0.0.1'))
+    throw new Error(
+      `apiServer: insecureHttp serves everyone as administrator; it is refused on ${listen.host}, which others can reach`,
+    );
+
+  let credentials: Promise<ServerCredentials> | undefined;
+  let endpoint: Endpoint | undefined;
+  /** The port of an earlier run, to come back on. */
+  let lastPort: number | undefined;
+  let running: { handler: ApiHandler; signal: AbortSignal } | undefined;
+
+  /** Read once, and again after a failure. */
+  function keptCredentials(): Promise<ServerCredentials> {
+    credentials ??= credentialsUnder(path.join(dataDir, 'pki'), {
+      ...(options.tls?.authority ? { authority: options.tls.authority } : {}),
+      hosts: [...(options.tls?.hosts ?? []), ...(listen === false ? [] : hostsOf(listen.host))],
+    }).catch(error => {
+      credentials = undefined;
+      throw error;
+    });
+    return credentials;
+  }
+
+  function clientFor(user: UserInfo): Client {
+    if (!running) throw new Error(`${name} is not running: it has no clients to give`);
+    return createClient(inProcessTransport(running, user));
+  }
+
+  const api: ApiServer = {
+    name,
+    kinds,
+    get endpoint() {
+      return endpoint;
+    },
+    certificateAuthority: async () => (await keptCredentials()).authority.certificate,
+    adminToken: async () => (await keptCredentials()).adminToken,
+    clientFor,
+    async writeKubeconfig(file) {
+      if (!endpoint) throw new Error(`${name} does not listen: there is no address to write into ${file}`);
+      const { authority, adminToken } = await keptCredentials();
+      await writeKubeconfig(file, {
+        server: endpoint.url,
+        certificateAuthority: authority.certificate,
+        token: adminToken,
+      });
+    },
+    async run(context) {
+      const store = await openStore(options.store);
+      try {
+        await serve(store, context);
+      } finally {
+        running = undefined;
+        endpoint = undefined;
+        await store.close();
+      }
+    },
+  };
+
+  async function serve(store: Store, context: ComponentContext): Promise<void> {
+    const { clock, log, metrics } = context;
+    /** Ends everything that this run started: on the composition's signal, or when a part fails. */
+    const stop = new AbortController();
+    const onStop = () => stop.abort(context.signal.reason);
+    if (context.signal.aborted) onStop();
+    context.signal.addEventListener('abort', onStop, { once: true });
+
+    const resources = createResources({
+      ...options.resources,
+      services: {
+        ...options.resources?.services,
+        ...(options.serviceCIDR ? { clusterIpRange: options.serviceCIDR } : {}),
+      },
+      store,
+      clock,
+      log,
+      ...(options.admission ? { admission: options.admission } : {}),
+    });
+    /** Outlives the doors: answers that are being finished still read and write. */
+    const feeding = new AbortController();
+    const feed = resources.run({ signal: feeding.signal });
+
+    const secure = listen !== false && !options.insecureHttp;
+    const kept =
+      secure || options.tls?.authority || options.dataDir !== undefined ? await keptCredentials() : undefined;
+    const handler = requestHandler({
+      kinds,
+      resources,
+      access: accessCheck(options.authorization ?? allowMasters()),
+      health: healthEndpoints(resources, stop.signal),
+      clock,
+      log,
+      metrics,
+      agentCertificate: kept?.agentClient,
+      requestTimeoutMs: options.requestTimeoutMs,
+      audit: options.audit,
+    });
+    running = { handler, signal: stop.signal };
+
+    const door =
+      listen === false
+        ? undefined
+        : httpDoor({
+            handler,
+            identify: options.insecureHttp ? async () => adminUser : identifyWith(authenticators(kept!)),
+            log,
+            tls: kept && secure ? await kept.serving() : undefined,
+          });
+    try {
+      await Promise.race([
+        (async () => {
+          while (!resources.ready() && !stop.signal.aborted) await clock.sleep(5, stop.signal).catch(() => undefined);
+          if (stop.signal.aborted) return;
+          if (door && listen !== false) {
+            endpoint = await bind(door, listen, options.insecureHttp === true);
+            lastPort = endpoint.port;
+            log.info('the API is served', { url: endpoint.url });
+            if (options.kubeconfig !== undefined) await api.writeKubeconfig(options.kubeconfig);
+          }
+          context.provideClient(clientFor);
+          context.ready();
+          while (!stop.signal.aborted) {
+            await clock.sleep(dayMs, stop.signal).catch(() => undefined);
+            if (door && kept && secure && !stop.signal.aborted) door.renew(await kept.serving());
+          }
+        })(),
+        feed.then(() => {
+          if (!stop.signal.aborted) throw new Error('the watch cache ended by itself');
+        }),
+      ]);
+    } finally {
+      context.signal.removeEventListener('abort', onStop);
+      if (!stop.signal.aborted) stop.abort(new Error('the API server has failed'));
+      await door?.close(options.stopGraceMs ?? 5_000);
+      feeding.abort(new Error('the API server has stopped'));
+      await feed.catch(() => undefined);
+    }
+  }
+
+  function authenticators(kept: ServerCredentials): Authenticator {
+    const own = [bearerTokens([[kept.adminToken, adminUser]]), clientCertificates()];
+    return anyAuthenticator(...(options.authentication ? [options.authentication, ...own] : own));
+  }
+
+  async function bind(
+    door: ReturnType<typeof httpDoor>,
+    { host = '127.0.0.1', port = 6443 }: ListenOptions,
+    plain: boolean,
+  ): Promise<Endpoint> {
+    const wanted = port === 0 ? (lastPort ?? 0) : port;
+    try {
+      const address = await door.listen(host, wanted);
+      const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+      return {
+        host,
+        port: address.port,
+        url: `${plain ? 'http' : 'https'}://${shown.includes(':') ? `[${shown}]` : shown}:${address.port}`,
+      };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const why = code === 'EADDRINUSE' ? 'the port is in use; stop what uses it or choose another' : message;
+      throw unrecoverable(new Error(`${name} cannot listen on ${host}:${wanted}: ${why}`, { cause: error }));
+    }
+  }
+
+  return api;
+}
+
+/** A store that is locked, or damaged, does not mend by trying again. */
+async function openStore(factory: StoreFactory): Promise<Store> {
+  try {
+    return await factory();
+  } catch (error) {
+    throw isStoreUnavailable(error) && !isUnrecoverable(error) ? unrecoverable(error) : error;
+  }
+}
+
+const isRegistry = (kinds: ApiServerOptions['kinds']): kinds is KindRegistry =>
+  kinds !== undefined && typeof (kinds as KindRegistry).byResource === 'function';
+
+const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+
+function healthEndpoints(resources: RunningResources, stopping: AbortSignal): HealthEndpoint[] {
+  const ping = { name: 'ping', check: () => undefined };
+  const cache = {
+    name: 'watch-cache',
+    check: () =>
+      resources.ready() ? undefined : 'the watch cache does not follow the store, or the system namespaces are missing',
+  };
+  const shutdown = { name: 'shutdown', check: () => (stopping.aborted ? 'the server is stopping' : undefined) };
+  return [
+    { name: 'healthz', checks: [ping, cache] },
+    { name: 'livez', checks: [ping] },
+    { name: 'readyz', checks: [ping, cache, shutdown] },
+  ];
+}

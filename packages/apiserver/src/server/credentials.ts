@@ -1,0 +1,58 @@
+/** What a server needs to prove itself and to know its administrator: authority, certificates and token, kept in one directory. */
+import { hostname, networkInterfaces } from 'node:os';
+import { adminToken } from '../authentication/index.js';
+import type { ServingIdentity } from '../http/http-door.js';
+import type { ClientCertificate } from '../node-proxy/backend.js';
+import {
+  type Authority,
+  createAuthority,
+  type IssuedCertificate,
+  issueClientCertificate,
+  issueServingCertificate,
+} from '../pki/index.js';
+
+export interface ServerCredentials {
+  readonly authority: Authority;
+  readonly adminToken: string;
+  /** Renewed when its time has come; ask again once a day. */
+  serving(): Promise<ServingIdentity>;
+  /** With which the server calls the nodes' agents. Renewed as `serving` is. */
+  agentClient(): Promise<ClientCertificate>;
+}
+
+/** As kubeadm names it; agents let this name in. */
+export const agentClientName = 'kube-apiserver-kubelet-client';
+
+/** The names under which clients may reach a server that listens on `host`: all of the machine's when it listens on all addresses. */
+export function hostsOf(host: string | undefined): string[] {
+  if (host === undefined) return [];
+  if (host !== '0.0.0.0' && host !== '::') return [host];
+  const addresses = Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(({ address }) => address));
+  return [hostname(), ...addresses.filter(address => !address.includes('%'))];
+}
+
+export async function credentialsUnder(
+  dir: string,
+  options: { authority?: Authority; hosts: readonly string[] },
+): Promise<ServerCredentials> {
+  const authority = options.authority ?? (await createAuthority({ dir }));
+  let agentClient: IssuedCertificate | undefined;
+  return {
+    authority,
+    adminToken: await adminToken(dir),
+    async serving() {
+      const { certificate, key } = await issueServingCertificate(authority, { hosts: options.hosts });
+      return { certificate, key, clientAuthority: authority.certificate };
+    },
+    async agentClient() {
+      if (agentClient === undefined || authority.clock.now() >= agentClient.renewAt) {
+        agentClient = await issueClientCertificate(authority, {
+          name: agentClientName,
+          username: agentClientName,
+          groups: ['system:masters'],
+        });
+      }
+      return agentClient;
+    },
+  };
+}
