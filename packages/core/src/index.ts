@@ -39,7 +39,7 @@ export * from './kinds/generated/kinds.js';
 export type * from './kinds/generated/types/index.js';
 export * from './kinds/human-duration.js';
 export * from './kinds/kind.js';
-export { openApiPathOf, type OpenApiOptions, openApiV3 } from './kinds/openapi.js';
+export { type OpenApiOptions, openApiV3 } from './kinds/openapi.js';
 export { parseStrictJson, type StrictJson } from './kinds/parse-json.js';
 export { cellTexts, type PrintTableOptions, printTable } from './kinds/print-table.js';
 export * from './kinds/registry.js';

@@ -5,9 +5,8 @@
  * Deterministic: the same kinds give the same text. A patch type is advertised only when the caller says that it is served.
  * Source of the shape: the documents of kube-apiserver, and what kubectl reads of them.
  */
-import { apiVersionOf, type Kind, type Subresource } from './kind.js';
+import type { Kind, Subresource } from './kind.js';
 import {
-  type Json,
   type JsonObject,
   openApiNameOfList,
   openApiNameOfStruct,
@@ -223,10 +222,3 @@ function subresourceOperations(
     post: operation(kind, 'post', body, { parameters: writeParameters, requestBody: takes(json(body.schema)) }),
   };
 }
-
-/** Path of the document under `/openapi/v3/`: `api/v1`, `apis/apps/v1`. */
-export function openApiPathOf(groupVersion: { group: string; version: string }): string {
-  return `${groupVersion.group ? 'apis' : 'api'}/${apiVersionOf(groupVersion)}`;
-}
-
-export type { Json };

@@ -11,7 +11,8 @@ const timeForm = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?([
 function isDate(year: number, month: number, day: number, hour: number, minute: number, second: number): boolean {
   if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59) return false;
   if (day <= 28) return true;
-  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+  if (month === 2) return day === 29 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return day <= (month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31);
 }
 
 const digits = (text: string, at: number): number => (text.charCodeAt(at) - 48) * 10 + text.charCodeAt(at + 1) - 48;
@@ -40,7 +41,7 @@ export function normalMicroTime(text: string): string | undefined {
 
 /** The second in UTC without its `Z`, then `fraction`. */
 function shifted(match: RegExpExecArray, fraction: string): string | undefined {
-  const local = Date.UTC(+match[1]!, +match[2]! - 1, +match[3]!, +match[4]!, +match[5]!, +match[6]!);
+  const local = Date.parse(`${match[0].slice(0, 10)}T${match[0].slice(11, 19)}Z`);
   const zone = match[8]!;
   let ahead = 0;
   if (zone.length > 1) {
