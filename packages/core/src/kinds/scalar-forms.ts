@@ -5,6 +5,7 @@
  * fraction and offset on the way in; on the way out UTC with whole seconds, MicroTime with six digits (apimachinery
  * `meta/v1`). Quantities keep the text they were written with.
  */
+import { Quantity } from '../meta/quantity.js';
 
 const timeForm = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?([Zz]|[+-]\d\d:\d\d)$/;
 
@@ -61,11 +62,11 @@ export function isDuration(text: string): boolean {
   return durationForm.test(text);
 }
 
-// apimachinery resource.Quantity: a decimal, then a binary, decimal or exponent suffix.
-const quantityForm = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/;
+// What nearly every quantity looks like; for the others its own parser decides.
+const plainQuantity = /^\d{1,15}(?:\.\d{1,9})?(?:[numkMGTPE]|[KMGTPE]i)?$/;
 
 export function isQuantity(text: string): boolean {
-  return quantityForm.test(text);
+  return plainQuantity.test(text) || Quantity.isQuantity(text);
 }
 
 /** Where base64 goes wrong (index of the character), or undefined when it is standard base64 with padding. Line ends are skipped. */
