@@ -46,11 +46,11 @@ export async function createDecoded(
   await admission.admit(admissionRequest(context, 'CREATE', kind, asked, { object, dryRun }));
   prepareMetadataForCreate(object, writing.clock.now(), countsGenerations(kind, strategy));
   if (hasStatusSubresource(kind)) dropStatus(kind, object);
-  strategy.prepareCreate?.(object, environment);
-  kind.applyDefaults(object);
   const generated = !metadata.name && Boolean(metadata.generateName);
   for (let attempt = 1; ; attempt++) {
     if (generated) metadata.name = generateName(metadata.generateName!);
+    strategy.prepareCreate?.(object, environment);
+    if (attempt === 1) kind.applyDefaults(object);
     try {
       return await store();
     } catch (error) {

@@ -1,4 +1,5 @@
 /** For tests: the resources of a cluster over a memory store, and requests without ceremony. */
+import { setMaxListeners } from 'node:events';
 import { type Clock, type DynamicObject, type Kind, systemClock } from '@orbitkit/core';
 import type { Store } from '../storage/contract.js';
 import { memoryStore } from '../storage/memory.js';
@@ -47,6 +48,7 @@ export async function fixture(options: Partial<ResourcesOptions> = {}): Promise<
   const store = options.store ?? (await memoryStore({ clock })());
   const resources = createResources({ ...options, store, clock });
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
   const running = resources.run({ signal: stop.signal });
   while (!resources.ready()) await new Promise(resolve => setImmediate(resolve));
   const warnings: string[] = [];

@@ -11,6 +11,7 @@ import { addressRange } from '../address-range.js';
 import { Claims, type Holder } from '../claims.js';
 import type { ReadonlyObject } from '../object-bytes.js';
 import { newestObject } from '../read.js';
+import { sameJson } from '../same-json.js';
 import { objectPath } from '../storage-keys.js';
 import type { Reservation, Strategy } from '../strategy.js';
 import type { WatchCache } from '../watch-cache.js';
@@ -98,26 +99,11 @@ export function serviceStrategy(cache: WatchCache, now: () => number, options: S
     prepareUpdate(object, old) {
       const spec = object['spec'] as Spec;
       const before = old['spec'] as Spec;
-      // A writer who does not know what was given may leave it out (apiserver `patchAllocatedValues`).
-      if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
-        if (!spec.clusterIP) {
-          spec.clusterIP = before.clusterIP;
-          spec.clusterIPs = spec.clusterIPs?.length ? spec.clusterIPs : before.clusterIPs;
-        }
-        spec.clusterIPs ??= spec.clusterIP ? [spec.clusterIP] : undefined;
-        spec.ipFamilies ??= before.ipFamilies;
-        spec.ipFamilyPolicy ??= before.ipFamilyPolicy;
-        const substitute = old.metadata.annotations?.[substituteAddressAnnotation];
-        if (substitute !== undefined) {
-          object.metadata.annotations = { ...object.metadata.annotations, [substituteAddressAnnotation]: substitute };
-        }
-      }
-      if (withNodePorts(spec) && withNodePorts(before)) {
-        for (const port of spec.ports ?? []) {
-          port.nodePort ||= before.ports?.find(
-            each => each.port === port.port && each.protocol === port.protocol,
-          )?.nodePort;
-        }
+      keepAllocated(spec, before);
+      dropForType(spec, before);
+      const substitute = old.metadata.annotations?.[substituteAddressAnnotation];
+      if (substitute !== undefined && withAddress(spec)) {
+        object.metadata.annotations = { ...object.metadata.annotations, [substituteAddressAnnotation]: substitute };
       }
     },
 
@@ -193,10 +179,6 @@ export function serviceStrategy(cache: WatchCache, now: () => number, options: S
 
       async function reservePorts(): Promise<void> {
         if (!withNodePorts(spec)) {
-          // Changing the type away from NodePort gives its ports back; ports that were asked for are refused by validation.
-          if (old !== undefined)
-            for (const port of spec.ports ?? [])
-              if (nodePortsOf(old).includes(port.nodePort ?? 0)) delete port.nodePort;
           return;
         }
         const had = new Set(old === undefined ? [] : nodePortsOf(old));
@@ -257,6 +239,44 @@ export function serviceStrategy(cache: WatchCache, now: () => number, options: S
       for (const port of nodePortsOf(object)) await portClaims.release(String(port), holder);
     },
   };
+}
+
+/** A writer who does not know what was given may leave it out (apiserver `patchAllocatedValues`). */
+function keepAllocated(spec: Spec, before: Spec): void {
+  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
+    if (!spec.clusterIP) {
+      spec.clusterIP = before.clusterIP;
+      if (!spec.clusterIPs?.length) spec.clusterIPs = before.clusterIPs;
+    }
+    spec.clusterIPs ??= spec.clusterIP ? [spec.clusterIP] : undefined;
+    spec.ipFamilies ??= before.ipFamilies;
+    spec.ipFamilyPolicy ??= before.ipFamilyPolicy;
+  }
+  if (!withNodePorts(spec) || !withNodePorts(before)) return;
+  for (const port of spec.ports ?? []) {
+    port.nodePort ||= before.ports?.find(each => each.port === port.port && each.protocol === port.protocol)?.nodePort;
+  }
+}
+
+/** What the former type needed and the new one does not goes, unless it was set anew (apiserver `dropTypeDependentFields`). */
+function dropForType(spec: Spec, before: Spec): void {
+  const same = (field: keyof Spec): boolean => sameJson(spec[field], before[field]);
+  if (withAddress(before) && spec.type === 'ExternalName' && same('clusterIP') && same('clusterIPs')) {
+    for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'] as const)
+      delete spec[field];
+  }
+  if (withNodePorts(before) && !withNodePorts(spec)) {
+    const former = new Set(before.ports?.map(port => port.nodePort));
+    for (const port of spec.ports ?? []) if (former.has(port.nodePort)) delete port.nodePort;
+  }
+  const external = ({ type, externalIPs }: Spec): boolean =>
+    type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && (externalIPs?.length ?? 0) > 0);
+  if (external(before) && !external(spec) && same('externalTrafficPolicy')) delete spec.externalTrafficPolicy;
+  if (before.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
+    for (const field of ['healthCheckNodePort', 'allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const) {
+      if (same(field)) delete spec[field];
+    }
+  }
 }
 
 /** One family, the one of the address; both fields of addresses say the same. */
