@@ -23,6 +23,8 @@ export interface ContainerFacts {
   waiting: Waiting | undefined;
   /** It ended and will run again. */
   restarts: boolean;
+  /** Nothing is started any more: what the runtime has forgotten is told from what the API knows. */
+  ending: boolean;
   isReady(containerId: string): boolean;
   hasStarted(containerId: string): boolean;
   messageOf(container: ContainerStatus): string | undefined;
@@ -31,6 +33,7 @@ export interface ContainerFacts {
 export function containerStatusOf(facts: ContainerFacts): corev1.ContainerStatus {
   const { spec, state, runtimeName, known, waiting } = facts;
   const latest = latestOf(state, spec.name);
+  if (!latest && known && facts.ending) return endOfForgotten(known);
   const previous = previousOf(state, spec.name);
   const idOf = (container: ContainerStatus) => `${runtimeName}://${container.id}`;
   const terminated = (container: ContainerStatus): corev1.ContainerState => ({
@@ -85,6 +88,11 @@ function terminatedOf(
     ...(container.finishedAt === undefined ? {} : { finishedAt: formatTime(container.finishedAt) }),
     containerID,
   };
+}
+
+function endOfForgotten(known: corev1.ContainerStatus): corev1.ContainerStatus {
+  const lost = known.state?.running ? lastKnown(known).lastState : undefined;
+  return { ...known, ...(lost ? { state: lost } : {}), ready: known.ready && !known.state?.running, started: false };
 }
 
 /** The runtime has no trace of a container that the API calls running or ended: the machine was restarted, or it was taken away. */

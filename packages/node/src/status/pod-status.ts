@@ -34,6 +34,7 @@ export interface PodStatusInput {
 export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
   const { pod, state, verdict } = input;
   const known = pod.status ?? {};
+  const ended = known.phase === 'Succeeded' || known.phase === 'Failed' ? known.phase : undefined;
   const sandbox = readySandbox(state);
   const statusesOf = (
     specs: readonly corev1.Container[],
@@ -47,7 +48,8 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
         state,
         runtimeName: input.runtimeName,
         known: before?.find(({ name }) => name === spec.name),
-        waiting: input.waiting(spec.name) ?? defaultWaiting(pod, init ? index : undefined),
+        ending: input.ending || ended !== undefined,
+        waiting: input.waiting(spec.name) ?? defaultWaiting(init ? index : undefined),
         restarts:
           latest !== undefined &&
           !input.ending &&
@@ -64,7 +66,6 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
       ? { ...status, state: { waiting: { ...status.state.waiting, reason: 'PodInitializing' } } }
       : status,
   );
-  const ended = known.phase === 'Succeeded' || known.phase === 'Failed' ? known.phase : undefined;
   const phase = verdict?.phase ?? ended ?? phaseOf({ pod, init, apps, ending: input.ending });
   const conditions = conditionsOf(
     {
@@ -96,7 +97,7 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
   };
 }
 
-function defaultWaiting(_pod: Pod, initIndex: number | undefined): Waiting {
+function defaultWaiting(initIndex: number | undefined): Waiting {
   return { reason: initIndex !== undefined && initIndex > 0 ? 'PodInitializing' : 'ContainerCreating' };
 }
 

@@ -48,6 +48,7 @@ export function statusWriter(options: StatusWriterOptions): StatusWriter {
   let wanted: ((pod: Pod) => corev1.PodStatus) | undefined;
   let gone = false;
   let writing: Promise<void> | undefined;
+  let last: { status: corev1.PodStatus; version: string } | undefined;
 
   function observe(next: Pod): void {
     if (next.metadata.uid !== pod.metadata.uid) return;
@@ -58,8 +59,11 @@ export function statusWriter(options: StatusWriterOptions): StatusWriter {
     for (let conflicts = 0; ; conflicts++) {
       const status = statusOf(pod);
       if (isDeepStrictEqual(status, pod.status)) return;
+      // A server that stores something else than it was given must not make the writer spin.
+      if (last?.version === pod.metadata.resourceVersion && isDeepStrictEqual(status, last.status)) return;
       try {
         pod = await client.updateStatus(Pod, { ...pod, status }, { signal: stopped.signal, timeoutMs: 15_000 });
+        last = { status, version: pod.metadata.resourceVersion };
         return;
       } catch (error) {
         if (!isConflict(error) || conflicts >= conflictsAtOnce) throw error;
@@ -97,13 +101,19 @@ export function statusWriter(options: StatusWriterOptions): StatusWriter {
     }
   }
 
+  function start(): void {
+    writing ??= drain().finally(() => {
+      writing = undefined;
+      // Set in the moment between the last look and here.
+      if (wanted && !gone && !stopped.signal.aborted) start();
+    });
+  }
+
   return {
     set(statusOf) {
       if (gone || stopped.signal.aborted) return;
       wanted = statusOf;
-      writing ??= drain().finally(() => {
-        writing = undefined;
-      });
+      start();
     },
     observe,
     get pod() {
