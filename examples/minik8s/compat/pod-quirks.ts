@@ -16,11 +16,14 @@ export function podQuirks(spec: Json | undefined, path: string, warn: Warn, hold
   }
   for (const key of ['initContainers', 'containers']) {
     for (const [index, container] of (spec[key] ?? []).entries()) {
-      if (typeof container === 'object' && container) containerQuirks(container, `${path}.${key}[${index}]`, warn, spec, holder);
+      if (typeof container === 'object' && container)
+        containerQuirks(container, `${path}.${key}[${index}]`, warn, spec, holder);
     }
   }
   undeclaredVolumes(spec, path, warn);
-  for (const [index, term] of (spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+  for (const [index, term] of (
+    spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
+  ).entries()) {
     if (term.topologyKey) continue;
     term.topologyKey = 'kubernetes.io/hostname';
     warn(`${path}.affinity.podAntiAffinity[${index}] has no topologyKey; kubernetes.io/hostname was taken`);
@@ -55,7 +58,9 @@ function resourceQuirks(container: Json, path: string, warn: Warn): void {
     delete resources.request;
     warn(`${path}.resources.request was read as requests`);
   }
-  const flat = Object.fromEntries(['cpu', 'memory'].flatMap(name => (resources[name] === undefined ? [] : [[name, resources[name]]])));
+  const flat = Object.fromEntries(
+    ['cpu', 'memory'].flatMap(name => (resources[name] === undefined ? [] : [[name, resources[name]]])),
+  );
   if (Object.keys(flat).length === 0) return;
   for (const name of Object.keys(flat)) delete resources[name];
   resources.limits = { ...flat, ...resources.limits };
@@ -84,7 +89,11 @@ function portQuirks(container: Json, path: string, warn: Warn, holder: Json | un
       delete port.metrics;
       if (holder) {
         const metadata = holder.metadata ?? holder;
-        metadata.annotations = { ...metadata.annotations, 'prometheus.io/scrape': 'true', [metricsAnnotation]: String(port.containerPort) };
+        metadata.annotations = {
+          ...metadata.annotations,
+          'prometheus.io/scrape': 'true',
+          [metricsAnnotation]: String(port.containerPort),
+        };
       }
       warn(`${path}.ports: metrics was kept as the annotations prometheus.io/scrape and ${metricsAnnotation}`);
     }

@@ -24,7 +24,10 @@ describe('translate', () => {
 
   it('reads the old policies', () => {
     const { object, warnings } = objectOf(
-      pod({ restartPolicy: 'RestartOnFailure', containers: [{ name: 'c', image: 'i', imagePullPolicy: 'PullIfNotPresent' }] }),
+      pod({
+        restartPolicy: 'RestartOnFailure',
+        containers: [{ name: 'c', image: 'i', imagePullPolicy: 'PullIfNotPresent' }],
+      }),
     );
     expect(object.spec.restartPolicy).toBe('OnFailure');
     expect(object.spec.containers[0].imagePullPolicy).toBe('IfNotPresent');
@@ -35,7 +38,15 @@ describe('translate', () => {
     const { object } = objectOf(
       pod({
         containers: [
-          { name: 'c', image: 'i', ports: [{ containerPort: 3000, metrics: 'x' }, { hostPort: 3001 }, { containerPort: 8000, targetPort: 8000 }] },
+          {
+            name: 'c',
+            image: 'i',
+            ports: [
+              { containerPort: 3000, metrics: 'x' },
+              { hostPort: 3001 },
+              { containerPort: 8000, targetPort: 8000 },
+            ],
+          },
         ],
       }),
     );
@@ -75,12 +86,18 @@ describe('translate', () => {
   it('reads numbers in env as text and fills in the topology key', () => {
     const { object } = objectOf(
       pod({
-        affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: { matchLabels: { a: 'b' } } }] } },
+        affinity: {
+          podAntiAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: { matchLabels: { a: 'b' } } }],
+          },
+        },
         containers: [{ name: 'a', image: 'i', env: [{ name: 'N', value: 7 }] }],
       }),
     );
     expect(object.spec.containers[0].env).toEqual([{ name: 'N', value: '7' }]);
-    expect(object.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey).toBe('kubernetes.io/hostname');
+    expect(object.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey).toBe(
+      'kubernetes.io/hostname',
+    );
   });
 
   it('reads a replica set of v1 with a flat selector and a template of another namespace', () => {
@@ -116,7 +133,9 @@ describe('translate', () => {
     });
     expect(object.metadata.name).toBe('replicaservice-clusterip');
     expect(object.spec.ports[0].name).toBe('replicaservice');
-    expect(warnings[0]).toBe('metadata.name "replicaService-clusterIP" is no legal name; it was rewritten to "replicaservice-clusterip"');
+    expect(warnings[0]).toBe(
+      'metadata.name "replicaService-clusterIP" is no legal name; it was rewritten to "replicaservice-clusterip"',
+    );
   });
 
   it('moves a name at the top level, and says what waits and why', () => {
@@ -125,10 +144,18 @@ describe('translate', () => {
       what: 'DNS dns-test',
       reason: 'DNS routes are not served yet',
     });
-    expect(translate({ image: 'i', name: 'add', functionFile: 'add.py' })).toMatchObject({ outcome: 'waits', what: 'function add' });
+    expect(translate({ image: 'i', name: 'add', functionFile: 'add.py' })).toMatchObject({
+      outcome: 'waits',
+      what: 'function add',
+    });
     expect(translate({ type: 'time', params: '10s', name: 'add', args: 10 })).toMatchObject({ outcome: 'waits' });
     expect(
-      translate(pod({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'pvc' } }], containers: [] }, { name: 'pv-pod' })),
+      translate(
+        pod(
+          { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'pvc' } }], containers: [] },
+          { name: 'pv-pod' },
+        ),
+      ),
     ).toMatchObject({ outcome: 'waits', reason: 'its claim "pvc": persistent volume claims are not served yet' });
   });
 
@@ -138,7 +165,12 @@ describe('translate', () => {
   });
 
   it('keeps the address of an old node manifest as an annotation', () => {
-    const { object } = objectOf({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'w1' }, spec: { address: '127.0.0.1' } });
+    const { object } = objectOf({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'w1' },
+      spec: { address: '127.0.0.1' },
+    });
     expect(object.spec).toEqual({});
     expect(object.metadata.annotations).toEqual({ 'minik8s.orbitkit.dev/address': '127.0.0.1' });
   });

@@ -46,9 +46,14 @@ export function translate(document: unknown): Translated {
   };
 
   if (source.kind === undefined) {
-    if (source.functionFile !== undefined) return { outcome: 'waits', what: `function ${source.name}`, reason: waiting.Func! };
+    if (source.functionFile !== undefined)
+      return { outcome: 'waits', what: `function ${source.name}`, reason: waiting.Func! };
     if (source.type !== undefined && source.params !== undefined) {
-      return { outcome: 'waits', what: `event of function ${source.name}`, reason: 'events of functions are not served yet' };
+      return {
+        outcome: 'waits',
+        what: `event of function ${source.name}`,
+        reason: 'events of functions are not served yet',
+      };
     }
     throw new TypeError('kind is missing');
   }
@@ -88,7 +93,12 @@ export function translate(document: unknown): Translated {
       break;
   }
   const claim = claimOf(object);
-  if (claim) return { outcome: 'waits', what: `${object.kind} ${object.metadata.name}`, reason: `its claim "${claim}": ${waiting.PersistentVolumeClaim}` };
+  if (claim)
+    return {
+      outcome: 'waits',
+      what: `${object.kind} ${object.metadata.name}`,
+      reason: `its claim "${claim}": ${waiting.PersistentVolumeClaim}`,
+    };
   return { outcome: 'object', object: object as DynamicObject, warnings };
 }
 
@@ -106,7 +116,12 @@ function workloadQuirks(object: Json, warn: Warn): void {
   const { spec } = object;
   if (typeof spec !== 'object' || spec === null) return;
   const { selector } = spec;
-  if (selector && selector.matchLabels === undefined && selector.matchExpressions === undefined && Object.keys(selector).length > 0) {
+  if (
+    selector &&
+    selector.matchLabels === undefined &&
+    selector.matchExpressions === undefined &&
+    Object.keys(selector).length > 0
+  ) {
     spec.selector = { matchLabels: selector };
     warn('spec.selector is a flat map; it was read as matchLabels');
   }
@@ -114,7 +129,9 @@ function workloadQuirks(object: Json, warn: Warn): void {
   for (const field of ['name', 'namespace']) {
     if (metadata?.[field] === undefined) continue;
     delete metadata[field];
-    warn(`spec.template.metadata.${field} was dropped: pods are named after their ${object.kind} and live in its namespace`);
+    warn(
+      `spec.template.metadata.${field} was dropped: pods are named after their ${object.kind} and live in its namespace`,
+    );
   }
   podQuirks(spec.template?.spec, 'spec.template.spec', warn, spec.template);
 }
@@ -144,7 +161,10 @@ function autoscalerQuirks(object: Json, warn: Warn): void {
   if (percent === undefined) return;
   delete object.spec.targetCPUUtilizationPercentage;
   object.spec.metrics ??= [];
-  object.spec.metrics.push({ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } } });
+  object.spec.metrics.push({
+    type: 'Resource',
+    resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } },
+  });
   warn('spec.targetCPUUtilizationPercentage was read as a cpu metric');
 }
 
@@ -153,4 +173,3 @@ function claimOf(object: Json): string | undefined {
   const volume = spec?.volumes?.find?.((each: Json) => each?.persistentVolumeClaim);
   return volume?.persistentVolumeClaim?.claimName;
 }
-

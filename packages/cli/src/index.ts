@@ -1,1 +1,5 @@
-export {};
+/** @orbitkit/cli: the parts of `orbit` that other programs may build on. */
+export { type Applied, applyObject } from './commands/apply.js';
+export { execute, program, run } from './main.js';
+export { objectName, openSession, type Session, withSession } from './session.js';
+export { CommandError, type Terminal } from './terminal.js';

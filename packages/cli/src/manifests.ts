@@ -50,9 +50,16 @@ async function filesOf(path: string, recursive: boolean): Promise<string[]> {
 
 /** Says where in the file the server's complaint points, when it names a field. */
 export function withPlace(error: StatusError, manifest: Manifest): string {
-  const causes = error.details.causes ?? [];
-  const lines = causes.flatMap(cause =>
-    cause.field ? [`  ${formatLocation(locate(manifest, cause.field))}: ${cause.field}: ${cause.message ?? ''}`] : [],
+  const named = (error.details.causes ?? []).flatMap(cause =>
+    cause.field ? [{ field: cause.field, text: `: ${cause.message ?? ''}` }] : [],
+  );
+  // Strict decoding names its fields in the message alone.
+  const unknown = [...error.message.matchAll(/(?:unknown|duplicate) field "([^"]+)"/g)].map(match => ({
+    field: match[1]!,
+    text: '',
+  }));
+  const lines = [...named, ...unknown].map(
+    ({ field, text }) => `  ${formatLocation(locate(manifest, field))}: ${field}${text}`,
   );
   const place = formatLocation(manifest.start.file ? manifest.start : { file: manifest.file, line: 1, column: 1 });
   return lines.length > 0 ? `${place}: ${error.message}\n${lines.join('\n')}` : `${place}: ${error.message}`;

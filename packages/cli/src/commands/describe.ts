@@ -78,16 +78,33 @@ function pairs(title: string, values: Record<string, string> | undefined): strin
 const label = (key: string): string =>
   key.charAt(0).toUpperCase() + key.slice(1).replace(/([a-z0-9])([A-Z])/g, '$1 $2');
 
-function tree(value: Record<string, unknown>, indent: string): string[] {
+/** Maps whose keys are a person's own words; they are shown as they are. */
+const verbatim = new Set([
+  'labels',
+  'annotations',
+  'matchLabels',
+  'nodeSelector',
+  'selector',
+  'data',
+  'binaryData',
+  'stringData',
+  'limits',
+  'requests',
+  'capacity',
+  'allocatable',
+]);
+
+function tree(value: Record<string, unknown>, indent: string, holder = ''): string[] {
+  const titled = (key: string) => (verbatim.has(holder) ? key : label(key));
   return Object.entries(value).flatMap(([key, item]) => {
     if (item === undefined || item === null) return [];
-    if (typeof item !== 'object') return text(`${indent}${label(key)}:`, String(item), indent);
+    if (typeof item !== 'object') return text(`${indent}${titled(key)}:`, String(item), indent);
     if (Array.isArray(item)) {
       if (item.length === 0) return [];
-      return [`${indent}${label(key)}:`, ...item.flatMap(each => listItem(each, `${indent}  `))];
+      return [`${indent}${titled(key)}:`, ...item.flatMap(each => listItem(each, `${indent}  `))];
     }
-    const inner = tree(item as Record<string, unknown>, `${indent}  `);
-    return inner.length === 0 ? [] : [`${indent}${label(key)}:`, ...inner];
+    const inner = tree(item as Record<string, unknown>, `${indent}  `, key);
+    return inner.length === 0 ? [] : [`${indent}${titled(key)}:`, ...inner];
   });
 }
 

@@ -1,1 +1,155 @@
-export function roleCommands(..._parameters: unknown[]): void {}
+/** The roles of a cluster as processes of their own: they meet at the API server, over HTTPS, through a kubeconfig. */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Component,
+  compose,
+  createClient,
+  findCluster,
+  kubeconfigContext,
+  kubeconfigTransport,
+  logger,
+} from '@orbitkit/core';
+import type { Command } from 'commander';
+import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
+import { CommandError, type Terminal } from '../terminal.js';
+import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
+import { timingOptions } from './up.js';
+
+interface RoleFlags extends GlobalFlags {
+  dataDir: string;
+  listen: string;
+  runtime: string;
+  profile: string;
+  name: string;
+  nodeGrace: string;
+  eviction: string;
+  logLevel: string;
+  serviceProxy: boolean;
+  stopPods?: boolean;
+}
+
+export function roleCommands(program: Command, terminal: Terminal): void {
+  const role = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option(
+        '--data-dir <dir>',
+        "where the cluster's state lives on this machine",
+        defaultStateDirectory(terminal.env),
+      )
+      .option('--log-level <level>', 'debug, info, warn or error', 'warn');
+
+  role('apiserver', 'run the API server alone; writes DIR/kubeconfig')
+    .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
+    .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
+    .action(async (flags: RoleFlags) => {
+      const { apiServerOf, clusterFacts } = await import('../cluster.js');
+      const dataDir = pathIn(terminal, flags.dataDir);
+      const facts = await clusterFacts(dataDir, runtimeName(flags.runtime));
+      const server = apiServerOf({ dataDir, listen: hostAndPort(flags.listen), facts });
+      await serve(
+        [server],
+        flags,
+        terminal,
+        () => `orbit apiserver is ready: ${server.endpoint?.url}, kubeconfig ${join(dataDir, 'kubeconfig')}`,
+      );
+    });
+
+  role('scheduler', 'run the scheduler alone')
+    .option('--profile <name>', 'default or minik8s (nodes take turns)', 'default')
+    .action(async (_flags, command) => {
+      const { schedulerOf } = await import('../cluster.js');
+      const flags = globalFlags(command) as RoleFlags;
+      await serveAsClient([schedulerOf(profileName(flags.profile))], flags, terminal, 'scheduler');
+    });
+
+  timingOptions(role('controller-manager', 'run the controllers alone')).action(async (_flags, command) => {
+    const { clusterFacts, controllersOf } = await import('../cluster.js');
+    const flags = globalFlags(command) as RoleFlags;
+    const facts = await clusterFacts(pathIn(terminal, flags.dataDir), 'process');
+    const timing = {
+      gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
+      evictionSeconds: seconds('--eviction', flags.eviction),
+    };
+    await serveAsClient([controllersOf(facts, timing)], flags, terminal, 'controller-manager');
+  });
+
+  role('node', 'run a node agent alone')
+    .option('--name <name>', 'name of the node', hostname().toLowerCase())
+    .option('--runtime <name>', 'process or docker', 'process')
+    .option('--no-service-proxy', 'another process of this machine serves the services')
+    .option('--stop-pods', 'SIGTERM stops the pods too; without it they run on')
+    .action(async (_flags, command) => {
+      const { nodeOf, proxyOf } = await import('../cluster.js');
+      const flags = globalFlags(command) as RoleFlags;
+      const ca = await clusterAuthority(flags, terminal);
+      const agent = await nodeOf({
+        name: flags.name,
+        dataDir: join(pathIn(terminal, flags.dataDir), 'nodes', flags.name),
+        runtime: runtimeName(flags.runtime),
+        clusterCA: () => ca,
+        stopPodsOnShutdown: flags.stopPods ?? false,
+      });
+      await serveAsClient(
+        flags.serviceProxy ? [proxyOf(flags.name), agent] : [agent],
+        flags,
+        terminal,
+        `node ${flags.name}`,
+      );
+    });
+}
+
+async function contextOf(flags: RoleFlags, terminal: Terminal) {
+  const found = await findCluster({
+    ...(flags.kubeconfig ? { kubeconfig: flags.kubeconfig } : {}),
+    stateDirectory: pathIn(terminal, flags.dataDir),
+    env: terminal.env,
+  });
+  return { found, context: kubeconfigContext(found.config, flags.context) };
+}
+
+async function clusterAuthority(flags: RoleFlags, terminal: Terminal): Promise<string> {
+  const { cluster } = (await contextOf(flags, terminal)).context;
+  const ca = cluster.ca ?? (cluster.caFile ? await readFile(cluster.caFile, 'utf8') : undefined);
+  if (!ca)
+    throw new CommandError(
+      "the kubeconfig names no certificate authority; the agent needs it to know the API server's calls",
+    );
+  return ca;
+}
+
+async function serveAsClient(
+  components: Component[],
+  flags: RoleFlags,
+  terminal: Terminal,
+  what: string,
+): Promise<void> {
+  const { found, context } = await contextOf(flags, terminal);
+  const transport = kubeconfigTransport(found.config, { context: context.name });
+  const client = createClient(transport);
+  try {
+    await serve(components, flags, terminal, () => `orbit ${what} is ready: ${context.cluster.server}`, client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function serve(
+  components: Component[],
+  flags: RoleFlags,
+  terminal: Terminal,
+  line: () => string,
+  client?: ReturnType<typeof createClient>,
+): Promise<void> {
+  const composition = compose(
+    { log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000, ...(client ? { client } : {}) },
+    ...components,
+  );
+  const running = composition.run({ signal: terminal.signal });
+  await Promise.race([composition.ready, running]);
+  if (!terminal.signal.aborted) terminal.stdout.write(`${line()}\n`);
+  await running;
+}

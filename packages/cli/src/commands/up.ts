@@ -1,1 +1,88 @@
-export function upCommand(..._parameters: unknown[]): void {}
+/**
+ * `orbit up`: a whole cluster in one process: API server on the embedded store, scheduler, controllers, nodes, service proxy.
+ *
+ * It prints one line when it is ready. SIGTERM stops the pods, then the rest, and it ends with exit code 0; `kill -9` leaves
+ * the pods running, and the next `orbit up` on the same directory takes them over.
+ */
+import { join } from 'node:path';
+import { type Component, compose, logger } from '@orbitkit/core';
+import type { Command } from 'commander';
+import { during } from '../progress.js';
+import { defaultStateDirectory } from '../session.js';
+import type { Terminal } from '../terminal.js';
+import { defaultTiming } from '../timing.js';
+import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
+
+interface UpFlags {
+  dataDir: string;
+  listen: string;
+  runtime: string;
+  nodes: string;
+  profile: string;
+  nodeGrace: string;
+  eviction: string;
+  logLevel: string;
+}
+
+/** Adds the timing options that `up` and `controller-manager` share. */
+export function timingOptions(command: Command): Command {
+  return command
+    .option(
+      '--node-grace <seconds>',
+      'a node is lost after this long without a heartbeat',
+      String(defaultTiming.gracePeriodSeconds),
+    )
+    .option('--eviction <seconds>', 'pods stay this long on a lost node', String(defaultTiming.evictionSeconds));
+}
+
+export function upCommand(program: Command, terminal: Terminal): void {
+  timingOptions(
+    program
+      .command('up')
+      .description('run a cluster on this machine, in one process')
+      .option('--data-dir <dir>', 'where its state lives', defaultStateDirectory(terminal.env))
+      .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
+      .option('--runtime <name>', 'process (nothing else needed) or docker', 'process')
+      .option('--nodes <n>', 'how many nodes', '1')
+      .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
+      .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
+  ).action(async (flags: UpFlags) => {
+    // A server is loaded by those who run one; `orbit get` must start at once.
+    const { apiServerOf, clusterFacts, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
+    const dataDir = pathIn(terminal, flags.dataDir);
+    const runtime = runtimeName(flags.runtime);
+    const count = wholeNumber('--nodes', flags.nodes, 1, 100);
+    const timing = {
+      gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
+      evictionSeconds: seconds('--eviction', flags.eviction),
+    };
+    const facts = await clusterFacts(dataDir, runtime);
+    const server = apiServerOf({ dataDir, listen: hostAndPort(flags.listen), facts });
+    const nodes = await Promise.all(
+      Array.from({ length: count }, (_, index) =>
+        nodeOf({
+          name: `n${index + 1}`,
+          dataDir: join(dataDir, 'nodes', `n${index + 1}`),
+          runtime,
+          clusterCA: () => server.certificateAuthority(),
+          stopPodsOnShutdown: true,
+        }),
+      ),
+    );
+    const components: Component[] = [
+      server,
+      schedulerOf(profileName(flags.profile)),
+      controllersOf(facts, timing),
+      proxyOf('n1'),
+      ...nodes,
+    ];
+    const cluster = compose({ log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000 }, ...components);
+    const running = cluster.run({ signal: terminal.signal });
+    await during(terminal, 'starting the cluster', () => Promise.race([cluster.ready, running]));
+    if (terminal.signal.aborted) return running;
+    terminal.stdout.write(
+      `orbit is up: ${server.endpoint?.url}, ${count} ${count === 1 ? 'node' : 'nodes'} (${runtime}), kubeconfig ${join(dataDir, 'kubeconfig')}\n`,
+    );
+    await running;
+  });
+}
