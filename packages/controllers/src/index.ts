@@ -1,7 +1,18 @@
 /** @orbitkit/controllers: make it so. Controller builder and manager, and the built-in controllers. */
 
 export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
+export { type EndpointSlicesOptions, endpointSlices } from './builtin/endpoints/endpoint-slices.js';
+export { type EndpointsOptions, endpoints } from './builtin/endpoints/endpoints.js';
+export { type GarbageCollectorOptions, garbageCollector } from './builtin/garbage-collector/garbage-collector.js';
+export { type NamespacesOptions, namespaces } from './builtin/namespace/namespaces.js';
+export { type NodeIpamOptions, nodeIpam } from './builtin/node-ipam/node-ipam.js';
+export { type NodeLifecycleOptions, nodeLifecycle } from './builtin/node-lifecycle/node-lifecycle.js';
+export {
+  type PodGarbageCollectorOptions,
+  podGarbageCollector,
+} from './builtin/pod-garbage-collector/pod-garbage-collector.js';
 export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/replica-sets.js';
+export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export type { Controller, ControllerContext, Events } from './controller.js';
 export {
   type ChangeEvent,
