@@ -83,6 +83,8 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   const end = (exchange: HttpExchange) => {
     exchanges.delete(exchange);
     exchange.end();
+    // A kept connection would outlive the stop: its client does not know of it.
+    if (closing) exchange.incoming.socket.destroySoon();
   };
 
   server.on('connection', socket => {

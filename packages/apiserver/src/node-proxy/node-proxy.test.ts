@@ -1,9 +1,10 @@
 /** The proxy against an agent that speaks the kubelet's paths over TLS, through the real HTTP door. */
-import { execFileSync } from 'node:child_process';
-import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   EndpointSlice,
   type Kind,
@@ -15,7 +16,7 @@ import {
   type StatusError,
   silentLogger,
 } from '@orbitkit/core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { errorAnswer } from '../http/answers.js';
 import type { ApiHandler, ApiRequest } from '../http/exchange.js';
@@ -23,6 +24,7 @@ import { httpDoor } from '../http/http-door.js';
 import { inProcessTransport } from '../http/in-process.js';
 import { requestInfoOf } from '../http/request-info.js';
 import { servedKinds } from '../http/served-kinds.js';
+import { certificateFingerprint, createAuthority, issueServingCertificate, type KeyPair } from '../pki/index.js';
 import type { ObjectBytes, RequestContext, Resources } from '../registry/contract.js';
 import { servingCertificateAnnotation } from './agent-address.js';
 import { nodeProxy } from './node-proxy.js';
@@ -32,33 +34,13 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function selfSigned() {
-  const pem = execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-subj',
-      '/CN=agent',
-      '-keyout',
-      '-',
-      '-out',
-      '-',
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  ).toString();
-  const cert = pem.slice(pem.indexOf('-----BEGIN CERTIFICATE'));
-  return {
-    cert,
-    key: pem.slice(0, pem.indexOf('-----BEGIN CERTIFICATE')),
-    sha256: createHash('sha256').update(new X509Certificate(cert).raw).digest('hex'),
-  };
-}
+let serving: KeyPair;
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'orbitkit-node-proxy-'));
+  serving = await issueServingCertificate(await createAuthority({ dir }));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
 
 async function listening(server: Server): Promise<number> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
@@ -73,12 +55,11 @@ async function listening(server: Server): Promise<number> {
 }
 
 async function agent(listener: RequestListener) {
-  const identity = await selfSigned();
   const server = createHttpsServer(
-    { cert: identity.cert, key: identity.key, requestCert: true, rejectUnauthorized: false },
+    { cert: serving.certificate, key: serving.key, requestCert: true, rejectUnauthorized: false },
     listener,
   );
-  return { server, port: await listening(server), sha256: identity.sha256 };
+  return { server, port: await listening(server), sha256: certificateFingerprint(serving.certificate) };
 }
 
 const bytesOf = (object: KubeObject): ObjectBytes => ({
@@ -287,12 +268,12 @@ describe('exec', () => {
     });
     return { port, sha256, asked };
   }
-  const path = '/api/v1/namespaces/d/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true&tty=false';
+  const target = '/api/v1/namespaces/d/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true&tty=false';
 
   it('is passed through byte for byte', async () => {
     const { port, sha256, asked } = await echoAgent();
     const server = await proxyServer(world(nodeObject(port, sha256), podObject()));
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}${path}`, ['v5.channel.k8s.io', 'v4.channel.k8s.io']);
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}${target}`, ['v5.channel.k8s.io', 'v4.channel.k8s.io']);
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
     expect(socket.protocol).toBe('v5.channel.k8s.io');
     const big = Buffer.alloc(300_000, 7);
@@ -308,7 +289,7 @@ describe('exec', () => {
   it('works for callers in the same process', async () => {
     const { port, sha256 } = await echoAgent();
     const { transport } = await proxyServer(world(nodeObject(port, sha256), podObject()));
-    const socket = await transport.connect(path, { protocols: ['v5.channel.k8s.io'] });
+    const socket = await transport.connect(target, { protocols: ['v5.channel.k8s.io'] });
     expect(socket.protocol).toBe('v5.channel.k8s.io');
     socket.send(Buffer.from('\0hello'));
     const messages = socket.messages[Symbol.asyncIterator]();
@@ -321,7 +302,7 @@ describe('exec', () => {
     const { port, sha256 } = await echoAgent();
     const { transport } = await proxyServer(world(nodeObject(port, sha256), podObject()));
     const leave = new AbortController();
-    const socket = await transport.connect(path, { protocols: ['v5.channel.k8s.io'], signal: leave.signal });
+    const socket = await transport.connect(target, { protocols: ['v5.channel.k8s.io'], signal: leave.signal });
     const next = socket.messages[Symbol.asyncIterator]().next();
     const reason = new Error('enough');
     leave.abort(reason);
@@ -331,7 +312,7 @@ describe('exec', () => {
   it("shows the agent's refusal at both doors", async () => {
     const { port, sha256 } = await echoAgent();
     const server = await proxyServer(world(nodeObject(port, sha256), podObject({ containers: [{ name: 'refuse' }] })));
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}${path}`, ['v4.channel.k8s.io']);
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}${target}`, ['v4.channel.k8s.io']);
     socket.on('error', () => undefined);
     const [, answer] = await new Promise<[unknown, IncomingMessage]>(resolve =>
       socket.once('unexpected-response', (...both) => resolve(both as never)),
@@ -342,7 +323,7 @@ describe('exec', () => {
       404,
       { reason: 'NotFound', message: 'no container' },
     ]);
-    await expect(server.transport.connect(path, { protocols: ['v4.channel.k8s.io'] })).rejects.toMatchObject({
+    await expect(server.transport.connect(target, { protocols: ['v4.channel.k8s.io'] })).rejects.toMatchObject({
       code: 404,
       message: 'no container',
     });
@@ -350,12 +331,15 @@ describe('exec', () => {
 
   it('refuses what it cannot speak, and says what to use', async () => {
     const { url, port } = await proxyServer(world(nodeObject(1, 'aa'), podObject()));
-    expect(await json(await fetch(`${url}${path}`))).toMatchObject({ code: 400, message: 'Upgrade request required' });
-    const upgrade = (target: string, headers: string) =>
+    expect(await json(await fetch(`${url}${target}`))).toMatchObject({
+      code: 400,
+      message: 'Upgrade request required',
+    });
+    const upgrade = (at: string, headers: string) =>
       new Promise<string>((resolve, reject) => {
         const socket = connect(port, '127.0.0.1', () =>
           socket.write(
-            `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${headers}\r\nContent-Length: 0\r\n\r\n`,
+            `POST ${at} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${headers}\r\nContent-Length: 0\r\n\r\n`,
           ),
         );
         let text = '';
@@ -364,14 +348,14 @@ describe('exec', () => {
           .on('end', () => resolve(text))
           .on('error', reject);
       });
-    expect(await upgrade(path, 'Upgrade: SPDY/3.1')).toMatch(/^HTTP\/1.1 400 [\s\S]*use kubectl 1.30 or newer/);
+    expect(await upgrade(target, 'Upgrade: SPDY/3.1')).toMatch(/^HTTP\/1.1 400 [\s\S]*use kubectl 1.30 or newer/);
     expect(
       await upgrade(
         '/api/v1/namespaces/d/pods/p/portforward',
         'Upgrade: websocket\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io',
       ),
     ).toMatch(/^HTTP\/1.1 400 [\s\S]*port-forward over SPDY/);
-    const error = (await proxyServer(world())).transport.connect(path, { protocols: ['v5.channel.k8s.io'] });
+    const error = (await proxyServer(world())).transport.connect(target, { protocols: ['v5.channel.k8s.io'] });
     await expect(error).rejects.toMatchObject({ code: 404 } satisfies Partial<StatusError>);
   });
 });
