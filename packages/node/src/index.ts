@@ -3,7 +3,14 @@
 export { annotations as nodeAnnotations, conditions as nodeConditions, labels as nodeLabels } from './agent/labels.js';
 export { node } from './agent/node.js';
 export type { BackOffOptions, HeartbeatOptions, ListenOptions, NodeOptions } from './agent/options.js';
+export { mayBindLowPorts, substitutePort } from './network/low-port.js';
 export * from './runtime/contract.js';
+export {
+  type CatalogueEntry,
+  type ProcessRuntime,
+  type ProcessRuntimeOptions,
+  processRuntime,
+} from './runtime/process/index.js';
 export {
   type SimulatedRuntime,
   type SimulatedRuntimeOptions,

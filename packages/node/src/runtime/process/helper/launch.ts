@@ -1,0 +1,67 @@
+/**
+ * Starts a program by a launch, and says either that it runs or why it does not.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { RuntimeError } from '../../contract.js';
+import type { Launch } from '../isolation/isolation.js';
+
+/** A chain that has not begun its program by then is ended. */
+const beginMs = 30_000;
+
+export interface Started {
+  child: ChildProcess;
+  pid: number;
+  exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/** @throws RuntimeError `StartFailed` with what the system said. */
+export async function startProgram(
+  launch: Launch,
+  env: Readonly<Record<string, string>>,
+  stdio: [number | 'pipe' | 'ignore', number | 'pipe', number | 'pipe'],
+): Promise<Started> {
+  const [program = '', ...args] = launch.argv;
+  const options: StdioOptions = launch.reports ? [...stdio, 'pipe'] : stdio;
+  const child = spawn(program, args, { cwd: launch.cwd, env, stdio: options, detached: true });
+  const exit: Started['exit'] = new Promise(resolve => child.once('exit', (code, signal) => resolve({ code, signal })));
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', error =>
+      reject(new RuntimeError('StartFailed', startMessage(error, program, launch.cwd), { cause: error })),
+    );
+  });
+  child.on('error', () => {});
+  if (launch.reports) {
+    const report = await reportOf(child);
+    if (report !== '') {
+      await exit;
+      throw new RuntimeError('StartFailed', report);
+    }
+  }
+  return { child, pid: child.pid!, exit };
+}
+
+function startMessage(error: NodeJS.ErrnoException, program: string, cwd: string): string {
+  if (error.code === 'ENOENT' && !existsSync(cwd)) return `the working directory ${cwd} does not exist`;
+  if (error.code === 'ENOENT') return `${program}: no such program on this machine`;
+  if (error.code === 'EACCES') return `${program}: not an executable file, or not for this user`;
+  return `${program}: ${error.message}`;
+}
+
+/** What the chain says on descriptor 3 until it closes; nothing when all went well. */
+async function reportOf(child: ChildProcess): Promise<string> {
+  const pipe = child.stdio[3] as Readable;
+  const timer = setTimeout(() => child.kill('SIGKILL'), beginMs);
+  let text = '';
+  try {
+    for await (const chunk of pipe) text += chunk;
+  } catch (error) {
+    text ||= (error as Error).message;
+  } finally {
+    clearTimeout(timer);
+  }
+  if (text === '' && child.signalCode === 'SIGKILL') return `it did not begin within ${beginMs} ms`;
+  return text.trim();
+}

@@ -1,0 +1,49 @@
+/**
+ * Where a container's output goes: a named pipe that the container itself holds open for reading and writing.
+ *
+ * So the death of the helper does not break the pipe: the container goes on and fills it (64 KiB), then waits, and the next
+ * helper opens it and reads on. Nothing is lost but what a container wrote and then ended while no helper was there.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { runCommand } from '../../../network/command.js';
+
+const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
+
+export async function makePipes(paths: readonly string[]): Promise<void> {
+  await runCommand('mkfifo', ['-m', '600', ...paths]);
+}
+
+/** A descriptor for the container: never at its end, never broken. */
+export function openForContainer(path: string): number {
+  return openSync(path, O_RDWR);
+}
+
+export interface OutputReader {
+  /** Resolves when nobody can write any more and everything was read. */
+  readonly ended: Promise<void>;
+  close(): void;
+}
+
+export function readPipe(path: string, onChunk: (chunk: Buffer) => void): OutputReader {
+  const socket = new Socket({ fd: openSync(path, O_RDONLY | O_NONBLOCK), readable: true, writable: false });
+  const ended = new Promise<void>(resolve => socket.on('close', () => resolve()));
+  socket.on('data', onChunk);
+  socket.on('error', () => {});
+  return { ended, close: () => void socket.destroy() };
+}
+
+/** The writing end for input; undefined when nobody reads. */
+export function writePipe(path: string): Socket | undefined {
+  try {
+    const socket = new Socket({ fd: openSync(path, O_WRONLY | O_NONBLOCK), readable: false, writable: true });
+    socket.on('error', () => {});
+    return socket;
+  } catch {
+    return undefined;
+  }
+}
+
+export function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) closeSync(descriptor);
+}

@@ -1,0 +1,189 @@
+/**
+ * Exec, attach and dial: byte streams between a connection and a process.
+ *
+ * Output waits when the connection is full, and input when the process is. An exec ends with its connection: what it
+ * started is killed. An attach ends with its connection too, and the container goes on.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { RuntimeError } from '../../contract.js';
+import type { Isolation } from '../isolation/isolation.js';
+import { allProcesses, signalGroup, signalProcess } from '../process-table.js';
+import type { Calls, FrameChannel, StreamInput, StreamOutput } from '../protocol.js';
+import type { Container } from './container.js';
+import { environment } from './environment.js';
+import { startProgram } from './launch.js';
+import type { Pods } from './pods.js';
+import { findProgram, onTerminal, resizeTerminal } from './terminal.js';
+
+/** How long output may still come after an exec's end, from a descendant that holds its pipe. */
+const drainMs = 1_000;
+
+/** One stream on a connection, once it was opened. */
+export interface Stream {
+  onInput(input: StreamInput): void;
+  /** The connection is gone. */
+  onClose(): void;
+}
+
+export type Channel = Pick<FrameChannel, 'drained' | 'pause' | 'resume' | 'close'> & {
+  send(output: StreamOutput): boolean;
+};
+
+export async function openExec(
+  pods: Pods,
+  isolation: Isolation,
+  args: Calls['exec']['args'],
+  channel: Channel,
+): Promise<Stream> {
+  const container = running(pods.container(args.containerId));
+  const { spec } = container.record;
+  const [program = ''] = args.command;
+  if (
+    args.tty &&
+    isolation.mode === 'rootless' &&
+    !findProgram(program, spec.env['PATH'], container.placed.directory)
+  ) {
+    throw new RuntimeError('StartFailed', `${program}: no such program on this machine`);
+  }
+  const command = args.tty ? onTerminal(args.command) : args.command;
+  const launch = isolation.launchBeside(container.placed, container.pid!, command);
+  const env = { ...(args.tty && { TERM: 'xterm' }), ...environment(container.placed, isolation) };
+  const { child, pid, exit } = await startProgram(launch, env, [args.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe']);
+  const stream = processStream(child, pid, channel);
+  void (async () => {
+    const { code, signal } = await exit;
+    await Promise.race([stream.drained, new Promise(resolve => setTimeout(resolve, drainMs))]);
+    channel.send({ exit: code ?? 128 + (signal ? constants.signals[signal] : 0) });
+    channel.close();
+  })();
+  return stream;
+}
+
+/** The program writes one byte when it is connected, then passes bytes. Its arguments: port. */
+const dialProgram = `const s = require('net').connect({ host: '127.0.0.1', port: +process.argv[1], allowHalfOpen: true });
+s.on('error', e => { process.stderr.write(e.code + ''); process.exit(1); });
+s.on('connect', () => { process.stdout.write('+'); s.pipe(process.stdout); process.stdin.pipe(s); });`;
+
+export async function openDial(
+  pods: Pods,
+  isolation: Isolation,
+  args: Calls['dial']['args'],
+  channel: Channel,
+): Promise<Stream> {
+  const { config, status } = pods.sandbox(args.sandboxId);
+  if (status.state !== 'ready') throw new RuntimeError('NotRunning', `sandbox ${args.sandboxId} is not ready`);
+  const command = [process.execPath, '-e', dialProgram, `${args.port}`];
+  const env = { PATH: process.env['PATH'] ?? '' };
+  const { child, pid } = await startProgram(isolation.launchInNetwork(args.sandboxId, config, command), env, [
+    'pipe',
+    'pipe',
+    'pipe',
+  ]);
+  const first = await new Promise<boolean>(resolve => {
+    child.stdout!.once('readable', () => resolve(child.stdout!.read(1) !== null));
+    child.once('exit', () => resolve(false));
+  });
+  if (!first) {
+    throw new RuntimeError(
+      'ConnectionRefused',
+      `nothing listens on port ${args.port} in pod ${config.namespace}/${config.name}`,
+    );
+  }
+  const stream = processStream(child, pid, channel);
+  void stream.drained.then(() => {
+    channel.send({ exit: 0 });
+    channel.close();
+  });
+  return stream;
+}
+
+interface ProcessStream extends Stream {
+  /** All output was passed on. */
+  drained: Promise<unknown>;
+}
+
+function processStream(child: ChildProcess, pid: number, channel: Channel): ProcessStream {
+  const pass = async (readable: Readable, frame: (data: string) => StreamOutput) => {
+    try {
+      for await (const chunk of readable) {
+        if (!channel.send(frame((chunk as Buffer).toString('base64')))) await channel.drained();
+      }
+    } catch {
+      // The pipe broke with the process: what it said before was passed on.
+    }
+  };
+  child.stdin?.on('error', () => {});
+  return {
+    drained: Promise.all([pass(child.stdout!, stdout => ({ stdout })), pass(child.stderr!, stderr => ({ stderr }))]),
+    onInput(input) {
+      if ('resize' in input) {
+        const { width, height } = input.resize;
+        resizeTerminal(pid, width, height).catch(error => console.error(`resize: ${(error as Error).message}`));
+      } else if (child.stdin) passInput(child.stdin, input, channel);
+    },
+    onClose() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      // On a terminal the program is below `script`, in a session of its own.
+      for (const info of allProcesses()) if (info.parent === pid) signalProcess(info.pid, 'SIGKILL');
+      signalGroup(pid, 'SIGKILL');
+    },
+  };
+}
+
+function passInput(to: Writable, input: StreamInput, channel: Channel): void {
+  if ('stdinEnd' in input) return void to.end();
+  if (!('stdin' in input) || to.writableEnded || to.destroyed) return;
+  if (to.write(Buffer.from(input.stdin, 'base64'))) return;
+  channel.pause();
+  to.once('drain', () => channel.resume());
+  to.once('close', () => channel.resume());
+}
+
+/** More than this unread, and an attached reader is let go: a container's output waits for no onlooker. */
+const attachedLimit = 4 * 2 ** 20;
+
+export async function openAttach(pods: Pods, args: Calls['attach']['args'], channel: Channel): Promise<Stream> {
+  const container = running(pods.container(args.containerId));
+  const input = container.openInput();
+  let waiting = 0;
+  const onOutput = (stream: 'stdout' | 'stderr', chunk: Buffer) => {
+    const data = chunk.toString('base64');
+    if (channel.send(stream === 'stdout' ? { stdout: data } : { stderr: data })) return;
+    waiting += chunk.length;
+    if (waiting > attachedLimit) return channel.close();
+    void channel.drained().then(() => {
+      waiting = 0;
+    });
+  };
+  container.outputs.add(onOutput);
+  void container.ended().then(() => {
+    channel.send({ exit: container.status.exitCode ?? 0 });
+    channel.close();
+  });
+  return {
+    onInput(frame) {
+      // The end of one onlooker's input is not the end of the container's.
+      if (input && 'stdin' in frame) passInput(input, frame, channel);
+      if ('resize' in frame && container.pid !== undefined && container.record.spec.config.tty) {
+        const { width, height } = frame.resize;
+        resizeTerminal(container.pid, width, height).catch(error =>
+          console.error(`resize: ${(error as Error).message}`),
+        );
+      }
+    },
+    onClose() {
+      container.outputs.delete(onOutput);
+      input?.destroy();
+    },
+  };
+}
+
+function running(container: Container): Container {
+  if (container.pid === undefined) {
+    const { name, id, state } = container.status;
+    throw new RuntimeError('NotRunning', `container ${name} (${id}) is ${state}, not running`);
+  }
+  return container;
+}
