@@ -10,6 +10,7 @@
  *
  * HTTP/1.1: a watch holds a connection of its own. undici is loaded with the first request.
  */
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Agent, Dispatcher } from 'undici';
 import { type Clock, systemClock } from '../clock/clock.js';
@@ -68,6 +69,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   const prefix = base.pathname.replace(/\/+$/, '');
   const { clock = systemClock } = options;
   const closed = new AbortController();
+  setMaxListeners(0, closed.signal);
   let agent: Promise<Agent> | undefined;
   let tls: Promise<TlsOptions> | undefined;
   let fileToken: { text: string; readAt: number } | undefined;
@@ -267,7 +269,11 @@ function requestGuard(
   });
   const onAbort = () => controller.abort(call.signal?.reason);
   const onClosed = () => controller.abort(closed.reason);
-  call.signal?.addEventListener('abort', onAbort, { once: true });
+  if (call.signal) {
+    // Many requests of one component wait on its one signal; that is no leak to warn of.
+    setMaxListeners(0, call.signal);
+    call.signal.addEventListener('abort', onAbort, { once: true });
+  }
   closed.addEventListener('abort', onClosed, { once: true });
   return {
     signal: controller.signal,

@@ -2,6 +2,7 @@
  * Keeps one component running: starts it, tells when it is ready, starts it again after a crash with back-off, stops it
  * within a bound. A `run` that returns although nobody asked it to stop counts as a crash.
  */
+import { setMaxListeners } from 'node:events';
 import { backoff } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 import type { Random } from '../clock/random.js';
@@ -80,6 +81,8 @@ export function supervise(options: SuperviseOptions): Supervision {
   /** One life of the component. Resolves with what ended it, or undefined after a stop. */
   async function live(): Promise<Error | undefined> {
     const life = new AbortController();
+    // Everything that a component waits for hangs on this one signal; that is no leak to warn of.
+    setMaxListeners(0, life.signal);
     const end = () => life.abort(stopping.signal.reason);
     stopping.signal.addEventListener('abort', end, { once: true });
     let over = false;
