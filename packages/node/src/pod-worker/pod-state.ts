@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { corev1, Pod } from '@orbitkit/core';
 import { labels } from '../agent/labels.js';
-import type { ContainerStatus, Sandbox } from '../runtime/contract.js';
+import type { ContainerStatus, Runtime, Sandbox } from '../runtime/contract.js';
 
 export interface PodState {
   /** Newest first. */
@@ -23,6 +23,13 @@ export function podStateOf(sandboxes: readonly Sandbox[], containers: readonly C
     sandboxes: [...sandboxes].sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt),
     containers: [...containers].sort((a, b) => restartCountOf(b) - restartCountOf(a) || b.createdAt - a.createdAt),
   };
+}
+
+/** A fresh list of one pod. */
+export async function readPodState(runtime: Runtime, uid: string): Promise<PodState> {
+  const sandboxes = (await runtime.listSandboxes()).filter(sandbox => sandbox.uid === uid);
+  const containers = await Promise.all(sandboxes.map(({ id }) => runtime.listContainers(id)));
+  return podStateOf(sandboxes, containers.flat());
 }
 
 export function restartCountOf(container: ContainerStatus): number {

@@ -30,7 +30,7 @@ import {
   isSidecar,
   latestOf,
   type PodState,
-  podStateOf,
+  readPodState,
   readySandbox,
   restartCountOf,
 } from './pod-state.js';
@@ -209,9 +209,7 @@ export class PodWorker {
 
   async #readState(): Promise<void> {
     const { runtime, volumes } = this.#host;
-    const sandboxes = (await runtime.listSandboxes()).filter(({ uid }) => uid === this.uid);
-    const containers = await Promise.all(sandboxes.map(({ id }) => runtime.listContainers(id)));
-    this.#state = podStateOf(sandboxes, containers.flat());
+    this.#state = await readPodState(runtime, this.uid);
     const ids = new Set(this.#state.containers.map(({ id }) => id));
     for (const known of [this.#messages.keys(), this.#mustRestart, this.#inHook, this.#backOffSaid]) {
       for (const id of known) if (!ids.has(id)) this.#forget(id);

@@ -1,0 +1,236 @@
+/**
+ * The agent's HTTPS server: logs, exec, attach, port-forward, pods, statistics, at the kubelet's paths.
+ *
+ * Only a client certificate that the cluster's authority signed for the API server is let in; everybody and everything else is
+ * answered 401, `/healthz` too. HTTP/1.1; streams are WebSockets (`v5.channel.k8s.io`, `v4`). Errors before the first byte are a Status.
+ */
+
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { badRequest, type Clock, isStatusError, type Logger, StatusError } from '@orbitkit/core';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { ListenOptions } from '../agent/options.js';
+import { substitutePort } from '../network/low-port.js';
+import type { PodWorker } from '../pod-worker/pod-worker.js';
+import type { Runtime } from '../runtime/contract.js';
+import { statsSummary } from '../stats/summary.js';
+import { channelProtocols } from './channels.js';
+import { containerLog } from './container-log.js';
+import { serveStreams } from './exec.js';
+import { logOptionsOf, portsOf, streamRequestOf } from './parameters.js';
+import { loggedContainer, podTarget, runningContainer, sandboxOf } from './pod-target.js';
+import { servePortForward } from './port-forward.js';
+import { servingCertificate } from './serving-certificate.js';
+
+export interface StreamServer {
+  readonly port: number;
+  /** SHA-256 of the serving certificate, lower-case hex. */
+  readonly fingerprint: string;
+  close(): Promise<void>;
+}
+
+/** The pods as the server sees them; undefined before the agent has registered. */
+export interface ServedPods {
+  workers(): Iterable<PodWorker>;
+  worker(namespace: string, name: string): PodWorker | undefined;
+}
+
+export interface StreamServerOptions {
+  listen: ListenOptions;
+  name: string;
+  address: string;
+  dataDir: string;
+  runtime: Runtime;
+  clock: Clock;
+  log: Logger;
+  pods(): ServedPods | undefined;
+}
+
+const apiServerName = 'kube-apiserver-kubelet-client';
+/** Longest message of a client: kubectl sends 32 KiB, client libraries up to 64. */
+const largestMessage = 8 * 1024 * 1024;
+
+type Upgraded = (socket: WebSocket) => Promise<void>;
+
+export async function streamServer(options: StreamServerOptions): Promise<StreamServer> {
+  const { listen, name, address, dataDir, runtime, clock, log } = options;
+  const clientNames = listen.clientNames ?? [apiServerName];
+  const clusterCA = typeof listen.clusterCA === 'string' ? listen.clusterCA : await listen.clusterCA();
+  const { certificate, key, fingerprint } = await servingCertificate({ dataDir, name, address, now: clock.now() });
+  const closing = new AbortController();
+  const summary = statsSummary({
+    nodeName: name,
+    runtime,
+    startedAt: clock.now(),
+    now: () => clock.now(),
+    workers: () => options.pods()?.workers() ?? [],
+  });
+
+  /** @throws StatusError Unauthorized */
+  function authenticate(request: IncomingMessage): void {
+    const socket = request.socket as TLSSocket;
+    const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
+    const commonName = subject?.CN as string | readonly string[] | undefined;
+    if (typeof commonName !== 'string' || !clientNames.includes(commonName))
+      throw new StatusError('Unauthorized', 'Unauthorized');
+  }
+
+  const target = (namespace: string, podName: string) =>
+    podTarget(options.pods()?.worker(namespace, podName), runtime, namespace, podName);
+
+  async function serveLog(url: URL, parts: string[], response: ServerResponse): Promise<void> {
+    const [, namespace = '', podName = '', container = ''] = parts;
+    const found = await target(namespace, podName);
+    const asked = logOptionsOf(url.searchParams, clock.now());
+    const logged = loggedContainer(found, container, asked.previous);
+    const over = new AbortController();
+    response.on('close', () => over.abort());
+    const isRunning = () => {
+      const now = found.worker.state.containers.find(({ id }) => id === logged.id);
+      return (now ?? logged).state === 'running' && options.pods()?.worker(namespace, podName) === found.worker;
+    };
+    const signal = AbortSignal.any([over.signal, closing.signal]);
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    response.flushHeaders();
+    for await (const chunk of containerLog({ path: logged.logPath, clock, signal, isRunning }, asked)) {
+      if (!response.write(chunk) && !response.destroyed) await once(response, 'drain', { signal }).catch(() => {});
+    }
+    response.end();
+  }
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    authenticate(request);
+    const url = new URL(request.url ?? '/', 'https://agent');
+    const parts = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+    const json = (value: unknown) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    if (request.method !== 'GET')
+      throw new StatusError('MethodNotAllowed', `${request.method} is not served here; use GET`);
+    if (url.pathname === '/healthz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
+    else if (url.pathname === '/pods') {
+      const items = [...(options.pods()?.workers() ?? [])].map(({ pod }) => pod);
+      json({ apiVersion: 'v1', kind: 'PodList', metadata: {}, items });
+    } else if (url.pathname === '/stats/summary') json(await summary());
+    else if (parts[0] === 'containerLogs' && parts.length === 4) await serveLog(url, parts, response);
+    else if (['exec', 'attach', 'portForward'].includes(parts[0] ?? '')) throw badRequest('Upgrade request required');
+    else throw new StatusError('NotFound', `the agent of node ${name} serves nothing at ${url.pathname}`);
+  }
+
+  /** What to do once the connection is a WebSocket. @throws StatusError for what can be refused before. */
+  async function upgradeOf(url: URL): Promise<Upgraded> {
+    const [action, namespace = '', podName = '', container = ''] = url.pathname
+      .split('/')
+      .filter(Boolean)
+      .map(decodeURIComponent);
+    if (action === 'portForward') {
+      const sandbox = sandboxOf(await target(namespace, podName));
+      const ports = portsOf(url.searchParams);
+      return socket =>
+        servePortForward(socket, ports, (port, signal) =>
+          runtime.portForward(sandbox.id, substitutePort(port, runtime.capabilities), signal),
+        );
+    }
+    if (action !== 'exec' && action !== 'attach') {
+      throw new StatusError('NotFound', `the agent of node ${name} serves nothing at ${url.pathname}`);
+    }
+    const asked = streamRequestOf(url.searchParams);
+    const { id } = runningContainer(await target(namespace, podName), container);
+    if (action === 'attach') {
+      return socket =>
+        serveStreams(socket, asked, async request => {
+          await runtime.attach(id, request);
+          return 0;
+        });
+    }
+    const command = url.searchParams.getAll('command');
+    if (command.length === 0) throw badRequest('you must specify at least 1 command for exec');
+    return socket => serveStreams(socket, asked, request => runtime.exec(id, { ...request, command }));
+  }
+
+  const server = createServer({
+    cert: certificate,
+    key,
+    ca: clusterCA,
+    requestCert: true,
+    // Not at the handshake: who is not let in shall read why.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+  });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: largestMessage,
+    handleProtocols: offered => channelProtocols.find(protocol => offered.has(protocol)) ?? false,
+  });
+
+  server.on('request', (request, response) => {
+    serve(request, response).catch(error => {
+      if (closing.signal.aborted || response.headersSent) return response.destroy();
+      const status = statusOf(error);
+      response.writeHead(status.code!, { 'content-type': 'application/json' }).end(JSON.stringify(status));
+    });
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(protocol => protocol.trim());
+    const accept = async (): Promise<Upgraded> => {
+      authenticate(request);
+      if (!channelProtocols.some(protocol => offered.includes(protocol))) {
+        throw badRequest(`offer one of the subprotocols ${channelProtocols.join(', ')}`);
+      }
+      return upgradeOf(new URL(request.url ?? '/', 'https://agent'));
+    };
+    accept().then(
+      upgraded =>
+        sockets.handleUpgrade(request, socket, head, webSocket => {
+          upgraded(webSocket).catch(error => {
+            log.warn('a stream ended badly', {
+              path: request.url,
+              error: error instanceof Error ? error.message : String(error),
+            });
+            webSocket.terminate();
+          });
+        }),
+      error => refuse(socket, statusOf(error)),
+    );
+  });
+  server.on('tlsClientError', () => {});
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listen.port ?? 0, listen.host ?? address, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    fingerprint,
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.abort(new Error('the node agent is stopping'));
+      for (const socket of sockets.clients) socket.terminate();
+      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function statusOf(error: unknown) {
+  if (isStatusError(error)) return error.toStatus();
+  return new StatusError('InternalError', error instanceof Error ? error.message : String(error)).toStatus();
+}
+
+/** An answer to a handshake that is refused: plain HTTP on the raw connection. */
+function refuse(socket: Duplex, status: ReturnType<typeof statusOf>): void {
+  const body = JSON.stringify(status);
+  socket.end(
+    `HTTP/1.1 ${status.code} ${status.reason || 'Error'}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
