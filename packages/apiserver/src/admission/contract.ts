@@ -31,7 +31,11 @@ export interface AdmissionReader {
   /** The newest object that the watch cache has, without waiting; `undefined` when there is none. */
   peek(kind: { group: string; plural: string }, key: ResourceKey): ObjectBytes | undefined;
   /** The same, certain: from the store. */
-  read(kind: { group: string; plural: string }, key: ResourceKey): Promise<ObjectBytes | undefined>;
+  read(
+    kind: { group: string; plural: string },
+    key: ResourceKey,
+    signal: AbortSignal,
+  ): Promise<ObjectBytes | undefined>;
 }
 
 export interface AdmissionPlugin {

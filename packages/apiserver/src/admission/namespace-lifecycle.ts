@@ -37,7 +37,7 @@ export function namespaceLifecycle(): AdmissionPlugin {
 
 /** The cache does not know the namespace, or as one on its way out: ask the store. */
 async function confirm(request: AdmissionRequest, reader: AdmissionReader, namespace: string): Promise<void> {
-  const found = await reader.read(namespaces, { name: namespace });
+  const found = await reader.read(namespaces, { name: namespace }, request.signal);
   if (found === undefined) throw notFound(namespaces, namespace);
   if (found.object().metadata.deletionTimestamp === undefined) return;
   const { kind } = request;

@@ -45,7 +45,7 @@ export async function createDecoded(
   const { dryRun } = options;
   await admission.admit(admissionRequest(context, 'CREATE', kind, asked, { object, dryRun }));
   prepareMetadataForCreate(object, writing.clock.now(), countsGenerations(kind, strategy));
-  if (hasStatusSubresource(kind)) dropStatus(kind, object);
+  if (hasStatusSubresource(kind) && !strategy.statusOnCreate) dropStatus(kind, object);
   const generated = !metadata.name && Boolean(metadata.generateName);
   for (let attempt = 1; ; attempt++) {
     if (generated) metadata.name = generateName(metadata.generateName!);

@@ -25,6 +25,25 @@ export function generateName(prefix: string): string {
   return name;
 }
 
+/**
+ * A key must name one object of its kind and no other: what is authorised is the key, what is read is the path made of it.
+ * @throws StatusError BadRequest
+ */
+export function checkKey(kind: Kind, { name, namespace }: ResourceKey): void {
+  if (name === '' || name === '.' || name === '..' || /[/%\0]/.test(name)) {
+    throw badRequest(
+      `invalid resource name ${JSON.stringify(name)}: it may not be empty, ".", ".." or contain "/" or "%"`,
+    );
+  }
+  if (kind.namespaced ? !namespace || /[/%\0]/.test(namespace) : Boolean(namespace)) {
+    throw badRequest(
+      kind.namespaced
+        ? `${kind.plural} live in a namespace: name it in the path`
+        : `${kind.plural} do not live in a namespace, but the path names ${JSON.stringify(namespace)}`,
+    );
+  }
+}
+
 /** Namespace of the URL and of the object are one. @throws StatusError BadRequest */
 export function settleNamespace(kind: Kind, object: DynamicObject, namespace: string | undefined): void {
   const { metadata } = object;

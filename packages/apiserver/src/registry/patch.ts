@@ -63,10 +63,10 @@ export async function patchObject(writing: Writing, request: UpdateRequest, patc
   checkPatchType(kind, patch.contentType);
   // A patch that is applied again must not warn again.
   const warnings = new Set<string>();
-  const collecting = { ...context, warn: (text: string) => void warnings.add(text) };
+  const collecting = { user: context.user, signal: context.signal, warn: (text: string) => void warnings.add(text) };
   const written = await replaceObject(
     writing,
-    { ...request, context: { ...context, signal: context.signal, warn: collecting.warn } },
+    { ...request, context: collecting },
     current => {
       if (current === undefined) throw notFound(kind, key.name);
       const result = patched(kind.schema, current.copy(), patch);

@@ -6,10 +6,11 @@ import { admissionChain } from '../admission/chain.js';
 import type { AdmissionPlugin, AdmissionReader } from '../admission/contract.js';
 import { defaultAdmission } from '../admission/index.js';
 import type { Store } from '../storage/contract.js';
-import type { RequestContext, RunningResources } from './contract.js';
+import type { RequestContext, ResourceKey, RunningResources } from './contract.js';
 import { createObject } from './create.js';
 import { deleteCollection, deleteObject } from './delete.js';
 import type { WindowBounds } from './event-window.js';
+import { checkKey } from './metadata.js';
 import { patchObject } from './patch.js';
 import { listObjects, newestObject, readObject } from './read.js';
 import { objectPath, resourceIdOf } from './storage-keys.js';
@@ -54,7 +55,7 @@ export function createResources(options: ResourcesOptions): RunningResources & {
   });
   const reader: AdmissionReader = {
     peek: (kind, key) => (cache.live ? cache.peek(resourceIdOf(kind), objectPath(key)) : undefined),
-    read: (kind, key) => newestObject(cache, kind, objectPath(key), new AbortController().signal),
+    read: (kind, key, signal) => newestObject(cache, kind, objectPath(key), signal),
   };
   const now = () => clock.now();
   const writing: Writing = {
@@ -68,7 +69,14 @@ export function createResources(options: ResourcesOptions): RunningResources & {
   let ready = false;
 
   /** Everything leaves as a StatusError. */
-  async function answer<T>(context: RequestContext, kind: Kind, verb: string, run: () => Promise<T>): Promise<T> {
+  async function answer<T>(
+    context: RequestContext,
+    kind: Kind,
+    verb: string,
+    key: ResourceKey | undefined,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    if (key !== undefined) checkKey(kind, key);
     if (!(kind.verbs as readonly string[]).includes(verb)) {
       throw new StatusError('MethodNotAllowed', `${verb} is not supported on resources of kind "${kind.plural}"`);
     }
@@ -82,33 +90,37 @@ export function createResources(options: ResourcesOptions): RunningResources & {
   const resources: RunningResources & { readonly cache: WatchCache } = {
     cache,
     get: (context, kind, key, get = {}) =>
-      answer(context, kind, 'get', () => readObject(cache, kind, key, get, context.signal)),
+      answer(context, kind, 'get', key, () => readObject(cache, kind, key, get, context.signal)),
     list: (context, kind, list = {}) =>
-      answer(context, kind, 'list', () => listObjects(cache, kind, list, context.signal)),
+      answer(context, kind, 'list', undefined, () => listObjects(cache, kind, list, context.signal)),
     watch: (context, kind, watch = {}) =>
-      answer(context, kind, 'watch', () => watchObjects(cache, kind, watch, context.signal, random)),
+      answer(context, kind, 'watch', undefined, () => watchObjects(cache, kind, watch, context.signal, random)),
     create: (context, kind, key, body, write = {}) =>
-      answer(context, kind, 'create', () => createObject(writing, context, kind, key, body, write)),
+      answer(context, kind, 'create', undefined, () => createObject(writing, context, kind, key, body, write)),
     update: (context, kind, key, body, write = {}) =>
-      answer(context, kind, 'update', () => updateObject(writing, { context, kind, key, options: write }, body)),
+      answer(context, kind, 'update', key, () => updateObject(writing, { context, kind, key, options: write }, body)),
     patch: (context, kind, key, patch, write = {}) =>
-      answer(context, kind, 'patch', () => patchObject(writing, { context, kind, key, options: write }, patch)),
+      answer(context, kind, 'patch', key, () => patchObject(writing, { context, kind, key, options: write }, patch)),
     delete: (context, kind, key, del = {}) =>
-      answer(context, kind, 'delete', () => deleteObject(writing, context, kind, key, del)),
+      answer(context, kind, 'delete', key, () => deleteObject(writing, context, kind, key, del)),
     deleteCollection: (context, kind, del, selection) =>
-      answer(context, kind, 'deletecollection', () => deleteCollection(writing, context, kind, del, selection)),
+      answer(context, kind, 'deletecollection', undefined, () =>
+        deleteCollection(writing, context, kind, del, selection),
+      ),
     getSubresource: (context, kind, key, subresource, get = {}) =>
-      answer(context, kind, 'get', () => readSubresource(writing, context, kind, key, subresource, get)),
+      answer(context, kind, 'get', key, () => readSubresource(writing, context, kind, key, subresource, get)),
     updateSubresource: (context, kind, key, subresource, body, write = {}) =>
-      answer(context, kind, 'update', () =>
+      answer(context, kind, 'update', key, () =>
         updateSubresource(writing, { context, kind, key, options: write, subresource }, body),
       ),
     patchSubresource: (context, kind, key, subresource, patch, write = {}) =>
-      answer(context, kind, 'patch', () =>
+      answer(context, kind, 'patch', key, () =>
         patchSubresource(writing, { context, kind, key, options: write, subresource }, patch),
       ),
     createSubresource: (context, kind, key, subresource, body, write = {}) =>
-      answer(context, kind, 'create', () => createSubresource(writing, context, kind, key, subresource, body, write)),
+      answer(context, kind, 'create', key, () =>
+        createSubresource(writing, context, kind, key, subresource, body, write),
+      ),
 
     async run({ signal }) {
       const feeding = cache.run({ signal });

@@ -32,6 +32,8 @@ export type PartOf = (given: DynamicObject, current: DynamicObject) => DynamicOb
 export interface Strategy {
   /** `metadata.generation` counts changes of everything but metadata and status. Default: kinds that have a `spec`. */
   readonly generation?: boolean;
+  /** A new object may come with its status (Nodes register with theirs). */
+  readonly statusOnCreate?: boolean;
   /** PUT of a name that does not exist creates it. */
   readonly createOnUpdate?: boolean;
   /** Objects vanish this long after their last write. */

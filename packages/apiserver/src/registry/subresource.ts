@@ -26,13 +26,19 @@ import type { StoredObject } from './object-bytes.js';
 import { patchObject } from './patch.js';
 import { readObject } from './read.js';
 import { scaleBytes, writeScale } from './scale.js';
-import type { SubresourceAction } from './strategy.js';
+import type { Strategy, SubresourceAction } from './strategy.js';
 import { partOf, type UpdateRequest, updateObject } from './update.js';
 import { type Decision, dryRunAnswer, type StoredWrite, serialized, writeObject } from './write.js';
 import { admissionRequest, targetOf, type Writing } from './writing.js';
 
 function unknownSubresource(): StatusError {
   return new StatusError('NotFound', 'the server could not find the requested resource');
+}
+
+function requirePart(kind: Kind, strategy: Strategy, subresource: string): void {
+  if (partOf(strategy, subresource) === undefined || !kind.subresources.some(each => each.name === subresource)) {
+    throw unknownSubresource();
+  }
 }
 
 export async function readSubresource(
@@ -44,7 +50,7 @@ export async function readSubresource(
   options: GetOptions,
 ): Promise<StoredObject> {
   const strategy = writing.strategies(kind);
-  if (subresource !== 'scale' && partOf(strategy, subresource) === undefined) throw unknownSubresource();
+  if (subresource !== 'scale') requirePart(kind, strategy, subresource);
   if (subresource === 'scale' && strategy.scale === undefined) throw unknownSubresource();
   const object = await readObject(writing.cache, kind, key, options, context.signal);
   return subresource === 'scale' ? scaleBytes(writing.cache, strategy.scale!, object) : object;
@@ -53,14 +59,14 @@ export async function readSubresource(
 export function updateSubresource(writing: Writing, request: UpdateRequest, body: Body): Promise<StoredWrite> {
   const strategy = writing.strategies(request.kind);
   if (request.subresource === 'scale' && strategy.scale) return writeScale(writing, request, strategy.scale, { body });
-  if (partOf(strategy, request.subresource!) === undefined) throw unknownSubresource();
+  requirePart(request.kind, strategy, request.subresource!);
   return updateObject(writing, request, body);
 }
 
 export function patchSubresource(writing: Writing, request: UpdateRequest, patch: PatchBody): Promise<StoredWrite> {
   const strategy = writing.strategies(request.kind);
   if (request.subresource === 'scale' && strategy.scale) return writeScale(writing, request, strategy.scale, { patch });
-  if (partOf(strategy, request.subresource!) === undefined) throw unknownSubresource();
+  requirePart(request.kind, strategy, request.subresource!);
   return patchObject(writing, request, patch);
 }
 

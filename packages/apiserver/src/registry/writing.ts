@@ -52,7 +52,7 @@ export function admissionRequest(
     dryRun: parts.dryRun === true,
     user: context.user,
     signal: context.signal,
-    warn: context.warn,
+    warn: text => context.warn(text),
   };
 }
 

@@ -28,7 +28,7 @@ export function strategiesOf(cache: WatchCache, now: () => number, options: Stra
       'core/pods': podStrategy,
       'core/namespaces': namespaceStrategy,
       'core/services': serviceStrategy(cache, now, options.services),
-      'core/nodes': noGenerations,
+      'core/nodes': { generation: false, statusOnCreate: true },
       'core/events': { generation: false, ttlMs: options.eventTtlMs ?? defaultEventTtlMs },
       'coordination.k8s.io/leases': { generation: false, createOnUpdate: true },
       'autoscaling/horizontalpodautoscalers': noGenerations,

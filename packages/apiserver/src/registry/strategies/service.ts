@@ -118,7 +118,10 @@ export function serviceStrategy(cache: WatchCache, now: () => number, options: S
         await giveBack();
         throw invalid(Service, holder.name, [error]);
       };
-      repaired ??= repair();
+      repaired ??= repair().catch(error => {
+        repaired = undefined;
+        throw error;
+      });
       await repaired;
       await reserveAddress();
       await reservePorts();
