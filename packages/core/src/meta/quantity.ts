@@ -6,8 +6,9 @@
  *   (`1.5Gi` is `1536Mi`, `0.1` is `100m`, `1000` is `1k`). A binary amount below 1024 or with a fraction prints as decimal.
  * - `value()` and `milliValue()` round away from zero.
  *
- * Rules: apimachinery `pkg/api/resource` (v0.33): grammar, canonical form, the cap of 2^63-1 for binary amounts and for
- * more than 18 digits. Bounds of our own: 128 characters and an exponent within ±300, since a bigint has no other.
+ * Rules: apimachinery `pkg/api/resource`: grammar, canonical form, the cap of 2^63-1 for binary amounts. Of our own: no digits
+ * is no number (`Gi` is 0 there); a form like `+5` or `1E3` is printed in canonical form too; at most 128 characters and an
+ * exponent within ±300, since a bigint has no other bound.
  */
 import { badRequest } from '../errors/status-error.js';
 
@@ -31,8 +32,6 @@ const exponentOf = new Map(decimalSuffixes);
 const suffixOf = new Map(decimalSuffixes.map(([suffix, exponent]) => [exponent, suffix]));
 
 const largest = (2n ** 63n - 1n) * nanosInOne;
-/** Digits that fit an int64 whatever they are; what has more is capped. */
-const uncappedDigits = 18;
 const longestText = 128;
 const largestExponent = 300;
 
@@ -190,8 +189,7 @@ function parse(text: string): Quantity | undefined {
   const unscaled = BigInt(digits + fraction || '0') * factor;
   const scale = exponent - fraction.length + 9;
   let nanos = scale >= 0 ? unscaled * 10n ** BigInt(scale) : divideAway(unscaled, 10n ** BigInt(-scale));
-  const significant = digits.replace(/^0+/, '').length + fraction.length;
-  if ((format === 'BinarySI' || significant > uncappedDigits) && nanos > largest) nanos = largest;
+  if (format === 'BinarySI' && nanos > largest) nanos = largest;
   if (format === 'BinarySI' && nanos > 0n && nanos < nanosInOne) format = 'DecimalSI';
   return Quantity.ofNano(sign === '-' ? -nanos : nanos, format);
 }
