@@ -103,7 +103,7 @@ async function remove(
     if (dryRun) return { type: 'answer', object: dryRunAnswer(writing.cache, value, current.revision) };
     return { type: 'put', object: next, value };
   });
-  if (result.outcome === 'deleted') await strategy.released?.(result.object.object());
+  if (result.outcome === 'deleted') await strategy.released?.(result.object.object()).catch(() => undefined);
   return { gone: goneDry || result.outcome === 'deleted', object: result.object };
 }
 

@@ -5,7 +5,7 @@ export {
   type ServiceAddressPolicy,
   type ServiceOptions,
   substituteAddressAnnotation,
-} from './strategies/service.js';
+} from './strategies/service-allocation.js';
 export type {
   PartOf,
   Reservation,

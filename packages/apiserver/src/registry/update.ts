@@ -89,7 +89,12 @@ export async function replaceObject(
     return decideUpdate(writing, request, current!, object);
   });
   if (absent) return create();
-  if (result.outcome === 'deleted') await writing.strategies(kind).released?.(result.object.object());
+  if (result.outcome === 'deleted') {
+    await writing
+      .strategies(kind)
+      .released?.(result.object.object())
+      .catch(() => undefined);
+  }
   return { object: result.object, created: false };
 }
 

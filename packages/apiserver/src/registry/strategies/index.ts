@@ -6,7 +6,8 @@ import type { Strategies, Strategy } from '../strategy.js';
 import type { WatchCache } from '../watch-cache.js';
 import { namespaceStrategy } from './namespace.js';
 import { podStrategy } from './pod.js';
-import { type ServiceOptions, serviceStrategy } from './service.js';
+import { serviceStrategy } from './service.js';
+import type { ServiceOptions } from './service-allocation.js';
 
 /** kube-apiserver `--event-ttl`. */
 export const defaultEventTtlMs = 3_600_000;

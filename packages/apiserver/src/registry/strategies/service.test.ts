@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memoryStore } from '../../storage/memory.js';
 import { addressRange } from '../address-range.js';
 import { type Fixture, fixture } from '../resources-fixture.js';
-import { substituteAddressAnnotation } from './service.js';
+import { substituteAddressAnnotation } from './service-allocation.js';
 
 const options = { services: { clusterIpRange: '10.50.0.0/28', nodePortRange: { from: 30000, to: 30003 } } };
 let cluster: Fixture;
@@ -222,7 +222,7 @@ describe('node ports', () => {
 
   it('run out', async () => {
     const ports = [1, 2, 3, 4].map(port => ({ name: `p${port}`, port }));
-    await create('all', { type: 'NodePort', ports });
+    await create('all', { type: 'NodePort', ports, clusterIP: '10.50.0.6' });
     const error = await refusal(create('one', { type: 'NodePort', clusterIP: '10.50.0.7' }));
     expect(error.message).toContain('the range 30000-30003 is full');
     expect((await create('two', { clusterIP: '10.50.0.7' }))['spec'].clusterIP).toBe('10.50.0.7');
