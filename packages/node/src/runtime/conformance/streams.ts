@@ -27,7 +27,9 @@ export function logClauses(clause: Clause, workloads: Workloads): void {
   });
 
   clause('a last line without its end is in the log once the container has ended', async lab => {
-    const { id } = await lab.pod(workloads.prints('whole\nhalf', ''));
+    const { id } = await lab.pod(workloads.prints('whole\nhalf', 'errors\n'));
+    // What goes to stderr comes after it.
+    await lab.log(id, log => log.includes('errors'));
     await lab.runtime.stopContainer(id, 10_000);
     const text = await lab.log(id, log => log.includes('half'));
     assert.match(text, / stdout [FP] half\n/);

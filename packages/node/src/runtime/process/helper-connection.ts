@@ -81,14 +81,16 @@ export function helperConnection(options: HelperConnectionOptions): HelperConnec
     return new Promise((resolve, reject) => {
       const folder = openSync(directory, 'r');
       const socket = connect(`/proc/self/fd/${folder}/${socketName}`);
-      const settle = () => closeSync(folder);
+      const failed = (error: Error) => {
+        closeSync(folder);
+        reject(error);
+      };
+      socket.once('error', failed);
       socket.once('connect', () => {
-        settle();
-        socket.off('error', reject);
+        closeSync(folder);
+        socket.off('error', failed);
         resolve(socket);
       });
-      socket.once('error', () => settle());
-      socket.once('error', reject);
     });
   }
 

@@ -25,6 +25,8 @@ export interface ProcessInfo extends ProcessIdentity {
   /** CPU time of it and of its children that have been waited for, nanoseconds. */
   cpuNanos: number;
   residentBytes: number;
+  /** The device of its controlling terminal, `/dev/pts/3`. */
+  terminal?: string;
 }
 
 /** Undefined when there is no such process. */
@@ -38,7 +40,9 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   // The command name in field 2 may hold blanks and brackets: fields are counted from its last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const number = (field: number) => Number(fields[field - 3]);
+  const terminal = pseudoTerminal(number(7));
   return {
+    ...(terminal ? { terminal } : {}),
     pid,
     startTime: fields[22 - 3] ?? '',
     state: fields[0] ?? '?',
@@ -48,6 +52,13 @@ export function processInfo(pid: number): ProcessInfo | undefined {
     cpuNanos: (number(14) + number(15) + number(16) + number(17)) * (1e9 / ticksPerSecond),
     residentBytes: number(24) * pageBytes,
   };
+}
+
+/** Device numbers of pseudo terminals: major 136 to 143 (admin guide, devices.txt); the number's layout is proc(5)'s. */
+function pseudoTerminal(device: number): string | undefined {
+  const major = (device >> 8) & 0xfff;
+  const minor = (device & 0xff) | ((device >> 12) & 0xfff00);
+  return major >= 136 && major <= 143 ? `/dev/pts/${(major - 136) * 256 + minor}` : undefined;
 }
 
 /** Whether this very process runs (a zombie does not). */

@@ -5,7 +5,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { RuntimeError } from '../../contract.js';
-import type { Launch } from '../isolation/isolation.js';
+import { began, type Launch } from '../isolation/isolation.js';
 
 /** A chain that has not begun its program by then is ended. */
 const beginMs = 30_000;
@@ -35,7 +35,7 @@ export async function startProgram(
   child.on('error', () => {});
   if (launch.reports) {
     const report = await reportOf(child);
-    if (report !== '') {
+    if (report !== undefined) {
       await exit;
       throw new RuntimeError('StartFailed', report);
     }
@@ -50,8 +50,8 @@ function startMessage(error: NodeJS.ErrnoException, program: string, cwd: string
   return `${program}: ${error.message}`;
 }
 
-/** What the chain says on descriptor 3 until it closes; nothing when all went well. */
-async function reportOf(child: ChildProcess): Promise<string> {
+/** Why the program did not begin, as the chain says on descriptor 3; undefined when it did. */
+async function reportOf(child: ChildProcess): Promise<string | undefined> {
   const pipe = child.stdio[3] as Readable;
   const timer = setTimeout(() => child.kill('SIGKILL'), beginMs);
   let text = '';
@@ -62,6 +62,7 @@ async function reportOf(child: ChildProcess): Promise<string> {
   } finally {
     clearTimeout(timer);
   }
-  if (text === '' && child.signalCode === 'SIGKILL') return `it did not begin within ${beginMs} ms`;
-  return text.trim();
+  const lines = text.trim().split('\n');
+  if (lines.at(-1) === began) return undefined;
+  return text.trim() || `it ended before it began, or did not begin within ${beginMs} ms`;
 }

@@ -2,7 +2,7 @@
  * Terminals. Node cannot make one; `script` (bsdutils) can: it runs a command on a terminal of its own and passes bytes
  * between that and its own input and output.
  */
-import { accessSync, constants, readlinkSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { installLine, runCommand } from '../../../network/command.js';
 import { RuntimeError } from '../../contract.js';
@@ -35,21 +35,11 @@ export function findProgram(name: string, path = '', cwd = '/'): string | undefi
 /** Tells the terminal below this `script` its size. The terminal appears a moment after the start: tries for two seconds. */
 export async function resizeTerminal(scriptPid: number, width: number, height: number): Promise<void> {
   for (let tries = 0; tries < 100; tries += 1) {
-    const child = allProcesses().find(({ parent }) => parent === scriptPid);
-    const terminal = child && terminalOf(child.pid);
+    const terminal = allProcesses().find(({ parent }) => parent === scriptPid)?.terminal;
     if (terminal) {
       await runCommand('stty', ['-F', terminal, 'cols', `${width}`, 'rows', `${height}`]);
       return;
     }
     await new Promise(resolve => setTimeout(resolve, 20));
-  }
-}
-
-function terminalOf(pid: number): string | undefined {
-  try {
-    const path = readlinkSync(`/proc/${pid}/fd/0`);
-    return path.startsWith('/dev/pts/') ? path : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -5,7 +5,7 @@
  * Programs are started by one `spawn` whose argv becomes the program through a chain of `exec`s, so that the pid that was
  * spawned is the program's, its process group and session its own.
  */
-import type { Capability, Resources, SandboxConfig } from '../../contract.js';
+import type { Capability, SandboxConfig } from '../../contract.js';
 import type { ProcessInfo } from '../process-table.js';
 import type { ContainerSpec } from '../protocol.js';
 
@@ -23,8 +23,8 @@ export interface Launch {
   argv: readonly string[];
   cwd: string;
   /**
-   * The chain writes to descriptor 3 why it failed and closes it when the program begins. Without it, `spawn` itself
-   * reports what is wrong.
+   * The chain writes to descriptor 3: `began` as its last line when the program begins, else why it failed. Without it,
+   * `spawn` itself reports what is wrong.
    */
   reports: boolean;
 }
@@ -64,7 +64,8 @@ export interface Isolation {
   teardown(): Promise<void>;
 }
 
+/** The last word of a launch that reports. */
+export const began = 'began';
+
 /** In every program's environment: finds what left its session. */
 export const containerMark = 'ORBIT_CONTAINER_ID';
-
-export type { Resources };

@@ -12,7 +12,7 @@ import { join, posix } from 'node:path';
 import { type Capability, RuntimeError, type SandboxConfig } from '../../contract.js';
 import { processesWithVariable, processInfo } from '../process-table.js';
 import { type Cgroups, cgroups, findCgroups } from './cgroup.js';
-import { containerMark, type Isolation, type Launch, type PlacedContainer } from './isolation.js';
+import { began, containerMark, type Isolation, type Launch, type PlacedContainer } from './isolation.js';
 import { mountCommands, quote, rootOf } from './mount-namespace.js';
 import { podNetwork } from './pod-network.js';
 
@@ -56,6 +56,7 @@ export function rootIsolation(node: string, stateDirectory: string, defaultCIDR:
       changed && 'setpriv=$(command -v setpriv)',
       `export PATH=${quote(spec.env['PATH'] ?? systemPath)}`,
       `command -v ${words[0]} >/dev/null || { echo ${words[0]}: no such program on this machine >&3; exit 127; }`,
+      `echo ${began} >&3`,
       `exec ${changed}${words.join(' ')} 2>&4 3>&- 4>&-`,
     ]
       .filter(line => line !== '')
@@ -131,7 +132,15 @@ export function rootIsolation(node: string, stateDirectory: string, defaultCIDR:
       return { argv: shell(reporting, joinGroups(id), `exec ${words(chain)}`), cwd: '/', reports: true };
     },
     launchBeside(container, pid, command) {
-      const enter = ['nsenter', `--target=${pid}`, '--mount', '--net', '--uts', `--root=/proc/${pid}/root`];
+      const enter = [
+        'nsenter',
+        `--target=${pid}`,
+        '--mount',
+        '--net',
+        '--uts',
+        `--root=/proc/${pid}/root`,
+        `--wd=/proc/${pid}/root`,
+      ];
       const inner = shell(`set -e\n${begin(container, command)}`);
       return {
         argv: shell(reporting, joinGroups(container.id), `exec ${words([...enter, ...inner])}`),
