@@ -43,7 +43,19 @@ export { type OpenApiOptions, openApiV3 } from './kinds/openapi.js';
 export { parseStrictJson, type StrictJson } from './kinds/parse-json.js';
 export { cellTexts, type PrintTableOptions, printTable } from './kinds/print-table.js';
 export * from './kinds/registry.js';
-export * from './kinds/rules/forms.js';
+export {
+  cidrProblem,
+  configKeyProblem,
+  envNameProblem,
+  ipProblem,
+  isDns1035Label,
+  isDnsLabel,
+  isDnsSubdomain,
+  isLabelValue,
+  isQualifiedName,
+  portNameProblem,
+  portProblem,
+} from './kinds/rules/forms.js';
 export { defaultNodePortRange } from './kinds/rules/service.js';
 export type * from './kinds/schema.js';
 export * from './kinds/table.js';

@@ -96,6 +96,3 @@ export function volumeFileProblem(path: string): string | undefined {
 export function modeProblem(mode: number): string | undefined {
   return mode >= 0 && mode <= 0o777 ? undefined : 'must be a number between 0 and 0777 (octal), both inclusive';
 }
-
-/** `name` or `example.com/name`, lower-cased domain: resource names, app protocols, taint keys. */
-export { qualifiedNameProblem };
