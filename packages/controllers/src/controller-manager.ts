@@ -4,6 +4,7 @@
  *
  * Nothing is shared between two managers, and a manager can be run again.
  */
+import { setMaxListeners } from 'node:events';
 import {
   backoff,
   type Client,
@@ -45,6 +46,8 @@ export function controllerManager(
 
 async function runAll(context: ComponentContext, controllers: readonly Controller[], freeze: boolean): Promise<void> {
   const { clock, log, metrics, signal } = context;
+  // Every call in flight listens to it: many, by design.
+  setMaxListeners(0, signal);
   const client = stoppable(context.client, signal);
   const informers = informerFactory({ client, clock, log, metrics, freeze });
   const running = informers.run({ signal });

@@ -2,7 +2,8 @@
  * How many pods each replica set of a deployment should have next: pure functions from what is seen to what to do.
  *
  * Invariants of a rolling update, whatever is seen in whatever order:
- * - all sets together never ask for more than `replicas + maxSurge` (unless they already did when the deployment shrank);
+ * - there are never more than `replicas + maxSurge` pods, not counting those on their way out (unless there already were
+ *   when the deployment shrank). Upstream bounds what the sets ask for; we also count pods that a set still has to give up;
  * - old sets are only scaled down by what leaves at least `replicas - maxUnavailable` pods available.
  *
  * Source of the rules: kube-controller-manager `rolling.go`, `sync.go`, `deployment_util.go`.
@@ -45,7 +46,10 @@ export function limitsOf(deployment: DeploymentView): { maxSurge: number; maxUna
 export const mostReplicas = (deployment: DeploymentView): number =>
   wantedBy(deployment) + limitsOf(deployment).maxSurge;
 
-/** The size of the new set, given what all sets together ask for; `current` is its size now, 0 before it exists. */
+/** The pods that a set may have: those that it asks for, or those that it still has. */
+export const heldBy = (set: SetView): number => Math.max(sizeOf(set), set.status.replicas ?? 0);
+
+/** The size of the new set, given what all sets together hold; `current` is its size now, 0 before it exists. */
 export function newSetSize(deployment: DeploymentView, current: number, total: number): number {
   const wanted = wantedBy(deployment);
   if (isRecreate(deployment) || current > wanted) return wanted;
@@ -55,8 +59,7 @@ export function newSetSize(deployment: DeploymentView, current: number, total: n
 
 /** The next step of a rolling update: grow the new set, or shrink old ones; empty when there is nothing to do now. */
 export function rollingStep(deployment: DeploymentView, newSet: SetView, oldSets: readonly SetView[]): Scaling[] {
-  const all = [...oldSets, newSet];
-  const replicas = newSetSize(deployment, sizeOf(newSet), sum(all, sizeOf));
+  const replicas = newSetSize(deployment, sizeOf(newSet), sum(oldSets, heldBy) + sizeOf(newSet));
   if (replicas !== sizeOf(newSet)) return [{ set: newSet, replicas }];
   return shrinkOldSets(deployment, newSet, oldSets);
 }

@@ -28,7 +28,7 @@ import {
   revisionOf,
   type SetView,
 } from './revision.js';
-import { mostReplicas, newSetSize, type Scaling, sizeOf, wantedBy } from './rollout-plan.js';
+import { heldBy, mostReplicas, newSetSize, type Scaling, sizeOf, wantedBy } from './rollout-plan.js';
 import {
   conditionOf,
   countedStatus,
@@ -93,7 +93,7 @@ export class Rollout {
     const replicas = newSetSize(
       deployment,
       0,
-      this.oldSets.reduce((total, set) => total + sizeOf(set), 0),
+      this.oldSets.reduce((total, set) => total + heldBy(set), 0),
     );
     const draft = {
       metadata: {

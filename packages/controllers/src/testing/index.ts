@@ -1,0 +1,4 @@
+/** @orbitkit/controllers/testing: an in-process control plane for unit tests. */
+export { createTestControlPlane, type TestControlPlane, type TestControlPlaneOptions } from './control-plane.js';
+export { type EventuallyOptions, eventually } from './eventually.js';
+export { type PlayedPodsOptions, playedPods } from './played-pods.js';
