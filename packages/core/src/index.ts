@@ -33,7 +33,7 @@ export * from './events/recorder.js';
 export { customDefaultColumns, defaultColumns } from './kinds/columns/column.js';
 export { type PodSummary, summarizePod } from './kinds/columns/pod.js';
 export { decodeStruct } from './kinds/decode.js';
-export { defaultPodSpec, pullPolicyOf } from './kinds/defaults/pod.js';
+export { pullPolicyOf } from './kinds/defaults/pod.js';
 export { builtinSchema } from './kinds/facts.js';
 export * from './kinds/generated/kinds.js';
 export type * from './kinds/generated/types/index.js';

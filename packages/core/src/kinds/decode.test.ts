@@ -115,7 +115,7 @@ describe('unknown fields', () => {
 
 describe('values of the wrong type are refused in the words of Go, with the exact path as the cause', () => {
   test.each<[Kind<any>, unknown, string, string]>([
-    [ConfigMap, { data: { a: 1 } }, 'number into Go struct field ConfigMap.data.a of type string', 'data.a'],
+    [ConfigMap, { data: { a: 1 } }, 'number into Go struct field ConfigMap.data of type string', 'data.a'],
     [ConfigMap, { data: [] }, 'array into Go struct field ConfigMap.data of type map[string]string', 'data'],
     [
       Deployment,

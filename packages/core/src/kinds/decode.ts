@@ -19,6 +19,8 @@ interface Run {
   readonly path: (string | number)[];
   /** Structs on the way down, by Go name: errors speak of the innermost. */
   readonly structs: string[];
+  /** Where in the path their fields stand: Go's own paths have no keys of maps and no indices. */
+  readonly depths: number[];
   readonly unknown: string[];
 }
 
@@ -49,7 +51,7 @@ export function decodeStruct(
   value: unknown,
   label: { kind: string; version: string },
 ): { value: Record<string, any>; unknownFields: string[] } {
-  const run: Run = { path: [], structs: [], unknown: [] };
+  const run: Run = { path: [], structs: [], depths: [], unknown: [] };
   try {
     return { value: decoderOf(schema)(value, run) as Record<string, any>, unknownFields: run.unknown };
   } catch (error) {
@@ -81,7 +83,7 @@ const jsonTypeOf = (value: unknown): string =>
 /** `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32` */
 function mismatch(value: unknown, type: string, run: Run, shown = jsonTypeOf(value)): never {
   const struct = run.structs.at(-1);
-  const field = run.path.filter(step => typeof step === 'string').join('.');
+  const field = run.depths.map(depth => run.path[depth] ?? '').join('.');
   throw new Misfit(
     struct === undefined || field === ''
       ? `json: cannot unmarshal ${shown} into Go value of type ${type}`
@@ -151,6 +153,7 @@ function compileStruct(schema: StructSchema): Decoder {
     const { path } = run;
     const depth = path.length;
     run.structs.push(type);
+    run.depths.push(depth);
     for (const name in value) {
       const given = value[name];
       const field = fields.get(name);
@@ -169,6 +172,7 @@ function compileStruct(schema: StructSchema): Decoder {
     }
     path.length = depth;
     run.structs.pop();
+    run.depths.pop();
     const result = dropped === nothing ? value : without(value, dropped);
     for (let i = 0; i < always.length; i++) {
       const [name, zero] = always[i]!;
@@ -217,7 +221,7 @@ function alwaysWritten(field: FieldSchema): [string, () => unknown][] {
 }
 
 function zeroOf(schema: Schema): (() => unknown) | undefined {
-  if (schema.type === 'struct') return () => decoderOf(schema)({}, { path: [], structs: [], unknown: [] });
+  if (schema.type === 'struct') return () => decoderOf(schema)({}, { path: [], structs: [], depths: [], unknown: [] });
   if (schema.type !== 'scalar') return schema.type === 'list' ? () => [] : () => ({});
   switch (schema.form) {
     case 'string':
