@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findCondition, isConditionTrue, removeCondition, setCondition } from './conditions.js';
+import { type ConditionLike, findCondition, isConditionTrue, removeCondition, setCondition } from './conditions.js';
 import { addFinalizer, hasFinalizer, removeFinalizer } from './finalizers.js';
 import { resolvePercent } from './int-or-percent.js';
 import {
@@ -21,7 +21,7 @@ import { formatMicroTime, formatTime, parseTime } from './time.js';
 const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
 describe('conditions', () => {
-  const ready = { type: 'Ready', status: 'True', reason: 'Up', message: '' };
+  const ready: ConditionLike = { type: 'Ready', status: 'True', reason: 'Up', message: '' };
 
   it('get the time of their change of status, and keep it while the status stays', () => {
     const first = setCondition(undefined, ready, at);

@@ -39,7 +39,7 @@ describe('properties of selectors', () => {
         expect(parsed.matches(set)).toBe(expected);
         expect(parsed.toString()).toBe(compiled.toString());
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -79,7 +79,7 @@ describe('properties of selectors', () => {
           }
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 

@@ -91,8 +91,9 @@ function mergeObjects(current: JsonObject, patch: JsonObject, schema: Schema | u
 function retained(patch: JsonObject, path: string): ReadonlySet<string> | undefined {
   const keys = memberOf(patch, retainKeysDirective);
   if (keys === undefined) return undefined;
-  if (!Array.isArray(keys)) refuse(path, '$retainKeys must be a list of names');
-  const kept = new Set(keys.map(String));
+  if (!Array.isArray(keys) || keys.some(key => typeof key !== 'string'))
+    refuse(path, '$retainKeys must be a list of names');
+  const kept = new Set(keys as string[]);
   for (const [key, value] of Object.entries(patch)) {
     if (value !== null && !isDirective(key) && !kept.has(key))
       refuse(below(path, key), 'is set by the patch but not listed in $retainKeys');
