@@ -11,6 +11,7 @@ import type { DynamicObject } from '@orbitkit/core';
 import { encodeValueText } from '../storage/value.js';
 import type { ObjectBytes } from './contract.js';
 import type { SelectableFields } from './field-selectors.js';
+import { copyJson } from './json-value.js';
 
 export type ReadonlyObject = Readonly<DynamicObject>;
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -109,7 +110,7 @@ export class StoredObject implements ObjectBytes {
   object(): ReadonlyObject {
     let object = this.parsed.get(this);
     if (object === undefined) {
-      object = this.copy();
+      object = this.#parse();
       this.parsed.set(this, object);
     }
     return object;
@@ -117,6 +118,10 @@ export class StoredObject implements ObjectBytes {
 
   /** A parsed form of the caller's own. */
   copy(): DynamicObject {
+    return copyJson(this.object()) as DynamicObject;
+  }
+
+  #parse(): DynamicObject {
     if (this.#bytes !== undefined) return JSON.parse(this.#bytes.toString()) as DynamicObject;
     const object = JSON.parse(this.#json!.toString()) as DynamicObject;
     if (this.revision !== 0n) object.metadata.resourceVersion = String(this.revision);

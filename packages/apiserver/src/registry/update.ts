@@ -10,9 +10,9 @@ import type { Body, RequestContext, ResourceKey, WriteOptions } from './contract
 import { createDecoded } from './create.js';
 import { vanishesNow } from './delete.js';
 import { reportFields } from './field-validation.js';
+import { sameJson } from './json-value.js';
 import { checkPreconditions, keepMetadata, settleKey } from './metadata.js';
 import type { StoredObject } from './object-bytes.js';
-import { sameJson } from './same-json.js';
 import { hasStatusSubresource, type PartOf, type Strategy } from './strategy.js';
 import { type Decision, dryRunAnswer, type StoredWrite, serialized, unchanged, writeObject } from './write.js';
 import {

@@ -8,9 +8,9 @@
 import { type DynamicObject, type Kind, StatusError, staleVersion } from '@orbitkit/core';
 import { decodeValue } from '../storage/value.js';
 import type { RequestContext } from './contract.js';
+import { sameJson } from './json-value.js';
 import { type ReadonlyObject, StoredObject, serialize } from './object-bytes.js';
 import { newestObject, ofEntry } from './read.js';
-import { sameJson } from './same-json.js';
 import { type ResourceId, storageKey } from './storage-keys.js';
 import type { WatchCache } from './watch-cache.js';
 

@@ -3,7 +3,7 @@
  * Source: core registry `service/strategy.go` (v0.33).
  */
 import type { corev1 } from '@orbitkit/core';
-import { sameJson } from '../same-json.js';
+import { sameJson } from '../json-value.js';
 import type { Strategy } from '../strategy.js';
 import type { WatchCache } from '../watch-cache.js';
 import {
