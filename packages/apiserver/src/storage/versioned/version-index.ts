@@ -48,6 +48,10 @@ export class VersionIndex {
   get keys(): number {
     return this.#live.size;
   }
+  /** Keys with states that only reads of the past need, and keys that exist only in the past. */
+  get past(): { keys: number; gone: number } {
+    return { keys: this.#past.size, gone: this.#gone.size };
+  }
   /** Bytes of the keys and values that exist. */
   get liveBytes(): number {
     return this.#liveBytes;

@@ -408,7 +408,7 @@ export class VersionedStore implements Store {
   }
 
   #boundHistory(): void {
-    if (this.#held === undefined) this.#compactTo(historyEnd(this.#index, this.#limits));
+    this.#compactTo(historyEnd(this.#index, this.#limits));
   }
 
   #checkRead({ revision, signal }: ReadOptions): void {
