@@ -36,7 +36,7 @@ export interface Fixture extends AsyncDisposable {
   watch(kind: Kind<any>, options?: WatchOptions): Promise<Watched>;
 }
 
-/** Reads a watch event by event; what does not come within two seconds of real time is an error. */
+/** Reads a watch event by event; what does not come within ten seconds of real time is an error. */
 export interface Watched {
   next(): Promise<WatchEvent | undefined>;
   /** `ADDED p1` */
@@ -131,7 +131,7 @@ function watched(iterator: AsyncIterator<WatchBatch>): Watched {
       pending ??= iterator.next();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error('no watch event within two seconds')), 2_000);
+        timer = setTimeout(() => reject(new Error('no watch event within ten seconds')), 10_000);
       });
       const result = await Promise.race([pending, late]).finally(() => clearTimeout(timer));
       pending = undefined;
