@@ -4,6 +4,13 @@ export { annotations as nodeAnnotations, conditions as nodeConditions, labels as
 export { node } from './agent/node.js';
 export type { BackOffOptions, HeartbeatOptions, ListenOptions, NodeOptions } from './agent/options.js';
 export { mayBindLowPorts, substitutePort } from './network/low-port.js';
+export { type NetworkRanges, type NetworkRangesOptions, networkRanges } from './network/network-ranges.js';
+export {
+  type ServiceProxyOptions,
+  serviceProxy,
+  substituteAddress,
+  substituteCondition,
+} from './network/service-proxy/index.js';
 export * from './runtime/contract.js';
 export {
   type CatalogueEntry,

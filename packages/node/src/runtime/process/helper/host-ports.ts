@@ -5,8 +5,8 @@
  * another loopback address of the same machine, with the same port. A port below 1024 that may not be bound is replaced as
  * everywhere (80 → 8080). UDP is not passed on, and refused.
  */
-import { networkInterfaces } from 'node:os';
 import { substitutePort } from '../../../network/low-port.js';
+import { machineAddresses } from '../../../network/machine-addresses.js';
 import { type TcpRelay, tcpRelay } from '../../../network/tcp-relay.js';
 import { RuntimeError, type SandboxConfig } from '../../contract.js';
 
@@ -47,10 +47,5 @@ export async function openHostPorts(
 }
 
 function addressesFor(hostIP: string | undefined): string[] {
-  if (hostIP && hostIP !== '0.0.0.0') return [hostIP];
-  const all = Object.values(networkInterfaces())
-    .flat()
-    .filter(entry => entry?.family === 'IPv4')
-    .map(entry => entry!.address);
-  return [...new Set(['127.0.0.1', ...all])];
+  return hostIP && hostIP !== '0.0.0.0' ? [hostIP] : machineAddresses();
 }

@@ -1,0 +1,174 @@
+/**
+ * The service proxy of a node: what a Service promises, kept on this machine.
+ *
+ * Cluster addresses and node ports give their connections to the ready endpoints in turn (sessionAffinity ClientIP: each
+ * client to its own). A pod that is not ready gets none; a port without endpoints refuses. It is level-triggered: from
+ * the caches of Services and EndpointSlices it computes what should be, and brings the data path there, again until that
+ * works. It ends by taking everything back.
+ *
+ * Not served, and left alone: SCTP, IPv6, ExternalName, externalIPs, load balancers, `externalTrafficPolicy: Local`.
+ */
+import {
+  type Component,
+  type ComponentContext,
+  EndpointSlice,
+  type EventRecorder,
+  eventRecorder,
+  Service,
+} from '@orbitkit/core';
+import { informerFactory } from '@orbitkit/informer';
+import { isLoopback } from '../address-range.js';
+import { runCommand } from '../command.js';
+import type { DataPath, Deviation } from './data-path.js';
+import { holdAlone } from './holder.js';
+import { nftablesDataPath } from './nftables.js';
+import { type ServicePort, servicePorts } from './service-port.js';
+import { reportDeviations } from './status-report.js';
+import { userspaceDataPath } from './userspace.js';
+
+export interface ServiceProxyOptions {
+  nodeName: string;
+  /** In names on the machine, and what nodes of one cluster on one machine share. Default: the service range. */
+  cluster?: string;
+  /** Default `auto`: as root unless the service range is in 127/8. It must fit the runtime's mode. */
+  mode?: 'auto' | 'rootless' | 'root';
+  /** The cluster's service range: addresses in it that no service has refuse, and rootless substitutes come from it. */
+  serviceCIDR?: string;
+  /** As root: hides clients behind the node, for pod networks where an answer can pass the node by. Default false. */
+  masqueradeAll?: boolean;
+}
+
+/** Changes within this time become one (kube-proxy's minSyncPeriod, which is a second for iptables). */
+const gatherMs = 20;
+const retryFirstMs = 1_000;
+const retryMostMs = 30_000;
+
+export function serviceProxy(options: ServiceProxyOptions): Component {
+  const { nodeName, serviceCIDR } = options;
+  const cluster = options.cluster ?? serviceCIDR ?? 'default';
+  const rootless =
+    options.mode === 'rootless' ||
+    ((options.mode ?? 'auto') === 'auto' &&
+      (process.geteuid?.() !== 0 || (serviceCIDR !== undefined && isLoopback(serviceCIDR))));
+  const name = `service-proxy-${nodeName}`;
+
+  async function openDataPath(context: ComponentContext): Promise<DataPath> {
+    const range = serviceCIDR ? { serviceCIDR } : {};
+    if (rootless) {
+      const lock = await holdAlone(cluster, context.clock, context.signal, () => {
+        context.log.info('another node on this machine serves this cluster; standing by', { cluster });
+        context.ready();
+      });
+      const path = userspaceDataPath({ clock: context.clock, ...range });
+      return {
+        ...path,
+        async close() {
+          await path.close();
+          await lock.release();
+        },
+      };
+    }
+    // Tried now, so that a missing program is said at the start and not at the first service.
+    await runCommand('nft', ['--version']);
+    await runCommand('ip', ['-V']);
+    const masquerade = options.masqueradeAll ? { masqueradeAll: true } : {};
+    return both(
+      nftablesDataPath({ cluster, nodeName, ...range, ...masquerade }),
+      userspaceDataPath({ clock: context.clock, serves: 'node-ports-on-loopback' }),
+    );
+  }
+
+  return {
+    name,
+    async run(context) {
+      const { signal, clock, client, log } = context;
+      const stop = new AbortController();
+      const inner = AbortSignal.any([signal, stop.signal]);
+      const informers = informerFactory({ client, clock, log, metrics: context.metrics });
+      const services = informers.informer(Service);
+      const slices = informers.informer(EndpointSlice);
+      const recorder = eventRecorder({ client, component: 'service-proxy', host: nodeName, clock, signal });
+      let wake = () => {};
+      let changed = true;
+      const onChange = () => {
+        changed = true;
+        wake();
+      };
+      const handler = { onAdd: onChange, onUpdate: onChange, onDelete: onChange };
+      services.addHandler(handler);
+      slices.addHandler(handler);
+
+      let path: DataPath | undefined;
+      const running = informers.run({ signal: inner });
+      running.catch(() => {});
+      try {
+        path = await openDataPath(context);
+        await informers.waitForSync({ signal: inner });
+        let retryAfterMs = retryFirstMs;
+        while (!signal.aborted) {
+          changed = false;
+          const ports = servicePorts(services.store.list(), slices.store.list(), nodeName);
+          const outcome = await applyTo(path, ports, log);
+          if (outcome) {
+            context.ready();
+            report(outcome, ports, recorder);
+          }
+          const complete = outcome?.every(({ reason }) => reason !== 'Unavailable') ?? false;
+          retryAfterMs = complete ? retryFirstMs : Math.min(retryMostMs, retryAfterMs * 2);
+          await waitForChange(complete ? undefined : retryAfterMs);
+          await clock.sleep(gatherMs, signal);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        stop.abort();
+        await running.catch(() => {});
+        await path?.close();
+      }
+
+      function waitForChange(mostMs: number | undefined): Promise<void> {
+        if (changed || signal.aborted) return Promise.resolve();
+        return new Promise(resolve => {
+          const timer = mostMs === undefined ? undefined : clock.setTimer(mostMs, () => done());
+          const done = () => {
+            timer?.cancel();
+            signal.removeEventListener('abort', done);
+            wake = () => {};
+            resolve();
+          };
+          wake = done;
+          signal.addEventListener('abort', done, { once: true });
+        });
+      }
+
+      function report(deviations: readonly Deviation[], ports: readonly ServicePort[], recorder: EventRecorder): void {
+        reportDeviations({ deviations, ports, services: services.store, client, recorder, clock, log, signal });
+      }
+    },
+  };
+}
+
+async function applyTo(
+  path: DataPath,
+  ports: readonly ServicePort[],
+  log: ComponentContext['log'],
+): Promise<readonly Deviation[] | undefined> {
+  try {
+    return await path.apply(ports);
+  } catch (error) {
+    log.error('services could not be applied; trying again', { dataPath: path.name, error: String(error) });
+    return undefined;
+  }
+}
+
+/** Two data paths as one. */
+function both(one: DataPath, other: DataPath): DataPath {
+  return {
+    name: `${one.name}+${other.name}`,
+    apply: async ports => [...(await one.apply(ports)), ...(await other.apply(ports))],
+    async close() {
+      await other.close();
+      await one.close();
+    },
+  };
+}
