@@ -3,6 +3,7 @@
  *
  * Every failure is a `StatusError`, except that an aborted call rejects with the reason of its signal.
  */
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../clock/clock.js';
 import { badRequest } from '../errors/status-error.js';
 import { apiVersionOf, pathOf, type ResourceRef } from '../kinds/kind.js';
@@ -98,14 +99,23 @@ export function createClient(transport: Transport, options: ClientOptions = {}):
       allowWatchBookmarks: query.allowWatchBookmarks || query.sendInitialEvents,
       timeoutSeconds: query.timeoutSeconds,
     })}`;
-    const overdue = new AbortController();
-    const signal = query.signal ? AbortSignal.any([query.signal, overdue.signal]) : overdue.signal;
+    const ending = new AbortController();
+    const { signal } = ending;
+    let overdue = false;
     const bound =
       query.timeoutSeconds === undefined
         ? undefined
-        : clock.setTimer(query.timeoutSeconds * 1_000 + watchGraceMs, () =>
-            overdue.abort(new Error('the watch is overdue')),
-          );
+        : clock.setTimer(query.timeoutSeconds * 1_000 + watchGraceMs, () => {
+            overdue = true;
+            ending.abort(new Error('the watch is overdue'));
+          });
+    const onAbort = () => ending.abort(query.signal?.reason);
+    if (query.signal) {
+      // Many watches of one component end with its one signal; that is no leak to warn of.
+      setMaxListeners(0, query.signal);
+      if (query.signal.aborted) onAbort();
+      query.signal.addEventListener('abort', onAbort, { once: true });
+    }
     try {
       const request = { method: 'GET', path, headers: { accept: 'application/json' }, signal, stream: true } as const;
       const response = await transport.request({ ...request, timeoutMs: usualTimeoutMs });
@@ -115,10 +125,11 @@ export function createClient(transport: Transport, options: ClientOptions = {}):
       yield* watchEvents<T>(response.body);
     } catch (error) {
       // The server forgot to end it: that is a clean end for the caller, who watches on from the last version.
-      if (overdue.signal.aborted && !query.signal?.aborted) return;
+      if (overdue && !query.signal?.aborted) return;
       throw error;
     } finally {
       bound?.cancel();
+      query.signal?.removeEventListener('abort', onAbort);
     }
   }
 

@@ -105,6 +105,43 @@ describe('HTTP', () => {
     expect(connections()).toBeLessThanOrEqual(2);
   });
 
+  it('reads again when a kept connection is lost, once, and never writes twice', async () => {
+    const seen: string[] = [];
+    const { url } = await serve((request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      if (request.url === '/first' || seen.length === 3) response.end('{}');
+      else response.socket?.destroy();
+    });
+    const transport = transportTo({ server: url });
+    const ask = async (method: 'GET' | 'POST', path: string) => (await transport.request({ method, path })).bytes();
+    await ask('GET', '/first');
+    await ask('GET', '/lost');
+    expect(seen).toEqual(['GET /first', 'GET /lost', 'GET /lost']);
+    await expect(ask('POST', '/lost')).rejects.toMatchObject({ reason: 'ServiceUnavailable' });
+    await expect(ask('GET', '/lost')).rejects.toMatchObject({ reason: 'ServiceUnavailable' });
+    expect(seen.slice(3)).toEqual(['POST /lost', 'GET /lost', 'GET /lost']);
+  });
+
+  it('bounds its connections; requests beyond wait in line, watches do not count', async () => {
+    const held: (() => void)[] = [];
+    const { url, open } = await serve((request, response) => {
+      if (request.url === '/watch') response.write('x');
+      else held.push(() => response.end('{}'));
+    });
+    const transport = transportTo({ server: url });
+    for (let i = 0; i < 70; i++) await transport.request({ method: 'GET', path: '/watch', stream: true });
+    const requests = Array.from({ length: 100 }, async () =>
+      (await transport.request({ method: 'GET', path: '/' })).bytes(),
+    );
+    await until(() => held.length === 64);
+    expect(open()).toBe(70 + 64);
+    const answering = setInterval(() => {
+      for (const answer of held.splice(0)) answer();
+    }, 5);
+    expect(await Promise.all(requests)).toHaveLength(100);
+    clearInterval(answering);
+  });
+
   it('sends each group of an impersonation as a header of its own', async () => {
     let raw: string[] = [];
     const { url } = await serve((request, response) => {

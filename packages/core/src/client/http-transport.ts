@@ -46,6 +46,8 @@ export interface HttpTransportOptions {
 }
 
 const keepAliveMs = 30_000;
+/** Requests at one time; more wait in line, within their bounds. */
+const mostConnections = 64;
 /** Idle connections are closed before most servers and proxies do it (Node servers: 5 s without a hint). */
 const idleMs = 4_000;
 const tokenLifeMs = 60_000;
@@ -70,7 +72,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   const { clock = systemClock } = options;
   const closed = new AbortController();
   setMaxListeners(0, closed.signal);
-  let agent: Promise<Agent> | undefined;
+  const agents: { requests?: Promise<Agent>; streams?: Promise<Agent> } = {};
   let tls: Promise<TlsOptions> | undefined;
   let fileToken: { text: string; readAt: number } | undefined;
 
@@ -82,14 +84,16 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     return tls;
   };
 
-  function dispatcher(): Promise<Agent> {
-    agent ??= (async () => {
+  /** Streams have connections of their own, so that any number of watches leaves room for requests. */
+  function dispatcher(use: 'requests' | 'streams'): Promise<Agent> {
+    agents[use] ??= (async () => {
       const [{ Agent }, connect] = await Promise.all([
         import('undici'),
         base.protocol === 'https:' ? tlsOptions() : {},
       ]);
       return new Agent({
         connect: { ...connect, keepAlive: true, keepAliveInitialDelay: keepAliveMs, timeout: 30_000 },
+        ...(use === 'requests' ? { connections: mostConnections } : {}),
         keepAliveTimeout: idleMs,
         // Bounds are set by each request.
         headersTimeout: 0,
@@ -97,10 +101,10 @@ export function httpTransport(options: HttpTransportOptions): Transport {
         pipelining: 1,
       });
     })().catch(error => {
-      agent = undefined;
+      delete agents[use];
       throw error;
     });
-    return agent;
+    return agents[use];
   }
 
   async function bearer(): Promise<string | undefined> {
@@ -135,6 +139,22 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       throw new StatusError('ServiceUnavailable', `the connection to ${base.origin} was closed by this program`);
   }
 
+  async function send(call: TransportRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const [pool, headers] = await Promise.all([dispatcher(call.stream ? 'streams' : 'requests'), identity()]);
+    for (const [name, value] of Object.entries(call.headers ?? {})) headers.push(name, value);
+    const { method, path, body = null } = call;
+    for (let attempt = 0; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await pool.request({ origin: base.origin, path: prefix + path, method, headers, body, signal });
+      } catch (error) {
+        // A kept connection that the server closed at that moment: reading again does no harm (Go's HTTP client does too).
+        const lost = ['ECONNRESET', 'UND_ERR_SOCKET'].includes((error as { code?: string }).code ?? '');
+        if (!lost || method !== 'GET' || attempt > 0 || signal.aborted) throw error;
+      }
+    }
+  }
+
   async function request(call: TransportRequest): Promise<TransportResponse> {
     refuseWhenClosed();
     call.signal?.throwIfAborted();
@@ -142,17 +162,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     const guard = requestGuard(call, timeoutMs, clock, closed.signal, base);
     let answer: Dispatcher.ResponseData;
     try {
-      const [pool, headers] = await Promise.all([dispatcher(), identity()]);
-      for (const [name, value] of Object.entries(call.headers ?? {})) headers.push(name, value);
-      guard.signal.throwIfAborted();
-      answer = await pool.request({
-        origin: base.origin,
-        path: prefix + call.path,
-        method: call.method,
-        headers,
-        body: call.body ?? null,
-        signal: guard.signal,
-      });
+      answer = await send(call, guard.signal);
     } catch (error) {
       guard.done();
       throw guard.explain(error);
@@ -186,8 +196,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       closed.abort(
         new StatusError('ServiceUnavailable', `the connection to ${base.origin} was closed by this program`),
       );
-      const pool = await agent?.catch(() => undefined);
-      await pool?.destroy();
+      const pools = await Promise.all(Object.values(agents).map(agent => agent.catch(() => undefined)));
+      await Promise.all(pools.map(pool => pool?.destroy()));
     },
   };
 }

@@ -3,25 +3,63 @@
  *
  * A `StatusError` carries the machine-readable `reason`, the HTTP `code` and the `details` of `meta/v1.Status`. Errors are
  * branded with a registered symbol and told apart by predicates, never by `instanceof`: two copies of this package in
- * one process must agree. Codes and reasons: apimachinery `api/errors` (kube-wire.md 9.1).
+ * one process must agree. Codes and reasons: apimachinery `api/errors`.
  */
 import type { Status, StatusCause, StatusDetails } from '../kinds/generated/types/meta-v1.js';
 
 export type StatusReason =
-  | 'BadRequest' | 'Unauthorized' | 'Forbidden' | 'NotFound' | 'MethodNotAllowed' | 'NotAcceptable' | 'AlreadyExists'
-  | 'Conflict' | 'Gone' | 'Expired' | 'RequestEntityTooLarge' | 'UnsupportedMediaType' | 'Invalid' | 'TooManyRequests'
-  | 'InternalError' | 'ServerTimeout' | 'ServiceUnavailable' | 'Timeout';
+  | 'BadRequest'
+  | 'Unauthorized'
+  | 'Forbidden'
+  | 'NotFound'
+  | 'MethodNotAllowed'
+  | 'NotAcceptable'
+  | 'AlreadyExists'
+  | 'Conflict'
+  | 'Gone'
+  | 'Expired'
+  | 'RequestEntityTooLarge'
+  | 'UnsupportedMediaType'
+  | 'Invalid'
+  | 'TooManyRequests'
+  | 'InternalError'
+  | 'ServerTimeout'
+  | 'ServiceUnavailable'
+  | 'Timeout';
 
 /** HTTP code of each reason. */
 export const codeOfReason: Readonly<Record<StatusReason, number>> = {
-  BadRequest: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, NotAcceptable: 406,
-  AlreadyExists: 409, Conflict: 409, Gone: 410, Expired: 410, RequestEntityTooLarge: 413, UnsupportedMediaType: 415,
-  Invalid: 422, TooManyRequests: 429, InternalError: 500, ServerTimeout: 500, ServiceUnavailable: 503, Timeout: 504,
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Gone: 410,
+  Expired: 410,
+  RequestEntityTooLarge: 413,
+  UnsupportedMediaType: 415,
+  Invalid: 422,
+  TooManyRequests: 429,
+  InternalError: 500,
+  ServerTimeout: 500,
+  ServiceUnavailable: 503,
+  Timeout: 504,
 };
 
 export type CauseType =
-  | 'FieldValueNotFound' | 'FieldValueRequired' | 'FieldValueDuplicate' | 'FieldValueInvalid' | 'FieldValueNotSupported'
-  | 'FieldValueForbidden' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'FieldValueTypeInvalid' | 'InternalError';
+  | 'FieldValueNotFound'
+  | 'FieldValueRequired'
+  | 'FieldValueDuplicate'
+  | 'FieldValueInvalid'
+  | 'FieldValueNotSupported'
+  | 'FieldValueForbidden'
+  | 'FieldValueTooLong'
+  | 'FieldValueTooMany'
+  | 'FieldValueTypeInvalid'
+  | 'InternalError';
 
 /** One thing wrong with one field. `message` is complete without the field's path, e.g. `Invalid value: "x": must be …`. */
 export interface FieldError {
@@ -142,10 +180,18 @@ export function badRequest(message: string): StatusError {
 }
 
 /** 422 with one cause per field; `kind` is the Kind's name, not the plural. */
-export function invalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
+export function invalid(
+  kind: { group: string; kind: string },
+  name: string,
+  errors: readonly FieldError[],
+): StatusError {
   const texts = errors.map(error => `${error.field}: ${error.message}`);
   const summary = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
-  const causes: StatusCause[] = errors.map(error => ({ reason: error.type, message: error.message, field: error.field }));
+  const causes: StatusCause[] = errors.map(error => ({
+    reason: error.type,
+    message: error.message,
+    field: error.field,
+  }));
   return new StatusError('Invalid', `${qualified(kind.kind, kind.group)} "${name}" is invalid: ${summary}`, {
     details: { name, ...(kind.group ? { group: kind.group } : {}), kind: kind.kind, causes },
   });
