@@ -28,7 +28,7 @@ export function limitationsOf(pod: Pod, runtimeName: string, capabilities: Reado
     for (const { containerPort } of container.ports ?? []) {
       const port = substitutePort(containerPort, capabilities);
       if (port !== containerPort)
-        say(`port ${containerPort} is below 1024 and may not be bound here; it answers on ${port}`);
+        say(`port ${containerPort} is below 1024 and may not be bound here: it answers on ${port}`);
     }
     if (container.securityContext?.readOnlyRootFilesystem && lacks('root-filesystem'))
       say(`the ${runtimeName} runtime here has no root file system to make read-only`);

@@ -176,8 +176,9 @@ function countInStatus(pod: Pod, name: string): number {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   const known = statuses.find(status => status.name === name);
   if (!known) return 0;
-  const ran = known.state?.running !== undefined || known.state?.terminated !== undefined;
-  return known.restartCount + (ran ? 1 : 0);
+  // Waiting after an end: that end is the one that the count belongs to.
+  const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;
+  return known.restartCount + (ran === undefined ? 0 : 1);
 }
 
 function outcomeOf({ pod, state, busy, mustRestart }: PlanInput): Plan['finished'] {

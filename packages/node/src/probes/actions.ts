@@ -41,13 +41,14 @@ export async function httpGet(
   if (!host) throw new Error('the pod has no address yet');
   const port = portOf(action.port, container, capabilities);
   const scheme = (action.scheme ?? 'HTTP').toLowerCase();
-  const headers: Record<string, string[]> = {};
+  const headers: Record<string, string | string[]> = {};
   for (const { name, value } of action.httpHeaders ?? []) {
     const key = name.toLowerCase();
-    headers[key] = [...(headers[key] ?? []), value];
+    // Node takes a lone value as text only for some headers, Host among them.
+    headers[key] = headers[key] === undefined ? value : [headers[key], value].flat();
   }
-  headers['user-agent'] ??= ['kube-probe/orbitkit'];
-  headers['accept'] ??= ['*/*'];
+  headers['user-agent'] ??= 'kube-probe/orbitkit';
+  headers['accept'] ??= '*/*';
   const bracketed = net.isIPv6(host) ? `[${host}]` : host;
   const path = action.path || '/';
   let url = new URL(`${scheme}://${bracketed}:${port}${path.startsWith('/') ? '' : '/'}${path}`);
@@ -62,7 +63,7 @@ export async function httpGet(
   }
 }
 
-function get(url: URL, headers: Record<string, string[]>, signal: AbortSignal) {
+function get(url: URL, headers: Record<string, string | string[]>, signal: AbortSignal) {
   return new Promise<{ status: number; body: string; location?: string }>((resolve, reject) => {
     const make = url.protocol === 'https:' ? https.request : http.request;
     // `setHost`: a Host header of the probe's own replaces the address.

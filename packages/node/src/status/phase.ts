@@ -15,10 +15,12 @@ export interface PhaseInput {
   apps: readonly corev1.ContainerStatus[];
   /** Nothing is restarted any more. */
   ending: boolean;
+  /** A container that has ended will run again, whatever the policy says: its image changed. */
+  restarting: boolean;
 }
 
-export function phaseOf({ pod, init, apps, ending }: PhaseInput): Phase {
-  const policy = ending ? 'Never' : (pod.spec.restartPolicy ?? 'Always');
+export function phaseOf({ pod, init, apps, ending, restarting }: PhaseInput): Phase {
+  const policy = ending ? 'Never' : restarting ? 'Always' : (pod.spec.restartPolicy ?? 'Always');
   const ran = apps.filter(({ state, lastState }) => state?.running || state?.terminated || lastState?.terminated);
   if (!isInitialized(pod, init) && ran.length === 0) {
     const failed = init.some(({ name, state }) => {

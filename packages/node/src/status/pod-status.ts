@@ -66,7 +66,11 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
       ? { ...status, state: { waiting: { ...status.state.waiting, reason: 'PodInitializing' } } }
       : status,
   );
-  const phase = verdict?.phase ?? ended ?? phaseOf({ pod, init, apps, ending: input.ending });
+  const restarting = pod.spec.containers.some(({ name }) => {
+    const latest = latestOf(state, name);
+    return latest?.state === 'exited' && input.restarts(latest);
+  });
+  const phase = verdict?.phase ?? ended ?? phaseOf({ pod, init, apps, ending: input.ending, restarting });
   const conditions = conditionsOf(
     {
       pod,
