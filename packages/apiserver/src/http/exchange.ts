@@ -19,8 +19,13 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** The client asks to leave HTTP (`Connection: Upgrade`); only the doors can do that. */
   readonly upgrade: boolean;
-  /** Aborted when the client has gone, when the server stops, and when the answer is complete. Doors abort it in every case. */
+  /**
+   * Aborted when the client has gone, when the server stops, and when a streamed answer is complete: doors abort it after every stream,
+   * however it ended.
+   */
   readonly signal: AbortSignal;
+  /** Aborts `signal`: what works for this request stops. */
+  abort(reason: unknown): void;
   /** Where the request came from, for the audit trail. */
   readonly remoteAddress: string;
   /** Who asks. @throws StatusError Unauthorized */

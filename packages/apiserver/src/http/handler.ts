@@ -126,13 +126,10 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
     return resources.answer({ request, info, kind, context, watched });
   }
 
-  /** The work bounded in time. The context's signal aborts at the bound, so that what waits for the answer stops waiting. */
-  async function bounded(request: ApiRequest, info: RequestInfo, user: UserInfo, warn: (text: string) => void) {
-    if (isStream(info)) return route(request, info, { user, signal: request.signal, warn });
+  /** The work bounded in time. The request's signal aborts at the bound, so that what waits for the answer stops waiting. */
+  async function bounded(request: ApiRequest, info: RequestInfo, context: RequestContext) {
+    if (isStream(info)) return route(request, info, context);
     const limit = Math.min(durationMs(request.query.get('timeout')) ?? longest, longest);
-    const controller = new AbortController();
-    const onGone = () => controller.abort(request.signal.reason);
-    request.signal.addEventListener('abort', onGone, { once: true });
     let timer: { cancel(): void } | undefined;
     try {
       const late = new Promise<never>((_, reject) => {
@@ -141,14 +138,14 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
             'Timeout',
             `the request did not complete within the allotted timeout of ${limit / 1000} s`,
           );
-          controller.abort(error);
           reject(error);
+          // The answer goes first.
+          setImmediate(() => request.abort(error));
         });
       });
-      return await Promise.race([route(request, info, { user, signal: controller.signal, warn }), late]);
+      return await Promise.race([route(request, info, context), late]);
     } finally {
       timer?.cancel();
-      request.signal.removeEventListener('abort', onGone);
     }
   }
 
@@ -165,13 +162,13 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       try {
         info = requestInfoOf(request.method, request.path, request.query);
         counted = countable(kinds(), info);
-        done = counters.started(counted, isStream(info));
+        if (isStream(info)) done = counters.opened(counted);
         user = await access(request, info);
         const warn = (text: string) => {
           warnings ??= new Set();
           warnings.add(text);
         };
-        answer = await bounded(request, info, user, warn);
+        answer = await bounded(request, info, { user, signal: request.signal, warn });
         if (!isUpgrade(answer)) answer = await compressed(answer, request.headers['accept-encoding']);
       } catch (error) {
         answer =
@@ -197,7 +194,6 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       answer.headers['cache-control'] ??= 'no-cache, private';
       if (warnings !== undefined) answer.headers['warning'] = warningHeaders(warnings);
       if (answer.stream) return whenEnded(request, answer, done);
-      done?.();
       return answer;
     },
   };

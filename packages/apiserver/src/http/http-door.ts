@@ -82,7 +82,7 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   };
   const end = (exchange: HttpExchange) => {
     exchanges.delete(exchange);
-    exchange.end();
+    if (!exchange.answered) exchange.abort(ended);
     // A kept connection would outlive the stop: its client does not know of it.
     if (closing) exchange.incoming.socket.destroySoon();
   };
@@ -133,6 +133,7 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
     if (Buffer.isBuffer(body)) {
       if (answer.status !== 304) response.setHeader('content-length', body.length);
       response.writeHead(answer.status, answer.headers as Record<string, string | string[]>);
+      exchange.answered = true;
       if (headOnly || answer.status === 304) response.end();
       else response.end(body);
       return discardRest(exchange.incoming);
@@ -252,6 +253,8 @@ function discardRest(incoming: IncomingMessage): void {
   if (!incoming.complete) incoming.resume();
 }
 
+const ended = new Error('the request has ended');
+
 class HttpExchange implements ApiRequest {
   readonly method: string;
   readonly path: string;
@@ -259,6 +262,8 @@ class HttpExchange implements ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly upgrade: boolean;
   readonly #controller = new AbortController();
+  /** A whole answer was handed to the socket: nothing works for this request any more. */
+  answered = false;
   #stopped = false;
   #streaming = false;
 
@@ -291,17 +296,17 @@ class HttpExchange implements ApiRequest {
   /** The server stops: a stream ends now, another answer may finish. */
   stop(): void {
     this.#stopped = true;
-    if (this.#streaming) this.end();
+    if (this.#streaming) this.abort(ended);
   }
 
   /** The answer turned out to be a stream. */
   startStream(): void {
     this.#streaming = true;
-    if (this.#stopped) this.end();
+    if (this.#stopped) this.abort(ended);
   }
 
-  end(): void {
-    if (!this.signal.aborted) this.#controller.abort(new Error('the request has ended'));
+  abort(reason: unknown): void {
+    if (!this.signal.aborted) this.#controller.abort(reason);
   }
 
   async readBody(limit: number): Promise<Buffer> {

@@ -2,11 +2,15 @@
  * The door for components in the same process: a `Transport` that takes requests to the same handler, for an identity that was given
  * when it was made. Authorization, admission, validation and bytes are those of the HTTP door; only the sockets are missing.
  *
- * Bodies of answers are the server's shared buffers: read only.
+ * - Streams end cleanly when the server stops, as they do over HTTP; later requests fail with ServiceUnavailable.
+ * - An aborted request rejects, and its body throws, with the reason of the caller's signal.
+ * - Bodies of answers are the server's shared buffers: read only.
  */
 import {
+  type Clock,
   errorOfAnswer,
   StatusError,
+  systemClock,
   type Transport,
   type TransportRequest,
   type TransportResponse,
@@ -15,134 +19,98 @@ import {
 } from '@orbitkit/core';
 import { connectThrough } from '../node-proxy/tunnel-socket.js';
 import { entityTooLarge } from './body.js';
-import type { ApiHandler, ApiRequest, ApiResponse } from './exchange.js';
+import type { ApiHandler, ApiRequest, ApiResponse, ApiUpgrade } from './exchange.js';
 import { isUpgrade } from './exchange.js';
-import { splitTarget } from './query.js';
+import { type Query, splitTarget } from './query.js';
+import { turnTaker } from './turn-taker.js';
 
 export interface InProcessOptions {
   readonly handler: ApiHandler;
   /** Aborts when the server stops: every stream ends then, and later requests fail. */
   readonly signal: AbortSignal;
+  readonly clock?: Clock;
 }
 
 const defaultTimeoutMs = 60_000;
 
-/** Longest turn of callers that never wait for anything outside of the process. */
-const longestTurnMs = 8;
-
-/**
- * Over the memory store a request is nothing but promises: a caller in a loop would never let timers and sockets have their turn. Resolves at
- * once while the turn is young, after the others' turn otherwise.
- */
-function turns(): () => Promise<void> | undefined {
-  let startedAt: number | undefined;
-  return () => {
-    if (startedAt === undefined) {
-      startedAt = performance.now();
-      setImmediate(() => {
-        startedAt = undefined;
-      });
-      return undefined;
-    }
-    if (performance.now() - startedAt < longestTurnMs) return undefined;
-    return new Promise(resolve => setImmediate(resolve));
-  };
-}
-
-/** The reason with which a request's signal aborts when all is well. */
+/** The reasons with which a request's signal aborts when nothing is wrong with the request. */
 const ended = new Error('the request has ended');
+/** The whole answer is there: nothing is left to release, and aborting would cost more than the request did. */
+const answered = new Error('the request was answered');
 const stopping = new StatusError('ServiceUnavailable', 'the API server is stopping');
+const closed = new StatusError('ServiceUnavailable', 'the connection to the API server was closed by this program');
 
-export function inProcessTransport({ handler, signal: serverSignal }: InProcessOptions, user: UserInfo): Transport {
-  const closing = new AbortController();
-  const turn = turns();
+export function inProcessTransport(options: InProcessOptions, user: UserInfo): Transport {
+  const { handler, signal: serverSignal, clock = systemClock } = options;
+  const takeTurn = turnTaker();
   const userAgent = `${user.username.replace(/[^\w.-]+/g, '-')}/in-process`;
+  const open = new Set<Exchange>();
+  let refusal: StatusError | undefined;
 
-  function open(request: Pick<TransportRequest, 'method' | 'path' | 'headers' | 'body' | 'signal'>, upgrade: boolean) {
-    if (closing.signal.aborted) throw new Error('the transport is closed');
-    if (serverSignal.aborted) throw stopping;
-    request.signal?.throwIfAborted();
-    const controller = new AbortController();
-    const causes = [request.signal, closing.signal, serverSignal].filter(cause => cause !== undefined);
-    const abort = (event: Event) =>
-      controller.abort(event.target === serverSignal ? stopping : (event.target as AbortSignal).reason);
-    for (const cause of causes) cause.addEventListener('abort', abort, { once: true });
-    controller.signal.addEventListener(
-      'abort',
-      () => {
-        for (const cause of causes) cause.removeEventListener('abort', abort);
-      },
-      { once: true },
+  function refuse(reason: StatusError): void {
+    refusal ??= reason;
+    for (const exchange of open) exchange.cancel(reason);
+  }
+  const onStop = () => refuse(stopping);
+  if (serverSignal.aborted) refusal = stopping;
+  else serverSignal.addEventListener('abort', onStop, { once: true });
+
+  function begin(asked: Pick<TransportRequest, 'method' | 'path' | 'headers' | 'body' | 'signal'>, upgrade: boolean) {
+    if (refusal) throw refusal;
+    asked.signal?.throwIfAborted();
+    const exchange = new Exchange(asked, user, { 'user-agent': userAgent, ...asked.headers }, upgrade, () =>
+      open.delete(exchange),
     );
-    const body =
-      typeof request.body === 'string'
-        ? Buffer.from(request.body)
-        : request.body === undefined
-          ? Buffer.alloc(0)
-          : Buffer.from(request.body);
-    const exchange: ApiRequest = {
-      ...splitTarget(request.path),
-      method: request.method,
-      headers: { 'user-agent': userAgent, ...request.headers },
-      upgrade,
-      signal: controller.signal,
-      remoteAddress: 'in-process',
-      identify: async () => user,
-      readBody: async limit => {
-        if (body.length > limit) throw entityTooLarge(limit);
-        return body;
-      },
-    };
-    return { exchange, controller };
+    open.add(exchange);
+    return exchange;
   }
 
   async function request(asked: TransportRequest): Promise<TransportResponse> {
-    await turn();
-    const { exchange, controller } = open(asked, false);
+    await takeTurn();
+    const exchange = begin(asked, false);
     const timeoutMs = asked.timeoutMs ?? defaultTimeoutMs;
-    const late = () =>
-      controller.abort(
+    const timer = clock.setTimer(timeoutMs, () =>
+      exchange.cancel(
         new StatusError('Timeout', `no answer to ${asked.method} ${exchange.path} within ${timeoutMs / 1000} s`),
-      );
-    const timer = setTimeout(late, timeoutMs);
+      ),
+    );
     let answer: ApiResponse;
     try {
-      const outcome = await untilAborted(handler.handle(exchange), controller.signal);
+      const outcome = await exchange.through(handler);
       if (isUpgrade(outcome))
         throw new StatusError('BadRequest', `${exchange.path} needs a two-way stream: use connect()`);
       answer = outcome;
     } catch (error) {
-      clearTimeout(timer);
-      controller.abort(error);
+      timer.cancel();
+      exchange.end(error);
       throw error;
     }
-    const end = () => {
-      clearTimeout(timer);
-      if (!controller.signal.aborted) controller.abort(ended);
-    };
-    if (asked.stream) clearTimeout(timer);
-    return toResponse(answer, asked.method === 'HEAD', controller.signal, end);
+    if (asked.stream && answer.status < 400) timer.cancel();
+    return toResponse(answer, asked.method === 'HEAD', exchange.signal, reason => {
+      timer.cancel();
+      exchange.end(reason);
+    });
   }
 
   async function connect(
     path: string,
-    options: { protocols: readonly string[]; signal?: AbortSignal },
+    { protocols, signal }: { protocols: readonly string[]; signal?: AbortSignal },
   ): Promise<TransportSocket> {
     const headers = {
       connection: 'Upgrade',
       upgrade: 'websocket',
-      'sec-websocket-protocol': options.protocols.join(', '),
+      'sec-websocket-protocol': protocols.join(', '),
     };
-    const { exchange, controller } = open(
-      { method: 'GET', path, headers, ...(options.signal ? { signal: options.signal } : {}) },
-      true,
-    );
+    const exchange = begin({ method: 'GET', path, headers, ...(signal ? { signal } : {}) }, true);
     try {
-      const outcome = await handler.handle(exchange);
-      if (!isUpgrade(outcome)) throw await errorOf(outcome);
-      return await connectThrough(outcome.tunnel, options.protocols, controller);
+      const outcome = await exchange.through(handler);
+      if (!isUpgrade(outcome)) throw await errorOf(outcome, path);
+      return await connectThrough(outcome.tunnel, protocols, {
+        signal: exchange.signal,
+        abort: reason => exchange.end(reason),
+      });
     } catch (error) {
-      controller.abort(error);
+      exchange.end(error);
       throw error;
     }
   }
@@ -151,35 +119,102 @@ export function inProcessTransport({ handler, signal: serverSignal }: InProcessO
     request,
     connect,
     async close() {
-      closing.abort(new Error('the transport is closed'));
+      serverSignal.removeEventListener('abort', onStop);
+      refuse(closed);
     },
   };
 }
 
-/** Rejects with the signal's reason when it aborts first. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+class Exchange implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Query;
+  readonly remoteAddress = 'in-process';
+  readonly #controller = new AbortController();
+  readonly #body: TransportRequest['body'];
+  readonly #caller: AbortSignal | undefined;
+  readonly #onAbort = () => this.cancel(this.#caller!.reason);
+  #reject: ((reason: unknown) => void) | undefined;
+
+  constructor(
+    asked: Pick<TransportRequest, 'method' | 'path' | 'body' | 'signal'>,
+    private readonly user: UserInfo,
+    readonly headers: Readonly<Record<string, string | undefined>>,
+    readonly upgrade: boolean,
+    private readonly onEnd: () => void,
+  ) {
+    const { path, query } = splitTarget(asked.path);
+    this.method = asked.method;
+    this.path = path;
+    this.query = query;
+    this.#body = asked.body;
+    this.#caller = asked.signal;
+    this.#caller?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  async identify(): Promise<UserInfo> {
+    return this.user;
+  }
+
+  async readBody(limit: number): Promise<Buffer> {
+    const body = this.#body;
+    if (body === undefined) return Buffer.alloc(0);
+    const bytes =
+      typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    if (bytes.length > limit) throw entityTooLarge(limit);
+    return bytes;
+  }
+
+  /** The handler's answer; rejects as soon as the request is cancelled. */
+  through(handler: ApiHandler): Promise<ApiResponse | ApiUpgrade> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      handler.handle(this).then(resolve, reject);
+    });
+  }
+
+  abort(reason: unknown): void {
+    if (!this.signal.aborted) this.#controller.abort(reason);
+  }
+
+  /** The caller, the transport or the server gives the request up. */
+  cancel(reason: unknown): void {
+    this.#reject?.(reason);
+    this.abort(reason);
+    this.end(reason);
+  }
+
+  /** It is over; a stream's resources are released by the abort. Twice is harmless. */
+  end(reason: unknown): void {
+    this.#caller?.removeEventListener('abort', this.#onAbort);
+    this.onEnd();
+    if (reason !== answered) this.abort(reason);
+  }
 }
 
-function toResponse(answer: ApiResponse, headOnly: boolean, signal: AbortSignal, end: () => void): TransportResponse {
+function toResponse(
+  answer: ApiResponse,
+  headOnly: boolean,
+  signal: AbortSignal,
+  end: (reason: Error) => void,
+): TransportResponse {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(answer.headers))
     headers[name] = typeof value === 'string' ? value : value.join(', ');
   const warning = answer.headers['warning'];
   const { body } = answer;
   const whole = Buffer.isBuffer(body);
-  if (whole) end();
+  if (whole) end(answered);
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
-    if (headOnly) return end();
     if (whole) {
-      if (body.length > 0) yield body;
+      if (body.length > 0 && !headOnly) yield body;
       return;
     }
+    if (headOnly) return end(ended);
     try {
       for await (const piece of body) {
         yield piece;
@@ -188,7 +223,7 @@ function toResponse(answer: ApiResponse, headOnly: boolean, signal: AbortSignal,
       if (signal.aborted && signal.reason !== ended && !(answer.stream && signal.reason === stopping))
         throw signal.reason;
     } finally {
-      end();
+      end(ended);
     }
   };
   return {
@@ -205,9 +240,9 @@ function toResponse(answer: ApiResponse, headOnly: boolean, signal: AbortSignal,
   };
 }
 
-async function errorOf(answer: ApiResponse): Promise<StatusError> {
+async function errorOf(answer: ApiResponse, path: string): Promise<StatusError> {
   const parts: Uint8Array[] = [];
   if (Buffer.isBuffer(answer.body)) parts.push(answer.body);
   else for await (const part of answer.body) parts.push(part);
-  return errorOfAnswer(answer.status, {}, Buffer.concat(parts), { method: 'GET', path: 'the stream' });
+  return errorOfAnswer(answer.status, {}, Buffer.concat(parts), { method: 'GET', path });
 }

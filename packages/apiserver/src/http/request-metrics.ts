@@ -3,8 +3,8 @@ import type { Metrics } from '@orbitkit/core';
 import type { RequestInfo } from './request-info.js';
 
 export interface RequestMetrics {
-  /** A request began; the returned function says that it, and its stream, ended. Calling it twice is harmless. */
-  started(info: RequestInfo, stream: boolean): () => void;
+  /** A stream began; the returned function says that it ended. Calling it twice is harmless. */
+  opened(info: RequestInfo): () => void;
   finished(method: string, info: RequestInfo | undefined, code: number, durationMs: number): void;
   /** A counter of the events that go out to one kind of watch. */
   watched(info: RequestInfo): (events: number) => void;
@@ -40,11 +40,6 @@ export function requestMetrics(metrics: Metrics): RequestMetrics {
     'Seconds until the headers of the answer, streams excepted.',
     resourceLabels,
   );
-  const inflight = metrics.gauge(
-    'apiserver_current_inflight_requests',
-    'Requests being answered now, streams excepted.',
-    ['request_kind'],
-  );
   const longRunning = metrics.gauge(
     'apiserver_longrunning_requests',
     'Open streams: watches, logs, exec.',
@@ -66,15 +61,12 @@ export function requestMetrics(metrics: Metrics): RequestMetrics {
   });
 
   return {
-    started(info, stream) {
-      const labels: Record<string, string> = stream
-        ? labelsOf(info)
-        : { request_kind: info.verb === 'get' || info.verb === 'list' ? 'readOnly' : 'mutating' };
-      const gauge = stream ? longRunning : inflight;
-      gauge.inc(labels);
+    opened(info) {
+      const labels = labelsOf(info);
+      longRunning.inc(labels);
       let open = true;
       return () => {
-        if (open) gauge.dec(labels);
+        if (open) longRunning.dec(labels);
         open = false;
       };
     },

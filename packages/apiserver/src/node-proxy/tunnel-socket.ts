@@ -18,7 +18,7 @@ const handshakeMs = 30_000;
 export async function connectThrough(
   tunnel: Tunnel,
   protocols: readonly string[],
-  request: AbortController,
+  request: Pick<AbortController, 'signal' | 'abort'>,
 ): Promise<TransportSocket> {
   const { backend } = tunnel;
   const connection = await connectTo(backend, request.signal);

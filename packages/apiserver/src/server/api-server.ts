@@ -35,11 +35,10 @@ import {
 } from '../authentication/index.js';
 import { type Authorizer, allowMasters } from '../authorization/index.js';
 import { accessCheck } from '../http/access.js';
-import type { ApiHandler } from '../http/exchange.js';
 import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
 import { httpDoor } from '../http/http-door.js';
-import { inProcessTransport } from '../http/in-process.js';
+import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import type { Authority } from '../pki/index.js';
 import { createResources, type ResourcesOptions, type RunningResources } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
@@ -126,7 +125,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   let endpoint: Endpoint | undefined;
   /** The port of an earlier run, to come back on. */
   let lastPort: number | undefined;
-  let running: { handler: ApiHandler; signal: AbortSignal } | undefined;
+  let running: InProcessOptions | undefined;
 
   /** Read once, and again after a failure. */
   function keptCredentials(): Promise<ServerCredentials> {
@@ -213,7 +212,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       requestTimeoutMs: options.requestTimeoutMs,
       audit: options.audit,
     });
-    running = { handler, signal: stop.signal };
+    running = { handler, signal: stop.signal, clock };
 
     const door =
       listen === false
