@@ -33,6 +33,8 @@ clusters:
     server: https://far.example
     certificate-authority-data: ${base64('PEM')}
     tls-server-name: inner
+- name: proxied
+  cluster: { server: "https://x.example", proxy-url: "http://proxy:3128" }
 contexts:
 - name: dev
   context: { cluster: local, user: me, namespace: team }
@@ -40,6 +42,8 @@ contexts:
   context: { cluster: far, user: robot }
 - name: cloud
   context: { cluster: far, user: plugin }
+- name: behind
+  context: { cluster: proxied, user: robot }
 - name: broken
   context: { cluster: nowhere, user: me }
 users:
@@ -83,7 +87,7 @@ describe('kubeconfig', () => {
   it('says what is missing, and what there is', async () => {
     const parsed = await parseKubeconfig(config);
     expect(() => kubeconfigContext(parsed, 'none')).toThrow(
-      'the kubeconfig has no context "none" (there are: dev, prod, cloud, broken)',
+      'the kubeconfig has no context "none" (there are: dev, prod, cloud, behind, broken)',
     );
     expect(() => kubeconfigContext(parsed, 'broken')).toThrow(
       'context "broken": the kubeconfig has no cluster "nowhere" with a server',
@@ -103,6 +107,7 @@ describe('kubeconfig', () => {
     expect(() => kubeconfigTransport(parsed, { context: 'cloud' })).toThrow(
       'the exec plugin "cloud-login", which orbitkit does not run',
     );
+    expect(() => kubeconfigTransport(parsed, { context: 'behind' })).toThrow('through the proxy http://proxy:3128');
   });
 
   it('is written for its owner alone, in one step, and read again', async () => {

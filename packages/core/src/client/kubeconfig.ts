@@ -3,7 +3,7 @@
  *
  * Merging follows client-go: of several files the first that defines a name wins, and relative paths are relative to
  * the file that they stand in. Credentials: token, tokenFile, client certificates, username and password. Exec plugins and
- * auth providers are not run; a user that has only those is refused by name.
+ * auth providers are not run and proxies are not used; a context that needs one is refused by name.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
@@ -25,6 +25,8 @@ export interface KubeconfigCluster {
   ca?: string;
   insecureSkipTlsVerify?: boolean;
   tlsServerName?: string;
+  /** What the cluster needs and this program does not do: a proxy. */
+  unsupported?: string;
 }
 export interface KubeconfigUser {
   token?: string;
@@ -113,6 +115,7 @@ export async function parseKubeconfig(text: string, options: { file?: string } =
         ca: fromBase64(cluster['certificate-authority-data']),
         insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'] === true ? true : undefined,
         tlsServerName: cluster['tls-server-name'],
+        unsupported: cluster['proxy-url'] ? `the proxy ${cluster['proxy-url']}` : undefined,
       }),
     ),
     users: named(document.users, 'user', user =>
@@ -183,14 +186,16 @@ export function kubeconfigTransport(
 ): Transport {
   const { context, ...rest } = options;
   const { name, cluster, user } = kubeconfigContext(config, context);
+  const { unsupported: needed, ...server } = cluster;
   const { unsupported, ...credentials } = user;
+  if (needed) throw problem(`context "${name}": its cluster is reached through ${needed}, which orbitkit does not use`);
   if (unsupported && !credentials.token && !credentials.tokenFile && !credentials.cert && !credentials.certFile) {
     throw problem(
       `context "${name}": its user gets credentials from ${unsupported}, which orbitkit does not run; ` +
         'put a token in the kubeconfig instead, e.g. from `kubectl create token`',
     );
   }
-  return httpTransport({ ...cluster, ...credentials, ...rest });
+  return httpTransport({ ...server, ...credentials, ...rest });
 }
 
 export interface NewKubeconfig {
