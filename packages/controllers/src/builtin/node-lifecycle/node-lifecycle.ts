@@ -161,9 +161,11 @@ class NodeMonitor {
     this.#marked.delete(node.metadata.uid);
   }
 
+  /** Comes before single nodes are judged, so that those which fall silent together are seen together. */
   judgeZones(): void {
-    this.#zones.update(this.nodes.list());
     const { log, clock } = this.context;
+    const now = clock.now();
+    this.#zones.update(this.nodes.list(), node => readiness(node) === 'True' && !this.#isSilent(node, now));
     const allDown = this.#zones.allDown && this.options.haltWhenAllDown !== false;
     if (allDown && !this.#allDown) log.warn('no node is ready: nobody is driven away until one is');
     // Somebody is back: whoever else was silent for the same reason gets time to speak.
@@ -183,14 +185,17 @@ class NodeMonitor {
     }
   }
 
+  #isSilent(node: NodeView, now: number): boolean {
+    const spoke = findCondition(node.status.conditions, 'Ready') !== undefined;
+    const { gracePeriodMs = 40_000, startupGracePeriodMs = 60_000 } = this.options;
+    return this.heartbeats.silenceMs(node, now) > (spoke ? gracePeriodMs : startupGracePeriodMs);
+  }
+
   /** Declares a silent node Unknown. @returns the node as written. */
   async #judge(node: NodeView): Promise<NodeView | undefined> {
     const { clock, client, events, log } = this.context;
     const now = clock.now();
-    const spoke = findCondition(node.status.conditions, 'Ready') !== undefined;
-    const { gracePeriodMs = 40_000, startupGracePeriodMs = 60_000 } = this.options;
-    const silence = this.heartbeats.silenceMs(node, now);
-    if (silence <= (spoke ? gracePeriodMs : startupGracePeriodMs)) return undefined;
+    if (!this.#isSilent(node, now)) return undefined;
 
     const next = mutableCopy<Node>(node);
     for (const type of ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']) {
@@ -210,7 +215,7 @@ class NodeMonitor {
       next.status.conditions = setCondition(next.status.conditions, condition, now);
     }
     if (JSON.stringify(next.status.conditions) === JSON.stringify(node.status.conditions)) return undefined;
-    log.warn('a node is silent', { node: node.metadata.name, silenceMs: silence });
+    log.warn('a node is silent', { node: node.metadata.name, silenceMs: this.heartbeats.silenceMs(node, now) });
     const written = await client.updateStatus(Node, next);
     events.event(node, 'Normal', 'NodeNotReady', `Node ${node.metadata.name} status is now: NodeNotReady`);
     return written;
@@ -222,7 +227,7 @@ class NodeMonitor {
     const driven = node.spec.taints?.some(taint => taint.key === outage && taint.effect === 'NoExecute') ?? false;
     const may = outage !== undefined && !this.#allDown && (driven || this.#zones.mayEvict(node, now));
     const taints = desiredTaints(node, this.#allDown ? 'remove' : may ? 'add' : 'keep', now);
-    if (taints === (node.spec.taints ?? taints) || (taints.length === 0 && !node.spec.taints)) return;
+    if (taints === node.spec.taints || (taints.length === 0 && !node.spec.taints?.length)) return;
     const { uid, resourceVersion } = node.metadata;
     await this.context.client.patch(Node, node.metadata as { name: string }, {
       type: 'merge',

@@ -21,9 +21,9 @@ const ours = new Set([notReadyTaint, unreachableTaint, unschedulableTaint, ...pr
 /** `True`, `False` or `Unknown`; a node that never said anything is Unknown. */
 export const readiness = (node: Node): string => findCondition(node.status.conditions, 'Ready')?.status ?? 'Unknown';
 
-/** The taint of a node that is not ready; undefined while it is. */
+/** The taint of a node that is not ready; undefined while it is, and before it said anything. */
 export function outageTaint(node: Node): string | undefined {
-  const ready = readiness(node);
+  const ready = findCondition(node.status.conditions, 'Ready')?.status ?? 'True';
   return ready === 'True' ? undefined : ready === 'False' ? notReadyTaint : unreachableTaint;
 }
 

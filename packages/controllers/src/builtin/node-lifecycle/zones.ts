@@ -50,11 +50,15 @@ export class Zones {
     };
   }
 
-  update(nodes: readonly DeepReadonly<Node>[]): void {
+  /** `isReady`: by what is known, which may be more than the node's conditions say already. */
+  update(
+    nodes: readonly DeepReadonly<Node>[],
+    isReady: (node: DeepReadonly<Node>) => boolean = node => readiness(node) === 'True',
+  ): void {
     const counts = new Map<string, { ready: number; failed: number }>();
     for (const node of nodes) {
       const count = counts.get(zoneOf(node)) ?? { ready: 0, failed: 0 };
-      if (readiness(node) === 'True') count.ready++;
+      if (isReady(node)) count.ready++;
       else count.failed++;
       counts.set(zoneOf(node), count);
     }
