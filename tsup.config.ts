@@ -10,7 +10,8 @@ function entriesOf(folder: string): Record<string, string> {
   const entries: Record<string, string> = {};
   for (const target of Object.values<any>(manifest.exports ?? {})) {
     const source = target['@orbitkit/source'];
-    if (source && existsSync(`${folder}/${source}`)) entries[source.replace(/^\.\/src\//, '').replace(/\.tsx?$/, '')] = `${folder}/${source}`;
+    if (source && existsSync(`${folder}/${source}`))
+      entries[source.replace(/^\.\/src\//, '').replace(/\.tsx?$/, '')] = `${folder}/${source}`;
   }
   for (const name of manifest.orbitkit?.programs ?? []) entries[name.replace(/\.tsx?$/, '')] = `${folder}/src/${name}`;
   return entries;
@@ -33,7 +34,6 @@ export default defineConfig(
         splitting: true,
         treeshake: false,
         dts: false,
-        clean: ['**/*.js', '**/*.js.map'],
         esbuildOptions(options) {
           options.packages = 'external';
         },

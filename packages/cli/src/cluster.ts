@@ -2,7 +2,7 @@
  * What `orbit up` and the role commands run, put together from the packages. The address ranges of a cluster are chosen
  * once and kept in its data directory, so that every process of it, and every start, agrees.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApiServer, apiServer, embeddedStore } from '@orbitkit/apiserver';
 import {
@@ -19,7 +19,7 @@ import {
   serviceAccounts,
 } from '@orbitkit/controllers';
 import type { Component } from '@orbitkit/core';
-import { networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
+import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
 import { defaultPlugins, miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
 import { CommandError } from './terminal.js';
 import { defaultTiming, type NodeTiming } from './timing.js';
@@ -27,41 +27,42 @@ import { defaultTiming, type NodeTiming } from './timing.js';
 export type RuntimeName = 'process' | 'docker';
 export type ProfileName = 'default' | 'minik8s';
 
-export interface ClusterFacts {
-  serviceCIDR: string;
-  clusterCIDR: string;
-  /** Bits of each node's share of `clusterCIDR`. */
-  nodeMaskSize: number;
+const rangesFile = (dataDir: string): string => join(dataDir, 'network.json');
+
+/** Root gives pods addresses of their own; without it everything lies in 127/8. The runtime knows what this machine allows. */
+export function networkMode(runtime: RuntimeName, dataDir: string): 'root' | 'rootless' {
+  return runtime === 'process' ? processRuntime({ dataDir }).mode : process.geteuid?.() === 0 ? 'root' : 'rootless';
 }
 
-/** Reads the ranges of the cluster in this directory, or chooses and keeps them. */
-export async function clusterFacts(dataDir: string, runtime: RuntimeName): Promise<ClusterFacts> {
-  const file = join(dataDir, 'cluster.json');
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new CommandError(`${file}: ${(error as Error).message}`);
-  }
-  const facts = await networkRanges({ loopback: runtime === 'process' && process.geteuid?.() !== 0 });
+/** The ranges of the cluster in this directory, chosen at its first start. Held until released, so that no other cluster takes them. */
+export async function clusterRanges(dataDir: string, runtime: RuntimeName): Promise<NetworkRanges> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
-  return facts;
+  return networkRanges({ stateFile: rangesFile(dataDir), mode: networkMode(runtime, dataDir) });
+}
+
+/** What another process of this cluster chose. @throws CommandError when it has not run yet. */
+export async function chosenRanges(dataDir: string): Promise<{ podCIDR: string; serviceCIDR: string }> {
+  try {
+    return JSON.parse(await readFile(rangesFile(dataDir), 'utf8'));
+  } catch (error) {
+    throw new CommandError(
+      `${rangesFile(dataDir)}: ${(error as Error).message}; start "orbit apiserver" on this directory first, or name the range with --cluster-cidr`,
+    );
+  }
 }
 
 export interface ApiServerSettings {
   dataDir: string;
   listen: { host: string; port: number };
-  facts: ClusterFacts;
+  serviceCIDR: string;
 }
 
-export const apiServerOf = ({ dataDir, listen, facts }: ApiServerSettings): ApiServer =>
+export const apiServerOf = ({ dataDir, listen, serviceCIDR }: ApiServerSettings): ApiServer =>
   apiServer({
     store: embeddedStore({ dir: join(dataDir, 'store') }),
     listen,
     dataDir,
-    serviceCIDR: facts.serviceCIDR,
+    serviceCIDR,
     kubeconfig: join(dataDir, 'kubeconfig'),
   });
 
@@ -69,7 +70,7 @@ export function schedulerOf(profile: ProfileName): Component {
   return scheduler({ plugins: profile === 'minik8s' ? miniK8sPlugins() : defaultPlugins() });
 }
 
-export const controllersOf = (facts: ClusterFacts, timing: NodeTiming = defaultTiming): Component =>
+export const controllersOf = (clusterCIDR: string, timing: NodeTiming = defaultTiming): Component =>
   controllerManager([
     replicaSets(),
     deployments(),
@@ -79,12 +80,13 @@ export const controllersOf = (facts: ClusterFacts, timing: NodeTiming = defaultT
     serviceAccounts(),
     garbageCollector(),
     podGarbageCollector(),
-    nodeIpam({ clusterCIDR: facts.clusterCIDR, nodeMaskSize: facts.nodeMaskSize }),
+    nodeIpam({ clusterCIDR }),
     nodeLifecycle({
       gracePeriodMs: timing.gracePeriodSeconds * 1_000,
+      monitorPeriodMs: Math.min(5_000, timing.gracePeriodSeconds * 250),
       ...(timing.evictionSeconds === defaultTiming.evictionSeconds
         ? {}
-        : { evictionMs: timing.evictionSeconds * 1_000 }),
+        : { tolerationSeconds: timing.evictionSeconds }),
     }),
   ]);
 

@@ -20,7 +20,6 @@ export function execCommand(program: Command, terminal: Terminal): void {
     .option('-i, --stdin', 'pass standard input on')
     .option('-t, --tty', 'with a terminal')
     .option('-c, --container <name>')
-    .passThroughOptions()
     .action(async (word: string, words: string[], _options, command) => {
       const flags = globalFlags(command) as ExecFlags;
       const tty = !!flags.tty && !!terminal.stdin.isTTY;

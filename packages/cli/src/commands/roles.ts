@@ -27,6 +27,7 @@ interface RoleFlags extends GlobalFlags {
   eviction: string;
   logLevel: string;
   serviceProxy: boolean;
+  clusterCidr?: string;
   stopPods?: boolean;
 }
 
@@ -46,10 +47,11 @@ export function roleCommands(program: Command, terminal: Terminal): void {
     .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
     .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
     .action(async (flags: RoleFlags) => {
-      const { apiServerOf, clusterFacts } = await import('../cluster.js');
+      const { apiServerOf, clusterRanges } = await import('../cluster.js');
       const dataDir = pathIn(terminal, flags.dataDir);
-      const facts = await clusterFacts(dataDir, runtimeName(flags.runtime));
-      const server = apiServerOf({ dataDir, listen: hostAndPort(flags.listen), facts });
+      const listen = hostAndPort(flags.listen);
+      const ranges = await clusterRanges(dataDir, runtimeName(flags.runtime));
+      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR });
       await serve(
         [server],
         flags,
@@ -66,15 +68,20 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       await serveAsClient([schedulerOf(profileName(flags.profile))], flags, terminal, 'scheduler');
     });
 
-  timingOptions(role('controller-manager', 'run the controllers alone')).action(async (_flags, command) => {
-    const { clusterFacts, controllersOf } = await import('../cluster.js');
+  timingOptions(
+    role('controller-manager', 'run the controllers alone').option(
+      '--cluster-cidr <range>',
+      'range of pod addresses; else that of DIR/network.json',
+    ),
+  ).action(async (_flags, command) => {
+    const { chosenRanges, controllersOf } = await import('../cluster.js');
     const flags = globalFlags(command) as RoleFlags;
-    const facts = await clusterFacts(pathIn(terminal, flags.dataDir), 'process');
+    const clusterCIDR = flags.clusterCidr ?? (await chosenRanges(pathIn(terminal, flags.dataDir))).podCIDR;
     const timing = {
       gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
       evictionSeconds: seconds('--eviction', flags.eviction),
     };
-    await serveAsClient([controllersOf(facts, timing)], flags, terminal, 'controller-manager');
+    await serveAsClient([controllersOf(clusterCIDR, timing)], flags, terminal, 'controller-manager');
   });
 
   role('node', 'run a node agent alone')

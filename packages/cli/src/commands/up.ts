@@ -48,7 +48,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
   ).action(async (flags: UpFlags) => {
     // A server is loaded by those who run one; `orbit get` must start at once.
-    const { apiServerOf, clusterFacts, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
+    const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
     const dataDir = pathIn(terminal, flags.dataDir);
     const runtime = runtimeName(flags.runtime);
     const count = wholeNumber('--nodes', flags.nodes, 1, 100);
@@ -56,8 +56,10 @@ export function upCommand(program: Command, terminal: Terminal): void {
       gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
       evictionSeconds: seconds('--eviction', flags.eviction),
     };
-    const facts = await clusterFacts(dataDir, runtime);
-    const server = apiServerOf({ dataDir, listen: hostAndPort(flags.listen), facts });
+    const listen = hostAndPort(flags.listen);
+    const profile = profileName(flags.profile);
+    const ranges = await clusterRanges(dataDir, runtime);
+    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR });
     const nodes = await Promise.all(
       Array.from({ length: count }, (_, index) =>
         nodeOf({
@@ -71,13 +73,13 @@ export function upCommand(program: Command, terminal: Terminal): void {
     );
     const components: Component[] = [
       server,
-      schedulerOf(profileName(flags.profile)),
-      controllersOf(facts, timing),
+      schedulerOf(profile),
+      controllersOf(ranges.podCIDR, timing),
       proxyOf('n1'),
       ...nodes,
     ];
     const cluster = compose({ log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000 }, ...components);
-    const running = cluster.run({ signal: terminal.signal });
+    const running = cluster.run({ signal: terminal.signal }).finally(() => ranges.release());
     await during(terminal, 'starting the cluster', () => Promise.race([cluster.ready, running]));
     if (terminal.signal.aborted) return running;
     terminal.stdout.write(
