@@ -11,7 +11,7 @@ import {
   Service,
   type Service as ServiceObject,
 } from '@orbitkit/core';
-import type { DeepReadonly, Store } from '@orbitkit/informer';
+import { type DeepReadonly, mutableCopy, type Store } from '@orbitkit/informer';
 import type { Deviation } from './data-path.js';
 import type { ServicePort } from './service-port.js';
 
@@ -69,16 +69,14 @@ async function write(
 ): Promise<void> {
   const lastTransitionTime = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
   const { name, namespace } = service.metadata;
+  const next = mutableCopy(service) as ServiceObject;
+  const others = (next.status?.conditions ?? []).filter(({ type }) => type !== substituteCondition);
+  next.status = {
+    ...next.status,
+    conditions: [...others, { type: substituteCondition, lastTransitionTime, ...condition }],
+  };
   try {
-    await client.patch(
-      Service,
-      { name, namespace },
-      {
-        type: 'strategic',
-        patch: { status: { conditions: [{ type: substituteCondition, lastTransitionTime, ...condition }] } },
-      },
-      { subresource: 'status', signal },
-    );
+    await client.updateStatus(Service, next, { signal });
   } catch (error) {
     if (!signal.aborted && !isNotFound(error) && !isConflict(error)) {
       log.warn('the condition of a service could not be written', {
