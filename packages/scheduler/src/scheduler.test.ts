@@ -1,0 +1,146 @@
+import { apiServer, memoryStore } from '@orbitkit/apiserver';
+import { type Client, compose, Event, Node, Pod, silentLogger } from '@orbitkit/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Plugin } from './framework/plugin.js';
+import { miniK8sPlugins } from './profiles.js';
+import { scheduler } from './scheduler.js';
+import { type NodeOptions, testNode } from './testing/fixtures.js';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+async function plane(plugins?: readonly Plugin[]): Promise<Client> {
+  const controller = new AbortController();
+  const server = apiServer({ store: memoryStore(), listen: false });
+  const composition = compose({ log: silentLogger }, server, scheduler(plugins ? { plugins } : {}));
+  const running = composition.run({ signal: controller.signal });
+  stops.push(async () => {
+    controller.abort();
+    await running;
+  });
+  await composition.ready;
+  return server.clientFor({ username: 'test', groups: ['system:masters'] });
+}
+
+async function addNode(client: Client, name: string, options: NodeOptions = {}): Promise<void> {
+  const { metadata, spec, status } = testNode(name, options);
+  const made = await client.create(Node, { metadata: { name, labels: metadata.labels! }, spec });
+  await client.updateStatus(Node, { ...made, status });
+}
+
+const addPod = (client: Client, name: string, spec: object = {}) =>
+  client.create(Pod, {
+    metadata: { name, namespace: 'default' },
+    spec: { containers: [{ name: 'main', image: 'orbitkit/echo' }], ...spec },
+  });
+
+async function eventually<T>(look: () => Promise<T>, good: (value: T) => boolean, boundMs = 5_000): Promise<T> {
+  const end = Date.now() + boundMs;
+  for (;;) {
+    const value = await look();
+    if (good(value)) return value;
+    if (Date.now() > end) throw new Error(`not within ${boundMs} ms; last: ${JSON.stringify(value)}`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}
+const read = (client: Client, name: string) => () => client.get(Pod, { namespace: 'default', name });
+
+describe('the live scheduler', () => {
+  it('binds pods and says so', async () => {
+    const client = await plane(miniK8sPlugins());
+    for (const name of ['a', 'b']) await addNode(client, name);
+    for (let i = 0; i < 4; i++) await addPod(client, `p${i}`);
+    const nodes = [];
+    for (let i = 0; i < 4; i++)
+      nodes.push((await eventually(read(client, `p${i}`), pod => !!pod.spec.nodeName)).spec.nodeName);
+    expect(nodes.filter(name => name === 'a')).toHaveLength(2);
+    const pod = await client.get(Pod, { namespace: 'default', name: 'p0' });
+    expect(pod.status.conditions).toMatchObject([{ type: 'PodScheduled', status: 'True' }]);
+    const events = await eventually(
+      () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=Scheduled' }),
+      list => list.items.length === 4,
+    );
+    expect(events.items[0]!.message).toMatch(/^Successfully assigned default\/p\d to [ab]$/);
+  });
+
+  it('keeps what does not fit Pending with a reason for each node, and places it when room appears', async () => {
+    const client = await plane();
+    await addNode(client, 'small', { allocatable: { cpu: '1' } });
+    await addNode(client, 'closed', { unschedulable: true });
+    await addPod(client, 'first', {
+      containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '800m' } } }],
+    });
+    await eventually(read(client, 'first'), pod => !!pod.spec.nodeName);
+    await addPod(client, 'second', {
+      containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '800m' } } }],
+    });
+    const waiting = await eventually(read(client, 'second'), pod => !!pod.status.conditions?.length);
+    const [condition] = waiting.status.conditions!;
+    expect(condition).toMatchObject({ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' });
+    expect(condition!.message).toContain('0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.');
+    expect(condition!.message).toContain('small: Insufficient cpu (NodeResourcesFit)');
+    const events = await eventually(
+      () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=FailedScheduling' }),
+      list => list.items.length > 0,
+    );
+    expect(events.items[0]!.message).toContain('closed: node(s) were unschedulable (NodeUsable)');
+
+    await client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 });
+    const placed = await eventually(read(client, 'second'), pod => !!pod.spec.nodeName, 8_000);
+    expect(placed.spec.nodeName).toBe('small');
+    expect(placed.status.conditions).toMatchObject([{ type: 'PodScheduled', status: 'True' }]);
+  });
+
+  it('uses a node that comes later, or becomes ready', async () => {
+    const client = await plane();
+    await addPod(client, 'early');
+    await eventually(read(client, 'early'), pod => !!pod.status.conditions?.length);
+    await addNode(client, 'late', { ready: false });
+    const node = await client.get(Node, { name: 'late' });
+    await client.updateStatus(Node, {
+      ...node,
+      status: { ...node.status, conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+    expect((await eventually(read(client, 'early'), pod => !!pod.spec.nodeName, 8_000)).spec.nodeName).toBe('late');
+  });
+
+  it('leaves pods of other schedulers alone, and decides again when binding failed', async () => {
+    let refusals = 0;
+    const flaky: Plugin = {
+      name: 'Flaky',
+      async preBind() {
+        if (refusals++ < 1) throw new Error('the disk is not attached yet');
+      },
+    };
+    const client = await plane([...miniK8sPlugins(), flaky]);
+    await addNode(client, 'n');
+    await addPod(client, 'other', { schedulerName: 'someone-else' });
+    await addPod(client, 'mine');
+    expect((await eventually(read(client, 'mine'), pod => !!pod.spec.nodeName, 8_000)).spec.nodeName).toBe('n');
+    expect(refusals).toBe(2);
+    expect((await client.get(Pod, { namespace: 'default', name: 'other' })).spec.nodeName).toBeUndefined();
+  });
+
+  it('goes on when a plugin throws, and names the plugin', async () => {
+    let broken = true;
+    const bad: Plugin = {
+      name: 'Bad',
+      filter() {
+        if (broken) throw new Error('out of tea');
+        return undefined;
+      },
+    };
+    const client = await plane([...miniK8sPlugins(), bad]);
+    await addNode(client, 'n');
+    await addPod(client, 'p');
+    const events = await eventually(
+      () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=FailedScheduling' }),
+      list => list.items.length > 0,
+    );
+    expect(events.items[0]!.message).toContain('out of tea');
+    broken = false;
+    await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 8_000);
+  });
+});
