@@ -1,0 +1,32 @@
+/**
+ * The conformance suite as a program, under Node's own test runner: for the users and network namespaces in which vitest
+ * cannot run. Arguments: one JSON object, `ConformanceArguments`.
+ */
+import { after, before, describe, it } from 'node:test';
+import { runtimeConformance } from '../../conformance/index.js';
+import type { Capability } from '../../contract.js';
+import { processSubject, processWorkloads } from './subject.js';
+
+export interface ConformanceArguments {
+  mode: 'rootless' | 'root';
+  programDirectory: string;
+  podCIDR: string;
+  capabilities: Capability[];
+}
+
+const { mode, programDirectory, podCIDR, capabilities } = JSON.parse(process.argv[2] ?? '{}') as ConformanceArguments;
+
+runtimeConformance(
+  {
+    name: `process, ${mode} mode`,
+    workloads: processWorkloads,
+    capabilities,
+    create: () => processSubject({ mode, programDirectory, podCIDR }),
+  },
+  {
+    describe: (name, body) => void describe(name, body),
+    it: (name, body, timeout) => void it(name, timeout ? { timeout } : {}, body),
+    beforeAll: (body, timeout) => before(body, timeout ? { timeout } : {}),
+    afterAll: (body, timeout) => after(body, timeout ? { timeout } : {}),
+  },
+);
