@@ -28,6 +28,10 @@ export interface HttpDoorOptions {
   readonly tls?: ServingIdentity | undefined;
   /** A stream whose client takes nothing for so long is cut off. Default 30 s. */
   readonly stalledMs?: number;
+  /** Time for a request's headers to arrive. Default 10 s. */
+  readonly headersTimeoutMs?: number;
+  /** Time for a whole request to arrive. Default 60 s. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface ServingIdentity {
@@ -51,12 +55,13 @@ const maxHeaderBytes = 64 * 1024;
 export function httpDoor(options: HttpDoorOptions): HttpDoor {
   const { handler, tls, log } = options;
   const stalledMs = options.stalledMs ?? 30_000;
+  const headersTimeout = options.headersTimeoutMs ?? 10_000;
   const settings = {
     maxHeaderSize: maxHeaderBytes,
-    headersTimeout: 10_000,
-    requestTimeout: 60_000,
+    headersTimeout,
+    requestTimeout: options.requestTimeoutMs ?? 60_000,
     keepAliveTimeout: 90_000,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: Math.min(5_000, headersTimeout / 2),
     noDelay: true,
   };
   const server: Server = tls

@@ -1,12 +1,14 @@
 /** Discovery, OpenAPI, version, health and metrics on the wire. */
-import { builtinKinds } from '@orbitkit/core';
+import { builtinKinds, ConfigMap, type Kind, kindRegistry } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestServer, testServer } from './test-server.js';
 
 let server: TestServer;
 let broken: string | undefined;
+const kinds = kindRegistry(builtinKinds);
 beforeAll(async () => {
   server = await testServer({
+    kinds,
     handler: {
       health: [
         { name: 'livez', checks: [{ name: 'ping', check: () => undefined }] },
@@ -243,5 +245,38 @@ describe('version, health, paths and metrics', () => {
       'apiserver_request_duration_seconds_count{verb="LIST",group="",version="v1",resource="configmaps"',
     );
     expect(answer.body).not.toContain('made');
+  });
+});
+
+describe('a kind that joins while the server runs', () => {
+  it('is discovered, described and served, and gone when it leaves', async () => {
+    const before = await asking('/apis', v2);
+    const { body: index } = await server.json('/openapi/v3');
+    const widget = Object.create(ConfigMap, {
+      group: { value: 'example.com' },
+      kind: { value: 'Widget' },
+      plural: { value: 'widgets' },
+      singular: { value: 'widget' },
+      listKind: { value: 'WidgetList' },
+      shortNames: { value: [] },
+    }) as Kind;
+    expect(await server.json('/apis/example.com/v1/widgets')).toMatchObject({
+      status: 404,
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+    });
+    kinds.add(widget);
+    const after = await server.json('/apis', { headers: { accept: v2, 'if-none-match': before.headers['etag']! } });
+    expect(after.status).toBe(200);
+    expect(after.body.items.map((item: any) => item.metadata.name)).toContain('example.com');
+    expect(await server.json('/apis/example.com/v1/widgets')).toMatchObject({
+      status: 200,
+      body: { kind: 'WidgetList', items: [] },
+    });
+    expect(Object.keys((await server.json('/openapi/v3')).body.paths)).toContain('apis/example.com/v1');
+    kinds.remove(widget);
+    expect(
+      await server.json('/apis', { headers: { accept: v2, 'if-none-match': before.headers['etag']! } }),
+    ).toMatchObject({ status: 304 });
+    expect((await server.json('/openapi/v3')).body).toEqual(index);
   });
 });

@@ -224,6 +224,16 @@ describe('lists', () => {
     });
   });
 
+  it('of many rows are one table', async () => {
+    const service = '/api/v1/namespaces/default/serviceaccounts';
+    for (let i = 0; i < 620; i++)
+      await write('POST', service, { metadata: { name: `sa-${String(i).padStart(3, '0')}` } });
+    const { body } = await server.json(service, { headers: table });
+    expect(body).toMatchObject({ kind: 'Table', metadata: { resourceVersion: expect.any(String) } });
+    const names = body.rows.map((row: any) => row.cells[0]);
+    expect([names.length, new Set(names).size, names[250], names[619]]).toEqual([620, 620, 'sa-250', 'sa-619']);
+  });
+
   it('come as metadata alone', async () => {
     const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
     const { body } = await server.json(path, { headers: { accept } });

@@ -3,7 +3,7 @@ import {
   builtinKinds,
   type Clock,
   createClient,
-  type Kind,
+  type KindRegistry,
   kindRegistry,
   metrics,
   silentLogger,
@@ -24,7 +24,7 @@ export const admin: UserInfo = { username: 'admin', groups: ['system:masters'] }
 
 export interface TestServerOptions {
   clock?: Clock;
-  kinds?: readonly Kind[];
+  kinds?: KindRegistry;
   resources?: Partial<ResourcesOptions>;
   /** Wraps the resources, to make them slow or broken. */
   around?: (resources: RunningResources) => RunningResources;
@@ -57,7 +57,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const run = running.run({ signal: stopping.signal });
   const counted = metrics();
   const handler = requestHandler({
-    kinds: kindRegistry(options.kinds ?? builtinKinds),
+    kinds: options.kinds ?? kindRegistry(builtinKinds),
     resources,
     access: request => request.identify(),
     health: [{ name: 'readyz', checks: [{ name: 'ping', check: () => undefined }] }],

@@ -1,4 +1,9 @@
-/** What `pods/{name}/proxy` and `services/{name}/proxy` lead to. Names may carry a scheme and a port: `https:web:8443`, `web:http`. */
+/**
+ * What `pods/{name}/proxy` and `services/{name}/proxy` lead to. Names may carry a scheme and a port: `https:web:8443`, `web:http`.
+ *
+ * The address is what the pod's status says, loopback included (pods of the process runtime live there): whoever may write a pod's status
+ * and use `pods/proxy` can make the server connect anywhere it can reach. Both are the rights of nodes and administrators.
+ */
 
 import { isIP } from 'node:net';
 import { badRequest, type DynamicObject, StatusError } from '@orbitkit/core';
