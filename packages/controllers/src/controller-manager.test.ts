@@ -62,7 +62,8 @@ it('refuses two controllers of one name', () => {
   expect(() => controllerManager([one, one])).toThrow(/two controllers are named "x"/);
 });
 
-it('stops in time, also in the middle of a reconciliation', async () => {
+it('stops in time, also in the middle of a reconciliation, and leaves no timer', async () => {
+  const clock = manualClock();
   const started: string[] = [];
   const waiting = controller(ConfigMap)
     .named('waiting')
@@ -72,7 +73,7 @@ it('stops in time, also in the middle of a reconciliation', async () => {
     });
   const plane = await createTestControlPlane();
   const composition = compose(
-    { client: plane.client, stopTimeoutMs: 2_000 },
+    { client: plane.client, clock, stopTimeoutMs: 2_000 },
     controllerManager([waiting]) satisfies Component,
   );
   const stop = new AbortController();
@@ -82,5 +83,6 @@ it('stops in time, also in the middle of a reconciliation', async () => {
   await plane.eventually(() => started.length === 1);
   stop.abort();
   await run;
+  expect(clock.pending).toBe(0);
   await plane[Symbol.asyncDispose]();
 });

@@ -20,6 +20,7 @@ import { sharedInformer } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { periodically } from '../../periodically.js';
 import { controllerQueue, reconcileLoop } from '../../reconcile-loop.js';
+import { together } from '../../together.js';
 import { Collector } from './collector.js';
 import { metadataClient } from './metadata-client.js';
 import { type Attention, OwnerGraph } from './owner-graph.js';
@@ -63,14 +64,16 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
         await watched.update(resolver, syncTimeoutMs);
         for (const uid of graph.withUnknownOwner()) looks.add(uid);
         const loop = { name, informers: [], concurrency };
-        await Promise.all([
-          reconcileLoop(context, { ...loop, queue: looks, reconcile: uid => collector.look(uid) }, []),
-          reconcileLoop(context, { ...loop, queue: orphans, reconcile: uid => collector.orphan(uid) }, []),
-          periodically(context, discoveryPeriodMs, async () => {
-            resolver = await discoverKinds(client.transport);
-            await watched.update(resolver, syncTimeoutMs);
-          }),
-        ]);
+        await together(
+          context,
+          part => reconcileLoop(part, { ...loop, queue: looks, reconcile: uid => collector.look(uid) }, []),
+          part => reconcileLoop(part, { ...loop, queue: orphans, reconcile: uid => collector.orphan(uid) }, []),
+          part =>
+            periodically(part, discoveryPeriodMs, async () => {
+              resolver = await discoverKinds(client.transport);
+              await watched.update(resolver, syncTimeoutMs);
+            }),
+        );
       } finally {
         watched.stop();
         await watched.stopped;

@@ -18,6 +18,7 @@ import type { Controller, ControllerContext } from '../../controller.js';
 import { periodically } from '../../periodically.js';
 import { byNode, isPodReady } from '../../pods/pod-state.js';
 import { controllerQueue, reconcileLoop } from '../../reconcile-loop.js';
+import { together } from '../../together.js';
 import { nodeQuarantineMs, OrphanedPods } from '../pod-garbage-collector/orphaned-pods.js';
 import { Evictions } from './evictions.js';
 import { Heartbeats } from './heartbeats.js';
@@ -97,30 +98,32 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
       const orphans = new OrphanedPods(context, nodes.store, pods.store, options.nodeQuarantineMs ?? nodeQuarantineMs);
       const waitFor = [nodes, leases, pods];
       const loop = { name, informers: waitFor };
-      await Promise.all([
-        reconcileLoop(
-          context,
-          { ...loop, queue, concurrency: 8, reconcile: key => monitor.reconcile(key) },
-          registrations,
-        ),
-        reconcileLoop(
-          context,
-          { ...loop, queue: evictionQueue, concurrency: 8, reconcile: key => evictions.reconcile(key) },
-          [],
-        ),
-        (async () => {
-          await Promise.all(waitFor.map(informer => informer.waitForSync({ signal: context.signal })));
-          const deaf = deafness(context, monitorPeriodMs, () =>
-            [nodes, leases].every(each => each.state.phase === 'watching'),
-          );
-          await periodically(context, monitorPeriodMs, async () => {
+      await together(
+        context,
+        part =>
+          reconcileLoop(
+            part,
+            { ...loop, queue, concurrency: 8, reconcile: key => monitor.reconcile(key) },
+            registrations,
+          ),
+        part =>
+          reconcileLoop(
+            part,
+            { ...loop, queue: evictionQueue, concurrency: 8, reconcile: key => evictions.reconcile(key) },
+            [],
+          ),
+        async part => {
+          await Promise.all(waitFor.map(informer => informer.waitForSync({ signal: part.signal })));
+          const watching = () => [nodes, leases].every(each => each.state.phase === 'watching');
+          const deaf = deafness(context, monitorPeriodMs, watching);
+          await periodically(part, monitorPeriodMs, async () => {
             monitor.heartbeats.forgive(deaf(), clock.now());
             monitor.judgeZones();
             for (const node of nodes.store.list()) queue.add(node.metadata.name);
             await orphans.collect();
           });
-        })(),
-      ]);
+        },
+      );
     },
   };
 }
