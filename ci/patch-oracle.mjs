@@ -127,7 +127,7 @@ const kinds = {
 };
 
 const isMapping = value => typeof value === 'object' && value !== null && !Array.isArray(value);
-const keyOfList = (list, schema) => schema?.patchStrategy?.includes('merge') && (schema.patchMergeKey ?? '');
+const keyOfList = field => field?.patchStrategy?.includes('merge') && (field.patchMergeKey ?? '');
 
 /** A patch with directives that says something about the parts of `wanted`, an object of the same kind. */
 function strategicPatch(wanted, live, schema, depth = 0) {
@@ -152,7 +152,7 @@ function strategicPatch(wanted, live, schema, depth = 0) {
         patch[key].$retainKeys = Object.keys(patch[key]).filter(name => !name.startsWith('$'));
         if (chance(0.1)) patch[key].$retainKeys.pop();
       }
-    } else if (Array.isArray(value) && keyOfList(value, field) === '') {
+    } else if (Array.isArray(value) && keyOfList(field) === '') {
       const additions = value.filter(() => chance(0.8));
       if (chance(0.6)) patch[key] = additions;
       if (chance(0.4))
@@ -161,8 +161,8 @@ function strategicPatch(wanted, live, schema, depth = 0) {
         );
       if (patch[key] && chance(0.4))
         patch[`$setElementOrder/${key}`] = orderFor(additions, before ?? [], patch[`$deleteFromPrimitiveList/${key}`]);
-    } else if (Array.isArray(value) && keyOfList(value, field)) {
-      const mergeKey = keyOfList(value, field);
+    } else if (Array.isArray(value) && keyOfList(field)) {
+      const mergeKey = keyOfList(field);
       const items = field.schema.items;
       const elements = value.map(item => {
         const inner = strategicPatch(item, {}, items, depth + 1);
