@@ -79,6 +79,19 @@ export function leaseClauses(clause: Clause): void {
     assert.deepEqual(await store.get('a'), { entry: undefined, revision: 1n });
   });
 
+  clause('nothing is left of a lease that is revoked while writers use it', async ({ store }) => {
+    const lease = await store.grantLease(60_000);
+    await put(store, 'p/0', '1', lease);
+    const writes = (from: number) =>
+      Array.from({ length: 10 }, (_, i) =>
+        put(store, `p/${from + i}`, '1', lease).catch(error => assert.ok(isLeaseNotFound(error))),
+      );
+    const before = writes(1);
+    const revoking = store.revokeLease(lease);
+    await Promise.all([...before, revoking, ...writes(20)]);
+    assert.deepEqual((await store.list('p/')).entries, []);
+  });
+
   clause('leases are told apart', async ({ store }) => {
     const leases = await Promise.all(Array.from({ length: 20 }, () => store.grantLease(60_000)));
     assert.equal(new Set(leases).size, 20);

@@ -163,7 +163,7 @@ describe('a snapshot', () => {
     const store = await withSnapshot();
     expect(snapshots()).toHaveLength(1);
     const { compactedRevision, revision } = await store.status();
-    const reopened = await open(files.crash(), { historyRevisions: 10 });
+    const reopened = await open(files.crash({ names: () => true }), { historyRevisions: 10 });
     expect(await reopened.list('')).toEqual(await store.list(''));
     for (let at = compactedRevision; at <= revision; at++) {
       expect(await reopened.list('', { revision: at })).toEqual(await store.list('', { revision: at }));

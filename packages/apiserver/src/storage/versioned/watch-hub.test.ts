@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { manualClock } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import type { StoreBatch, StoreEvent } from '../contract.js';
@@ -86,6 +87,7 @@ describe('the watch hub', () => {
     expect(hub.size).toBe(3);
     await left.return?.();
     expect(hub.size).toBe(2);
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(2);
     stop.abort();
     expect(hub.size).toBe(0);
     const again = laboratory();
