@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
     cpu: { type: 'string', default: '4000' },
     memory: { type: 'string', default: String(4 * 1024 ** 3) },
     cidr: { type: 'string' },
-    'lease-ms': { type: 'string', default: '3000' },
+    'lease-ms': { type: 'string', default: '10000' },
   },
 });
 const [kind, name] = positionals;
@@ -37,7 +37,8 @@ const common = { name, listen: values.listen, coordinators: values.coordinator, 
 
 function runtimeOf(nodeName: string): Runtime {
   if (values.runtime === 'simulated') return simulatedRuntime();
-  if (values.runtime === 'process') return processRuntime({ dataDir: join(directory, 'nodes', nodeName) });
+  if (values.runtime === 'process')
+    return processRuntime({ dataDir: join(directory, 'nodes', nodeName), mode: 'rootless' });
   throw new Error(`--runtime ${values.runtime}: process or simulated`);
 }
 

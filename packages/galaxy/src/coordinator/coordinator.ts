@@ -15,7 +15,7 @@ export interface CoordinatorOptions {
   listen: string;
   credentials: Credentials;
   store: StoreFactory;
-  /** A member is gone after this long without a heartbeat. Default 3 s: three missed beats. */
+  /** A member is gone after this long without a heartbeat. Default 10 s: three missed beats, and room for a machine that is busy. A broken connection is noticed at once by those who use it. */
   leaseMillis?: number;
   /** Told the bound address. */
   onListening?(address: string): void;
@@ -25,7 +25,7 @@ const prefix = '/galaxy/members/';
 const keyOf = (member: Member): string => `${prefix}${member.kind}/${member.name}`;
 
 export function coordinator(options: CoordinatorOptions): Component {
-  const leaseMillis = options.leaseMillis ?? 3_000;
+  const leaseMillis = options.leaseMillis ?? 10_000;
   return {
     name: options.name ?? 'coordinator',
     async run({ signal, log, ready }) {

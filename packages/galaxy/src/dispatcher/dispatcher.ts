@@ -25,9 +25,14 @@ export interface DispatcherOptions {
   onListening?(address: string): void;
 }
 
+/** How long a scheduler whose connection broke is passed over: the lease of a member that is gone runs out meanwhile. */
+const restMs = 2_000;
+
 interface Connection {
   address: string;
   link: Link;
+  /** Not asked before this time, as long as there is another: the connection broke a moment ago. */
+  downUntil: number;
   close(): void;
 }
 
@@ -40,15 +45,23 @@ export function dispatcher(options: DispatcherOptions): Component {
 
       function connect(address: string): Connection {
         const rpc = client('Scheduler', address, options.credentials);
-        const opened = link({ clock, open: () => rpc.Schedule() });
-        return {
+        const opened = link({
+          clock,
+          open: () => rpc.Schedule(),
+          onDown() {
+            connection.downUntil = clock.now() + restMs;
+          },
+        });
+        const connection: Connection = {
           address,
           link: opened,
+          downUntil: 0,
           close() {
             opened.close();
             rpc.close();
           },
         };
+        return connection;
       }
 
       function settleMembership(): void {
@@ -62,7 +75,9 @@ export function dispatcher(options: DispatcherOptions): Component {
       }
 
       function next(tried: ReadonlySet<string>): [string, Connection] | undefined {
-        const all = [...schedulers].filter(([name]) => !tried.has(name));
+        const untried = [...schedulers].filter(([name]) => !tried.has(name));
+        const up = untried.filter(([, connection]) => connection.downUntil <= clock.now());
+        const all = up.length > 0 ? up : untried;
         if (all.length === 0) return undefined;
         turn += 1;
         const rotated = [...all.slice(turn % all.length), ...all.slice(0, turn % all.length)];

@@ -54,7 +54,9 @@ export function client(
   credentials: Credentials,
 ): any {
   const Constructor = grpc.makeGenericClientConstructor(serviceDefinition(service), service);
-  return new Constructor(address, channelCredentials(credentials), channelOptions);
+  // Members are reached by address; their certificates are good for this name, and the authority is the cluster's own.
+  const name = credentials === 'insecure' ? {} : { 'grpc.ssl_target_name_override': 'localhost' };
+  return new Constructor(address, channelCredentials(credentials), { ...channelOptions, ...name });
 }
 
 export interface ServerHandle {
