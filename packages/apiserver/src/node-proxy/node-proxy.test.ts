@@ -323,6 +323,8 @@ describe('exec', () => {
       404,
       { reason: 'NotFound', message: 'no container' },
     ]);
+    // What kubectl does next: the same URL by SPDY, of whose answer it shows the message. It is told the first reason.
+    expect(await json(await fetch(`${server.url}${target}`))).toMatchObject({ code: 404, message: 'no container' });
     await expect(server.transport.connect(target, { protocols: ['v4.channel.k8s.io'] })).rejects.toMatchObject({
       code: 404,
       message: 'no container',

@@ -6,7 +6,7 @@
  * through untouched once the agent has agreed. SPDY/3.1, which kubectl before 1.30 and `kubectl port-forward` speak, is refused with a
  * message that says so.
  */
-import { badRequest, type DynamicObject, type Kind, StatusError } from '@orbitkit/core';
+import { badRequest, type Clock, type DynamicObject, type Kind, type StatusError, systemClock } from '@orbitkit/core';
 import { resourceNotFound } from '../http/answers.js';
 import type { ApiRequest, ApiResponse, ApiUpgrade } from '../http/exchange.js';
 import type { RequestInfo } from '../http/request-info.js';
@@ -17,6 +17,7 @@ import type { Backend, ClientCertificate } from './backend.js';
 import { containerOf } from './container.js';
 import { podLog } from './pod-log.js';
 import { podBackend, serviceBackend, splitProxyName } from './proxy-target.js';
+import { refusals } from './refusals.js';
 import { proxyThrough } from './reverse-proxy.js';
 
 export interface NodeProxyCall {
@@ -34,12 +35,15 @@ export interface NodeProxyOptions {
   readonly kinds: () => ServedKinds;
   readonly resources: Resources;
   /** With which the server proves itself to agents (CN kube-apiserver-kubelet-client). */
+  readonly clock?: Clock;
   readonly clientCertificate?: (() => Promise<ClientCertificate>) | undefined;
 }
 
 type Pod = DynamicObject;
 
-export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOptions): NodeProxy {
+export function nodeProxy({ kinds, resources, clientCertificate, clock = systemClock }: NodeProxyOptions): NodeProxy {
+  const refused = refusals(clock);
+
   async function read(call: NodeProxyCall, plural: string, name: string, namespace?: string): Promise<DynamicObject> {
     const kind = kinds().find('', 'v1', plural);
     if (!kind) throw resourceNotFound();
@@ -70,22 +74,27 @@ export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOpti
     const commands = query.all('command');
     if (action === 'exec' && commands.length === 0) throw badRequest('you must specify at least 1 command for exec');
     const container = containerOf(pod, query.get('container'));
-    requireWebSocket(request);
     const params = new URLSearchParams();
     if (action === 'exec') for (const command of commands) params.append('command', command);
     for (const name of wanted) params.append(name, 'true');
     const path = `/${action}/${encodeURIComponent(info.namespace!)}/${encodeURIComponent(info.name!)}/${encodeURIComponent(container)}`;
-    return { tunnel: { backend: await agentOfPod(call, pod), method: 'GET', path: `${path}?${params}` } };
+    return webSocketTo(call, await agentOfPod(call, pod), `${path}?${params}`);
   }
 
   async function portForward(call: NodeProxyCall): Promise<ApiUpgrade> {
     const { request, info } = call;
     const pod = await read(call, 'pods', info.name!, info.namespace);
-    requireWebSocket(request);
     const params = new URLSearchParams(request.query.all('ports').map((port): [string, string] => ['ports', port]));
     const path = `/portForward/${encodeURIComponent(info.namespace!)}/${encodeURIComponent(info.name!)}`;
-    const query = params.size > 0 ? `?${params}` : '';
-    return { tunnel: { backend: await agentOfPod(call, pod), method: 'GET', path: path + query } };
+    return webSocketTo(call, await agentOfPod(call, pod), params.size > 0 ? `${path}?${params}` : path);
+  }
+
+  /** Checked last: what is wrong with the pod or its node is worth more to a person than what is wrong with the protocol. */
+  function webSocketTo({ request, context }: NodeProxyCall, backend: Backend, path: string): ApiUpgrade {
+    const key = `${context.user.username} ${request.path}?${request.query.text}`;
+    const speaks = protocolOf(request);
+    if (speaks !== 'websocket') throw refused.recent(key) ?? speaks;
+    return { tunnel: { backend, method: 'GET', path, refused: error => refused.note(key, error) } };
   }
 
   async function proxyTarget(call: NodeProxyCall): Promise<Backend> {
@@ -140,23 +149,25 @@ export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOpti
 
 const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 
-/** @throws StatusError BadRequest when the client asks for something that is not a WebSocket of a known subprotocol. */
-function requireWebSocket(request: ApiRequest): void {
+/** `websocket` when the client offers one of a known subprotocol, else the error that says what it must do. */
+function protocolOf(request: ApiRequest): 'websocket' | StatusError {
   const protocol = request.headers['upgrade']?.toLowerCase();
-  if (!request.upgrade || protocol === undefined) throw new StatusError('BadRequest', 'Upgrade request required');
+  if (!request.upgrade || protocol === undefined) return badRequest('Upgrade request required');
   if (protocol.startsWith('spdy'))
-    throw badRequest(
+    return badRequest(
       'SPDY/3.1 streams are not supported by this server yet; use kubectl 1.30 or newer, which speaks WebSocket',
     );
   if (protocol !== 'websocket')
-    throw badRequest(`this server cannot change to the protocol ${JSON.stringify(protocol)}; it knows websocket`);
+    return badRequest(
+      `this server cannot change to the protocol ${JSON.stringify(protocol)} on this path; it knows websocket`,
+    );
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim());
-  if (offered.some(name => name.startsWith('SPDY/3.1+')) && !offered.some(name => channelProtocols.includes(name)))
-    throw badRequest(
+  if (offered.some(name => channelProtocols.includes(name))) return 'websocket';
+  if (offered.some(name => name.startsWith('SPDY/3.1+')))
+    return badRequest(
       'port-forward over SPDY/3.1 in a WebSocket (as kubectl speaks it) is not supported by this server yet; clients that use v4.channel.k8s.io can forward ports',
     );
-  if (!offered.some(name => channelProtocols.includes(name)))
-    throw badRequest(
-      `the client must offer one of the subprotocols ${channelProtocols.join(', ')}, it offers ${offered.join(', ') || 'none'}`,
-    );
+  return badRequest(
+    `the client must offer one of the subprotocols ${channelProtocols.join(', ')}, it offers ${offered.join(', ') || 'none'}`,
+  );
 }

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { isStatusError } from '@orbitkit/core';
 import type { ApiRequest } from '../http/exchange.js';
 import type { Tunnel } from './backend.js';
 import { type BackendUpgrade, upgradeBackend } from './backend-request.js';
@@ -12,6 +13,15 @@ import { passedHeaders } from './reverse-proxy.js';
 
 /** @throws StatusError with the backend's answer when it refuses. */
 export async function openTunnel(tunnel: Tunnel, request: ApiRequest): Promise<BackendUpgrade> {
+  try {
+    return await handshake(tunnel, request);
+  } catch (error) {
+    if (isStatusError(error)) tunnel.refused?.(error);
+    throw error;
+  }
+}
+
+async function handshake(tunnel: Tunnel, request: ApiRequest): Promise<BackendUpgrade> {
   const outcome = await upgradeBackend(tunnel.backend, {
     method: tunnel.method,
     path: tunnel.path,

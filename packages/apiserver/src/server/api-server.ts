@@ -9,6 +9,7 @@
  * - Stops cleanly: answers are finished, streams end, then sockets and store are closed. It can be run again; with port 0 it comes back on the
  *   port that it had.
  */
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import {
   builtinKinds,
@@ -178,6 +179,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     const { clock, log, metrics } = context;
     /** Ends everything that this run started: on the composition's signal, or when a part fails. */
     const stop = new AbortController();
+    // Each in-process client listens to it.
+    setMaxListeners(0, stop.signal);
     const onStop = () => stop.abort(context.signal.reason);
     if (context.signal.aborted) onStop();
     context.signal.addEventListener('abort', onStop, { once: true });
