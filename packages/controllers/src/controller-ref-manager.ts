@@ -13,7 +13,6 @@ import {
   type Client,
   controllerOf,
   controllerReference,
-  isConflict,
   isDeleting,
   isInvalid,
   isNotFound,
@@ -125,6 +124,3 @@ export async function patchOwners<T extends KubeObject>(
     patch: { metadata: { uid, resourceVersion, ownerReferences: ownerReferences.length > 0 ? ownerReferences : null } },
   });
 }
-
-/** Whether an error says that the object changed or went since it was read; the next look at the cache settles it. */
-export const isStale = (error: unknown): boolean => isConflict(error) || isNotFound(error);

@@ -66,7 +66,7 @@ export class PendingChanges<T extends KubeObject> {
 }
 
 /** The calls that a change means. An object that was deleted and made again under its name is a delete and an add. */
-export interface ChangeVisitor<T, R> {
+interface ChangeVisitor<T, R> {
   add(object: DeepReadonly<T>, initial: boolean): R;
   update(before: DeepReadonly<T>, after: DeepReadonly<T>): R;
   delete(object: DeepReadonly<T>, finalStateUnknown: boolean): R;

@@ -56,9 +56,9 @@ export type ReflectorState =
 /** As {@link import('./event.js').InformerEvent}, of objects that nobody else has seen yet. */
 export type ReflectorEvent<T> = { type: 'init' | 'initDone' } | { type: 'initApply' | 'apply' | 'delete'; object: T };
 
-export const listPageSize = 500;
-export const shortestWatchSeconds = 300;
-export const longestWatchSeconds = 600;
+const listPageSize = 500;
+const shortestWatchSeconds = 300;
+const longestWatchSeconds = 600;
 /** How long after its end was due a watch may still be open. */
 const watchGraceMs = 10_000;
 /** A watch that ended sooner than this without an event did not work. */

@@ -1,5 +1,5 @@
 /** What several controllers ask of a pod. Sources: kubernetes `pkg/api/v1/pod`, `pkg/controller/controller_utils.go`. */
-import { controllerOf, findCondition, isDeleting, type Pod, parseTime } from '@orbitkit/core';
+import { findCondition, isDeleting, type Pod, parseTime } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 
 export type PodView = DeepReadonly<Pod>;
@@ -37,5 +37,3 @@ export const orphansOf = (namespace: string): string => `orphan:${namespace}`;
 
 /** Index: pods by the node to which they are bound. */
 export const byNode = (pod: PodView): string[] => (pod.spec.nodeName ? [pod.spec.nodeName] : []);
-
-export const controllerUid = (pod: PodView): string | undefined => controllerOf(pod)?.uid;

@@ -16,11 +16,11 @@ export interface RateLimiter<K> {
 }
 
 /** 5 ms, the first wait of an item that failed. */
-export const itemBackoffBaseMs = 5;
+const itemBackoffBaseMs = 5;
 /** 1000 s, the longest. */
-export const itemBackoffMaxMs = 1_000_000;
-export const overallQps = 10;
-export const overallBurst = 100;
+const itemBackoffMaxMs = 1_000_000;
+const overallQps = 10;
+const overallBurst = 100;
 
 /** `base * 2^failures`, at most `max`. Each item by itself. */
 export function itemExponentialRateLimiter<K>(baseMs = itemBackoffBaseMs, maxMs = itemBackoffMaxMs): RateLimiter<K> {

@@ -11,7 +11,7 @@ export type DeploymentView = DeepReadonly<Deployment>;
 export type SetView = DeepReadonly<ReplicaSet>;
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
-export const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';
+const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';
 /** The size for which a replica set was scaled, and that with surge: what proportional scaling goes by. */
 export const desiredReplicasAnnotation = 'deployment.kubernetes.io/desired-replicas';
 export const maxReplicasAnnotation = 'deployment.kubernetes.io/max-replicas';

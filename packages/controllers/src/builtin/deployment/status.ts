@@ -14,7 +14,7 @@ import type { DeploymentView, SetView } from './revision.js';
 import { limitsOf, sizeOf, wantedBy } from './rollout-plan.js';
 
 export type DeploymentStatus = Deployment['status'];
-export type DeploymentCondition = NonNullable<DeploymentStatus['conditions']>[number];
+type DeploymentCondition = NonNullable<DeploymentStatus['conditions']>[number];
 
 /** A deadline of the largest int32 means none. */
 const noDeadline = 2 ** 31 - 1;

@@ -43,7 +43,7 @@ import {
 import { type DesiredEndpoint, endpointsPerSlice, planSlices, type SliceView } from './slice-plan.js';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
-export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 const managedBy = 'endpointslice-controller.k8s.io';
 const zoneLabel = 'topology.kubernetes.io/zone';
 

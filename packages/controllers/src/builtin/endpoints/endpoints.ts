@@ -38,7 +38,7 @@ type Address = NonNullable<Subset['addresses']>[number];
 
 /** `maxCapacity` upstream. */
 export const mostAddresses = 1_000;
-export const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
+const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
 
 export interface EndpointsOptions {
   /** Services reconciled at the same time. Default 5. */

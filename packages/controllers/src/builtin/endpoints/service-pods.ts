@@ -19,7 +19,7 @@ export const isManaged = (service: ServiceView): boolean =>
 
 export const isHeadless = (service: ServiceView): boolean => service.spec.clusterIP === 'None';
 
-export const familyOf = (ip: string): AddressFamily => (ip.includes(':') ? 'IPv6' : 'IPv4');
+const familyOf = (ip: string): AddressFamily => (ip.includes(':') ? 'IPv6' : 'IPv4');
 
 /** The families of a service; of one that names none, those of its address, or IPv4. */
 export function familiesOf({ spec }: ServiceView): AddressFamily[] {

@@ -22,7 +22,7 @@ export interface DesiredEndpoint {
   endpoint: Endpoint;
 }
 
-export interface SlicePlan {
+interface SlicePlan {
   create: { addressType: AddressFamily; ports: EndpointPort[]; endpoints: Endpoint[] }[];
   update: { slice: SliceView; endpoints: Endpoint[] }[];
   remove: SliceView[];

@@ -20,7 +20,7 @@ const rememberedOwners = 500;
 
 type Policy = 'Background' | 'Foreground' | 'Orphan';
 
-export interface CollectorOptions {
+interface CollectorOptions {
   context: ControllerContext;
   /** Reads metadata only. */
   reader: Client;

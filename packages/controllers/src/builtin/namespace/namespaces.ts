@@ -35,7 +35,7 @@ type NamespaceView = DeepReadonly<Namespace>;
 type Condition = NonNullable<Namespace['status']['conditions']>[number];
 
 /** The finalizer of the API machinery itself, in spec.finalizers. */
-export const namespaceFinalizer = 'kubernetes';
+const namespaceFinalizer = 'kubernetes';
 const name = 'namespace-controller';
 
 export function namespaces({ concurrency = 10, recheckMs = 1_000 }: NamespacesOptions = {}): Controller {

@@ -23,7 +23,7 @@ export interface ZoneOptions {
   unhealthyZoneThreshold?: number;
 }
 
-export type ZoneState = 'normal' | 'partial' | 'full';
+type ZoneState = 'normal' | 'partial' | 'full';
 
 interface Zone {
   state: ZoneState;
@@ -32,7 +32,7 @@ interface Zone {
   nextAt: number;
 }
 
-export const zoneOf = (node: DeepReadonly<Node>): string =>
+const zoneOf = (node: DeepReadonly<Node>): string =>
   [node.metadata.labels?.['topology.kubernetes.io/region'], node.metadata.labels?.['topology.kubernetes.io/zone']]
     .map(label => label ?? '')
     .join('/');

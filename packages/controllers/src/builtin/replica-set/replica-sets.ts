@@ -36,7 +36,7 @@ import { slowStart } from './slow-start.js';
 import { sameStatus, statusOf } from './status.js';
 
 /** Pods created or deleted in one round. */
-export const burstReplicas = 500;
+const burstReplicas = 500;
 
 export interface ReplicaSetsOptions {
   /** Sets reconciled at the same time. Default 5 (`--concurrent-replicaset-syncs`). */
