@@ -9,15 +9,13 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, Se
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
-import { badRequest, type Logger, type UserInfo } from '@orbitkit/core';
+import type { Logger, UserInfo } from '@orbitkit/core';
 import type { Credentials } from '../authentication/authenticator.js';
 import { join, openTunnel, switchingProtocols } from '../node-proxy/tunnel.js';
 import { errorAnswer } from './answers.js';
-import { entityTooLarge } from './body.js';
-import type { ApiHandler, ApiRequest, ApiResponse } from './exchange.js';
+import type { ApiHandler, ApiResponse } from './exchange.js';
 import { isUpgrade } from './exchange.js';
-import { type Query, splitTarget } from './query.js';
+import { ended, HttpExchange } from './http-exchange.js';
 
 export interface HttpDoorOptions {
   readonly handler: ApiHandler;
@@ -256,84 +254,4 @@ function drained(response: ServerResponse, stalledMs: number): Promise<void> {
 /** An answer that came before its request's body was read (413, 401) must not leave the rest of the body in the connection. */
 function discardRest(incoming: IncomingMessage): void {
   if (!incoming.complete) incoming.resume();
-}
-
-const ended = new Error('the request has ended');
-
-class HttpExchange implements ApiRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly query: Query;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly upgrade: boolean;
-  readonly #controller = new AbortController();
-  /** A whole answer was handed to the socket: nothing works for this request any more. */
-  answered = false;
-  #stopped = false;
-  #streaming = false;
-
-  constructor(
-    readonly incoming: IncomingMessage,
-    private readonly who: (credentials: Credentials) => Promise<UserInfo>,
-  ) {
-    const { path, query } = splitTarget(incoming.url ?? '/');
-    this.method = incoming.method ?? 'GET';
-    this.path = path;
-    this.query = query;
-    this.headers = incoming.headers as Record<string, string | undefined>;
-    this.upgrade = incoming.headers.upgrade !== undefined;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  get remoteAddress(): string {
-    return this.incoming.socket.remoteAddress ?? '';
-  }
-
-  identify(): Promise<UserInfo> {
-    const socket = this.incoming.socket as Partial<TLSSocket>;
-    const certificate = socket.authorized ? socket.getPeerCertificate?.().raw : undefined;
-    return this.who({ headers: this.headers, certificate });
-  }
-
-  /** The server stops: a stream ends now, another answer may finish. */
-  stop(): void {
-    this.#stopped = true;
-    if (this.#streaming) this.abort(ended);
-  }
-
-  /** The answer turned out to be a stream. */
-  startStream(): void {
-    this.#streaming = true;
-    if (this.#stopped) this.abort(ended);
-  }
-
-  abort(reason: unknown): void {
-    if (!this.signal.aborted) this.#controller.abort(reason);
-  }
-
-  async readBody(limit: number): Promise<Buffer> {
-    const { incoming } = this;
-    const announced = Number(incoming.headers['content-length'] ?? 0);
-    if (announced > limit) throw entityTooLarge(limit);
-    if (announced === 0 && incoming.headers['transfer-encoding'] === undefined) return Buffer.alloc(0);
-    const encoding = incoming.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity')
-      throw badRequest(`a body with content-encoding ${encoding} cannot be read; send it as it is`);
-    const parts: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const part of incoming.iterator({ destroyOnReturn: false })) {
-        size += (part as Buffer).length;
-        if (size > limit) throw entityTooLarge(limit);
-        parts.push(part as Buffer);
-      }
-    } catch (error) {
-      if (size > limit) throw error;
-      throw badRequest(`the request's body broke off: ${(error as Error).message}`);
-    }
-    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-  }
 }

@@ -128,6 +128,10 @@ describe('objects', () => {
     expect(await write('POST', `${maps}/x`, {})).toMatchObject(notAllowed);
     expect(await write('PUT', maps, {})).toMatchObject(notAllowed);
     expect(await server.json('/api/v1/namespaces/default/bindings')).toMatchObject(notAllowed);
+    expect(await write('DELETE', '/api/v1/configmaps')).toMatchObject(notAllowed);
+    expect(await write('POST', '/api/v1/configmaps', { metadata: { name: 'x', namespace: 'default' } })).toMatchObject(
+      notAllowed,
+    );
     const unknown = {
       status: 404,
       body: { kind: 'Status', reason: 'NotFound', message: 'the server could not find the requested resource' },

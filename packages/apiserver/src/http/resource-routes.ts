@@ -186,6 +186,8 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
       }
       if (onCollection(info)) {
         requireVerb(kind.verbs, info.verb);
+        // Across all namespaces one can only read (apiserver `installer.go`).
+        if (kind.namespaced && info.namespace === undefined && info.verb !== 'list') throw methodNotAllowed();
         return collection(call);
       }
       const key: ResourceKey = { name: info.name!, namespace: namespaceOf(kind, info) };

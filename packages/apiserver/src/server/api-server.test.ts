@@ -166,7 +166,7 @@ describe('clients in the process', () => {
 
 describe('its life', () => {
   it('ends streams cleanly, frees the port and the store, and leaves nothing that ticks', async () => {
-    const { api, stop } = await start({ store: embeddedStore({ dir: path.join(dir, 'store') }) });
+    const { api, stop } = await start({ store: embeddedStore({ dir }) });
     const { client } = await over(api, { token: await api.adminToken() });
     const created = await client.create(ConfigMap, {
       metadata: { name: 'kept', namespace: 'default' },
@@ -188,7 +188,7 @@ describe('its life', () => {
         .once('error', reject)
         .listen(port, '127.0.0.1', () => probe.close(() => resolve()));
     });
-    const again = await start({ store: embeddedStore({ dir: path.join(dir, 'store') }) });
+    const again = await start({ store: embeddedStore({ dir }) });
     const { client: later } = await over(again.api, { token: await again.api.adminToken() });
     expect((await later.get(ConfigMap, { name: 'kept', namespace: 'default' })).metadata.uid).toBe(
       created.metadata.uid,
