@@ -169,6 +169,27 @@ describe('an agent that comes back', () => {
   });
 });
 
+describe('an agent that is stopped', () => {
+  it('does not wait for the grace of a pod that is being deleted; the next one goes on', async () => {
+    lab = await laboratory({ program: () => ({ ignoresTerm: true }) });
+    await lab.start();
+    const preStop = { exec: { command: ['drain'] } };
+    await lab.pod({
+      terminationGracePeriodSeconds: 40,
+      containers: [{ name: 'app', image: 'app:1', lifecycle: { preStop } }],
+    });
+    await lab.until(() => lab.status().phase === 'Running');
+    await lab.api.client.delete(Pod, key);
+    await lab.advance(2_000);
+    const from = lab.clock.now();
+    await lab.stop();
+    expect(lab.clock.now() - from).toBeLessThan(2_000);
+    expect(lab.current()).toBeDefined();
+    await lab.start();
+    await lab.until(() => !lab.current(), 'deleted', 60_000);
+  });
+});
+
 describe('stopPodsOnShutdown', () => {
   it('stops every container within the bound; the next agent starts the pods again', async () => {
     lab = await laboratory({ program: () => ({ ignoresTerm: true }) });

@@ -15,6 +15,7 @@ import {
   Secret,
   Service,
 } from '@orbitkit/core';
+import { untilAborted } from '../agent/until-aborted.js';
 
 export interface References {
   /** Undefined when it does not exist. @throws StatusError when it cannot be read. */
@@ -50,7 +51,7 @@ export function references(options: { client: Client; clock: Clock; freshMs?: nu
   }
 
   const get = <T extends KubeObject>(kind: ResourceRef<T>, namespace: string, name: string, signal?: AbortSignal) =>
-    withSignal(
+    untilAborted(
       fresh(`${kind.kind}/${namespace}/${name}`, async () => {
         try {
           return await client.get(kind, { namespace, name }, { timeoutMs: 10_000 });
@@ -66,7 +67,7 @@ export function references(options: { client: Client; clock: Clock; freshMs?: nu
     configMap: (namespace, name, signal) => get(ConfigMap, namespace, name, signal),
     secret: (namespace, name, signal) => get(Secret, namespace, name, signal),
     async services(namespace, signal) {
-      const own = withSignal(
+      const own = untilAborted(
         fresh(
           `Services/${namespace}`,
           async () => (await client.list(Service, { namespace, timeoutMs: 10_000 })).items,
@@ -78,15 +79,4 @@ export function references(options: { client: Client; clock: Clock; freshMs?: nu
       return kubernetes ? [kubernetes, ...(await own)] : own;
     },
   };
-}
-
-/** A shared read goes on for the others; the one whose signal aborts stops waiting for it. */
-function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

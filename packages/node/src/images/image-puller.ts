@@ -10,6 +10,7 @@
  * Reasons and events: kubernetes `pkg/kubelet/images`.
  */
 import type { Clock, corev1 } from '@orbitkit/core';
+import { untilAborted } from '../agent/until-aborted.js';
 import type { BackOffs } from '../pod-worker/back-off.js';
 import type { ImageStatus, Runtime } from '../runtime/contract.js';
 
@@ -115,12 +116,7 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
     const joined = current;
     joined.waiting += 1;
     try {
-      return await new Promise<ImageStatus>((resolve, reject) => {
-        const onAbort = () => reject(signal.reason);
-        if (signal.aborted) onAbort();
-        signal.addEventListener('abort', onAbort, { once: true });
-        joined.promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-      });
+      return await untilAborted(joined.promise, signal);
     } finally {
       joined.waiting -= 1;
       if (joined.waiting === 0) {

@@ -9,33 +9,24 @@
  *
  * The grace counts from the first moment and can only get shorter. Every step may be repeated: a killed agent starts here again.
  */
-import { backoff, type corev1, isConflict, isNotFound, Pod } from '@orbitkit/core';
+import { backoff, isConflict, isNotFound, Pod } from '@orbitkit/core';
 import { labels } from '../agent/labels.js';
-import type { ImageReport } from '../images/image-puller.js';
 import type { ContainerStatus } from '../runtime/contract.js';
 import type { Phase } from '../status/phase.js';
-import type { PodHost } from './pod-host.js';
+import { addressOf, type PodContext, specOf, textOf } from './pod-context.js';
 import { isSidecar, type PodState } from './pod-state.js';
 import { stopContainer } from './stop-container.js';
-import type { Tasks } from './tasks.js';
 
 export type EndCause = 'finished' | 'deleted' | 'gone' | 'shutdown';
 
 export interface PodEndingOptions {
-  host: PodHost;
-  tasks: Tasks;
+  context: PodContext;
   cause: EndCause;
   graceMs: number;
   verdict?: { phase: Phase; reason: string; message: string };
-  event: ImageReport;
-  specOf(name: string): corev1.Container | undefined;
-  address(): string | undefined;
   report(state: PodState): void;
   /** Resolves when the status is written. */
   flush(): Promise<void>;
-  /** As last read or written. */
-  pod(): Pod;
-  wakeIn(ms: number): void;
   onGone(): void;
 }
 
@@ -61,7 +52,7 @@ export class PodEnding {
     this.#options = options;
     this.#cause = options.cause;
     this.verdict = options.verdict;
-    this.#killBy = options.host.clock.now() + options.graceMs;
+    this.#killBy = options.context.host.clock.now() + options.graceMs;
     this.down = new Promise(resolve => {
       this.#isDown = resolve;
     });
@@ -80,7 +71,7 @@ export class PodEnding {
   again(cause: EndCause, graceMs: number): void {
     // An agent that is stopping leaves the rest to the next one.
     if (rank[cause] > rank[this.#cause] && this.#cause !== 'shutdown') this.#cause = cause;
-    const sooner = this.#options.host.clock.now() + graceMs;
+    const sooner = this.#options.context.host.clock.now() + graceMs;
     if (sooner >= this.#killBy - 500) return;
     this.#killBy = sooner;
     this.#hasten(graceMs);
@@ -93,7 +84,7 @@ export class PodEnding {
 
   /** A stop that is under way already waits for the longer grace: stopping again with less is the runtime's to obey. */
   #hasten(graceMs: number): void {
-    const { host } = this.#options;
+    const { host } = this.#options.context;
     for (const container of this.#running) host.runtime.stopContainer(container.id, graceMs).catch(() => {});
   }
 
@@ -101,7 +92,8 @@ export class PodEnding {
 
   /** @param busy What was under way when `state` was read: its outcome may not show in it yet. */
   async step(pod: Pod, state: PodState, busy: ReadonlySet<string>): Promise<void> {
-    const { host, tasks, report } = this.#options;
+    const { report, context } = this.#options;
+    const { host, tasks } = context;
     if (!this.#aborted) {
       this.#aborted = true;
       tasks.abort();
@@ -138,33 +130,35 @@ export class PodEnding {
   }
 
   #stop(container: ContainerStatus): void {
-    const { host, tasks, event, specOf, address, wakeIn } = this.#options;
+    const { context } = this.#options;
+    const { host, tasks, event } = context;
     const { runtime, clock } = host;
-    const began = tasks.run(container.name, async () => {
+    const stop = async (signal: AbortSignal) => {
       try {
         await stopContainer({
-          container: specOf(container.name),
+          container: specOf(context, container.name),
           containerId: container.id,
-          address: address(),
+          address: addressOf(context),
           runtime,
           clock,
           graceMs: Math.max(0, this.#killBy - clock.now()),
           report: event,
+          signal,
         });
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        event('Warning', 'FailedKillPod', `container ${container.name} could not be stopped: ${message}`);
-        await clock.sleep(stopRetryMs);
-        wakeIn(0);
+        if (signal.aborted) return;
+        event('Warning', 'FailedKillPod', `container ${container.name} could not be stopped: ${textOf(error)}`);
+        await clock.sleep(stopRetryMs, signal).catch(() => {});
       }
-    });
+    };
+    const began = tasks.run(container.name, stop, { lasting: true });
     if (began) event('Normal', 'Killing', `Stopping container ${container.name}`);
   }
 
   async #remove(state: PodState, signal: AbortSignal): Promise<void> {
-    const { host, flush, onGone } = this.#options;
-    const { runtime, volumes, clock, log } = host;
-    const uid = this.#options.pod().metadata.uid;
+    const { context, flush, onGone } = this.#options;
+    const { runtime, volumes, clock, log } = context.host;
+    const { uid } = context;
     const waits = backoff({ initialMs: 500, maxMs: 10_000, clock });
     while (!signal.aborted && !this.#closed) {
       try {
@@ -178,17 +172,17 @@ export class PodEnding {
         return onGone();
       } catch (error) {
         if (signal.aborted) return;
-        const message = error instanceof Error ? error.message : String(error);
-        log.warn('a pod could not be removed; trying again', { uid, error: message });
+        log.warn('a pod could not be removed; trying again', { uid, error: textOf(error) });
         await clock.sleep(waits.next(), signal).catch(() => {});
       }
     }
   }
 
   async #deleteFromApi(signal: AbortSignal): Promise<void> {
-    const { metadata } = this.#options.pod();
+    const { host, pod } = this.#options.context;
+    const { metadata } = pod();
     try {
-      await this.#options.host.client.delete(
+      await host.client.delete(
         Pod,
         { name: metadata.name, namespace: metadata.namespace },
         { gracePeriodSeconds: 0, preconditions: { uid: metadata.uid }, signal, timeoutMs: 15_000 },

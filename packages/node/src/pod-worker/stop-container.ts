@@ -5,6 +5,7 @@
  * takes too long is reported and does not save the container.
  */
 import type { corev1 } from '@orbitkit/core';
+import { untilAborted } from '../agent/until-aborted.js';
 import type { ImageReport } from '../images/image-puller.js';
 import { type HookTarget, runHook } from './lifecycle-hook.js';
 
@@ -13,6 +14,8 @@ export interface StopContainerInput extends Omit<HookTarget, 'container'> {
   container: corev1.Container | undefined;
   graceMs: number;
   report: ImageReport;
+  /** The agent lets go: the runtime goes on stopping, nobody waits for it. */
+  signal: AbortSignal;
 }
 
 const leastGraceMs = 2_000;
@@ -23,7 +26,8 @@ export async function stopContainer(input: StopContainerInput): Promise<void> {
   const hook = container?.lifecycle?.preStop;
   if (container && hook && graceMs > 0) await preStop({ ...input, container }, hook);
   const left = hook ? Math.max(graceMs - (clock.now() - beganAt), Math.min(leastGraceMs, graceMs)) : graceMs;
-  await runtime.stopContainer(containerId, left);
+  input.signal.throwIfAborted();
+  await untilAborted(runtime.stopContainer(containerId, left), input.signal);
 }
 
 async function preStop(input: StopContainerInput & HookTarget, hook: corev1.LifecycleHandler): Promise<void> {
@@ -32,8 +36,9 @@ async function preStop(input: StopContainerInput & HookTarget, hook: corev1.Life
     limit.abort(new Error(`it did not end within the grace period of ${input.graceMs / 1000}s`)),
   );
   try {
-    await runHook(hook, input, limit.signal);
+    await runHook(hook, input, AbortSignal.any([limit.signal, input.signal]));
   } catch (error) {
+    if (input.signal.aborted) return;
     const message = error instanceof Error ? error.message : String(error);
     input.report('Warning', 'FailedPreStopHook', `PreStopHook failed: ${message}`);
   } finally {

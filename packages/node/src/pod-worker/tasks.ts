@@ -3,21 +3,21 @@
  * its own. A task never rejects towards its caller: it settles, and the worker looks again.
  */
 export interface Tasks {
-  /** False when one of that name is under way: nothing was begun. */
-  run(name: string, task: (signal: AbortSignal) => Promise<void>): boolean;
+  /** False when one of that name is under way: nothing was begun. A lasting task goes on when the others are given up. */
+  run(name: string, task: (signal: AbortSignal) => Promise<void>, options?: { lasting?: boolean }): boolean;
   has(name: string): boolean;
   readonly names: ReadonlySet<string>;
   readonly size: number;
-  /** Aborts those that the filter names; without it all. */
-  abort(filter?: (name: string) => boolean): void;
+  /** Gives up what is under way; `all`: the lasting ones too. */
+  abort(options?: { all?: boolean }): void;
   /** Resolves when none is left. */
   settled(): Promise<void>;
 }
 
 export function tasks(options: { onSettled(name: string): void; onError(name: string, error: unknown): void }): Tasks {
-  const running = new Map<string, { abort: AbortController; done: Promise<void> }>();
+  const running = new Map<string, { abort: AbortController; lasting: boolean; done: Promise<void> }>();
   return {
-    run(name, task) {
+    run(name, task, { lasting = false } = {}) {
       if (running.has(name)) return false;
       const abort = new AbortController();
       const done = (async () => {
@@ -31,7 +31,7 @@ export function tasks(options: { onSettled(name: string): void; onError(name: st
         }
       })();
       // `await` yields at least once, so the task cannot have ended before it is entered here.
-      running.set(name, { abort, done });
+      running.set(name, { abort, lasting, done });
       return true;
     },
     has: name => running.has(name),
@@ -41,8 +41,8 @@ export function tasks(options: { onSettled(name: string): void; onError(name: st
     get size() {
       return running.size;
     },
-    abort(filter) {
-      for (const [name, { abort }] of running) if (!filter || filter(name)) abort.abort();
+    abort({ all = false } = {}) {
+      for (const { abort, lasting } of running.values()) if (all || !lasting) abort.abort();
     },
     async settled() {
       while (running.size > 0) await Promise.all([...running.values()].map(({ done }) => done));

@@ -9,6 +9,7 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import type { corev1 } from '@orbitkit/core';
+import { untilAborted } from '../agent/until-aborted.js';
 import { substitutePort } from '../network/low-port.js';
 import type { Capability, Runtime } from '../runtime/contract.js';
 
@@ -124,16 +125,7 @@ export async function runCommand(
     size += chunk.length;
   };
   const run = runtime.exec(containerId, { command, tty: false, signal, onStdout: keep, onStderr: keep });
+  // A runtime may be slow to notice the signal; who waits is not.
   const exitCode = await untilAborted(run, signal);
   return { exitCode, output: Buffer.concat(chunks).toString('utf8').trim() };
-}
-
-/** A runtime may be slow to notice the signal; who waits is not. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
