@@ -33,8 +33,11 @@ beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'orbitkit-apiserver-'));
 });
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-  await rm(dir, { recursive: true, force: true });
+  try {
+    for (const close of closers.splice(0).reverse()) await close();
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });
 
 interface Started {
