@@ -9,7 +9,7 @@ export type Place = 'here' | 'as an ordinary user' | 'in its own network';
 const prefix: Record<Place, readonly string[]> = {
   here: [],
   'as an ordinary user': ['setpriv', `--reuid=${ordinaryUser}`, `--regid=${ordinaryUser}`, '--clear-groups', '--'],
-  // The mount namespace keeps the names of network namespaces in /run/netns to itself.
+  // With a /run of its own: network namespaces have their names there.
   'in its own network': [
     'unshare',
     '--net',
@@ -17,7 +17,7 @@ const prefix: Record<Place, readonly string[]> = {
     '--propagation=private',
     'sh',
     '-c',
-    'ip link set lo up && mkdir -p /run/netns && mount -t tmpfs netns /run/netns && exec "$@"',
+    'ip link set lo up && mount -t tmpfs run /run && mkdir /run/netns && exec "$@"',
     'sh',
   ],
 };

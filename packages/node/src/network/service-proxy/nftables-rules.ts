@@ -83,7 +83,7 @@ export function rulesetFor(ports: readonly ServicePort[], options: RulesetOption
     ...(options.serviceCIDR ? [`ip daddr ${options.serviceCIDR} meta l4proto { tcp, udp } reject`] : []),
   ];
   chains.set('refuse', refuse);
-  chains.set('masquerade', [
+  chains.set('hide', [
     `meta mark & ${masqueradeMark} != 0 masquerade`,
     'ip saddr . ip daddr @hairpins masquerade',
     ...(options.masqueradeAll ? ['ct status dnat masquerade'] : []),
@@ -113,14 +113,14 @@ function frame(table: string): string {
   set refused { type ipv4_addr . inet_proto . inet_service; }
   set hairpins { type ipv4_addr . ipv4_addr; }
   chain refuse {}
-  chain masquerade {}
+  chain hide {}
   chain dispatch {
     ip daddr . meta l4proto . th dport vmap @services
     ip daddr != 127.0.0.0/8 fib daddr type local meta mark set meta mark | ${masqueradeMark} meta l4proto . th dport vmap @node-ports
   }
   chain arriving { type nat hook prerouting priority dstnat; policy accept; jump dispatch; }
   chain leaving { type nat hook output priority -100; policy accept; jump dispatch; }
-  chain left { type nat hook postrouting priority srcnat; policy accept; jump masquerade; }
+  chain left { type nat hook postrouting priority srcnat; policy accept; jump hide; }
   chain passing { type filter hook forward priority filter; policy accept; ct state new jump refuse; }
   chain sending { type filter hook output priority filter; policy accept; ct state new jump refuse; }
 }

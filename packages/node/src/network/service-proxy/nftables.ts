@@ -3,11 +3,12 @@
  *
  * Everything is in one table named after the cluster and the node, so that several nodes on one machine each have their own;
  * the first one's rules decide, and the next takes over when it is gone. A cluster address needs a route before the kernel
- * looks at a rule: a dummy device of the node's has one for each. `close` removes both.
+ * looks at a rule: an empty bridge of the node's has one for each (a dummy device would do, but not every kernel has them).
+ * `close` removes both.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { type CommandError, runCommand } from '../command.js';
+import { networkDevices } from '../network-devices.js';
 import type { DataPath } from './data-path.js';
 import { type Ruleset, removal, rulesetFor, transaction } from './nftables-rules.js';
 
@@ -56,8 +57,8 @@ export function nftablesDataPath(options: NftablesOptions): DataPath {
 
   async function route(addresses: ReadonlySet<string>): Promise<void> {
     const lines: string[] = [];
-    if (!existsSync(`/sys/class/net/${device}`)) {
-      await runCommand('ip', ['link', 'add', device, 'type', 'dummy']);
+    if (!networkDevices().includes(device)) {
+      await runCommand('ip', ['link', 'add', device, 'type', 'bridge']);
       lines.push(`link set ${device} up`);
       routes = new Set();
     }
@@ -90,7 +91,7 @@ export function nftablesDataPath(options: NftablesOptions): DataPath {
       return [];
     },
     async close() {
-      if (existsSync(`/sys/class/net/${device}`)) await runCommand('ip', ['link', 'delete', device]);
+      if (networkDevices().includes(device)) await runCommand('ip', ['link', 'delete', device]);
       try {
         await runCommand('nft', ['-f', '-'], { input: removal(table) });
       } catch (error) {

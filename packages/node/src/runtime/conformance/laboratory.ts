@@ -24,7 +24,7 @@ export class Laboratory {
 
   async sandboxConfig(changes: Partial<SandboxConfig> = {}): Promise<SandboxConfig> {
     Laboratory.sequence += 1;
-    const name = changes.name ?? `pod-${Laboratory.sequence}`;
+    const name = changes.name ?? `pod-${process.pid}-${Laboratory.sequence}`;
     const logDirectory = join(this.subject.logDirectory, name);
     await mkdir(logDirectory, { recursive: true });
     return {

@@ -1,7 +1,7 @@
 /**
  * Whether this machine lets the process runtime isolate as root does, and if not, why not.
  *
- * Tried once per process, for real: namespaces, an overlay, a bridge and a veth pair are made in throw-away namespaces.
+ * Tried once per process, for real: namespaces, an overlay and a veth pair are made in throw-away namespaces.
  * Being root is not enough: in most containers the kernel refuses.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,9 +19,7 @@ mount -t tmpfs orbitkit ${tmpdir()}
 cd ${tmpdir()}
 mkdir upper work root
 mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work orbitkit root
-ip link add b0 type bridge
-ip link add v0 type veth peer name v1
-ip link set v0 master b0`;
+ip link add v0 type veth peer name v1`;
 
 let rootProbe: string | undefined | false = false;
 

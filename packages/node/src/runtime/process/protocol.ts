@@ -57,7 +57,7 @@ export interface Calls {
   listContainers: { args: { sandboxId?: string }; result: ContainerStatus[] };
   containerStatus: { args: { id: string }; result: ContainerStatus };
   stats: { args: {}; result: ContainerStats[] };
-  /** The helper ends once nothing runs, without waiting for its idle bound. Answered with whether that is now. */
+  /** The helper ends if nothing runs and nobody else is connected, without waiting for its idle bound. Answered with whether it does. */
   release: { args: {}; result: boolean };
   /** Ends every pod, takes back everything set up on the machine, and ends the helper. */
   shutdown: { args: {}; result: null };

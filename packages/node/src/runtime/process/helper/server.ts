@@ -59,8 +59,10 @@ export function helperServer(options: HelperServerOptions): HelperServer {
     containerStatus: ({ id }) => ({ ...pods.container(id).status }),
     stats: () => pods.stats(),
     release: () => {
-      if (!pods.busy) options.onEnd('release');
-      return !pods.busy;
+      // The caller is connected still; anybody else needs the helper.
+      const idle = !pods.busy && sockets.size <= 1;
+      if (idle) options.onEnd('release');
+      return idle;
     },
     shutdown: async () => {
       await pods.removeAll();

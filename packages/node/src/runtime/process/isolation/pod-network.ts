@@ -1,18 +1,18 @@
 /**
- * A network for the pods of one node, as root: a network namespace per pod, joined to the node's bridge.
+ * A network for the pods of one node, as root: a network namespace per pod, joined to the machine by a pair of devices.
  *
- * The node has one bridge with the first address of its range. A pod has its address alone (/32) and reaches everything,
- * its neighbours on the same bridge too, through the bridge's address: all traffic between pods passes the host's routing,
- * so that a service's address translation is seen in both directions. Several nodes on one machine reach each other by the
- * routes that come with their bridges' addresses. Forwarding is switched on per bridge, not for the machine.
+ * The machine routes: a pod has its address alone (/32) and reaches everything, its neighbours too, through the first address
+ * of the node's range, which every pod's device on the machine has; the machine has a route to each pod. There is no
+ * bridge, so that all traffic passes the machine's routing and a service's address translation is seen in both
+ * directions, also by a pod that reaches itself. Nodes on one machine reach each other in the same way. Forwarding is
+ * switched on per device.
  *
- * Traffic to the outside is masqueraded where nftables is there; without it pods reach the machine and each other only. The
- * machine's default interface must then forward: it is switched on while the bridge lives, and put back.
+ * Traffic to the outside is masqueraded where nftables is there; without it pods reach the machine and each other only.
  *
- * Names: bridge `orb-<node>`, namespace `orbit-<node>-<sandbox>`, nftables table `orbit_<node>`, where <node> is eight hex
- * digits of the data directory. They are all that must be looked for to see that nothing was left.
+ * Names: namespace `orbit-<node>-<sandbox>`, device `orb<end of sandbox>`, nftables table `orbit_<node>`, where <node> is
+ * eight hex digits of the data directory. They are all that must be looked for to see that nothing was left.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AddressAllocator,
@@ -22,9 +22,12 @@ import {
   parseRange,
 } from '../../../network/address-range.js';
 import { CommandError, runCommand } from '../../../network/command.js';
+import { networkDevices } from '../../../network/network-devices.js';
 import { RuntimeError } from '../../contract.js';
+import { letThrough, letThroughNoMore } from './machine-forwarding.js';
 
 const namespaces = '/run/netns';
+const devicePrefix = 'orb';
 
 export interface PodNetwork {
   namespacePath(sandboxId: string): string;
@@ -36,12 +39,10 @@ export interface PodNetwork {
 }
 
 export function podNetwork(node: string, defaultCIDR: string): PodNetwork {
-  const bridge = `orb-${node}`;
   const table = `orbit_${node}`;
   const prefix = `orbit-${node}-`;
   const allocators = new Map<string, AddressAllocator>();
-  /** Ranges whose gateway address is on the bridge, or about to be. */
-  const prepared = new Map<string, Promise<void>>();
+  let prepared: Promise<void> | undefined;
 
   function allocatorOf(podCIDR: string = defaultCIDR): AddressAllocator {
     const range = parseRange(podCIDR);
@@ -55,64 +56,33 @@ export function podNetwork(node: string, defaultCIDR: string): PodNetwork {
     if (known) return known;
     const made = addressAllocator(range);
     allocators.set(range.cidr, made);
+    prepared = undefined;
     return made;
   }
-  const gatewayOf = ({ range }: AddressAllocator) => formatAddress(range.base + 1);
 
   const batch = (lines: readonly string[], ...args: string[]) =>
     runCommand('ip', [...args, '-batch', '-'], { input: `${lines.join('\n')}\n` });
-
-  async function prepare(allocator: AddressAllocator): Promise<void> {
-    const address = `${gatewayOf(allocator)}/${allocator.range.prefixLength}`;
-    if (!existsSync(`/sys/class/net/${bridge}`)) {
-      await runCommand('ip', ['link', 'add', bridge, 'type', 'bridge']);
-    }
-    await batch([`addr replace ${address} dev ${bridge}`, `link set ${bridge} up`]);
-    setting(bridge, 'forwarding', '1');
-    setting(bridge, 'send_redirects', '0');
-    await masquerade();
-  }
 
   function setting(device: string, name: string, value: string): void {
     writeFileSync(`/proc/sys/net/ipv4/conf/${device}/${name}`, value);
   }
 
-  async function masquerade(): Promise<void> {
-    const ranges = [...allocators.keys()].join(', ');
+  /** Masquerading for all ranges so far. */
+  async function prepare(): Promise<void> {
+    await letThrough(`${devicePrefix}+`);
     // Deleting first needs the table to be there: declaring it empty makes both work in one transaction.
     const rules = `table ip ${table} {}
 delete table ip ${table}
 table ip ${table} {
   chain out {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr { ${ranges} } oifname != "orb-*" fib daddr type unicast masquerade
+    ip saddr { ${[...allocators.keys()].join(', ')} } oifname != "${devicePrefix}*" fib daddr type unicast masquerade
   }
 }
 `;
-    try {
-      await runCommand('nft', ['-f', '-'], { input: rules });
-      const device = defaultDevice();
-      if (device) forward(device);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-    }
-  }
-
-  /** Remembers in the bridge's alias that it was this node which switched forwarding on. */
-  function forward(device: string): void {
-    const path = `/proc/sys/net/ipv4/conf/${device}/forwarding`;
-    if (readFileSync(path, 'utf8').trim() === '1') return;
-    writeFileSync(path, '1');
-    writeFileSync(`/sys/class/net/${bridge}/ifalias`, `forwarding ${device}`);
-  }
-
-  function stopForwarding(): void {
-    const path = `/sys/class/net/${bridge}/ifalias`;
-    const device = existsSync(path) ? /^forwarding (\S+)$/m.exec(readFileSync(path, 'utf8'))?.[1] : undefined;
-    if (!device || !existsSync(`/sys/class/net/${device}`)) return;
-    const heir = readdirSync('/sys/class/net').find(name => name.startsWith('orb-') && name !== bridge);
-    if (heir) writeFileSync(`/sys/class/net/${heir}/ifalias`, `forwarding ${device}`);
-    else setting(device, 'forwarding', '0');
+    await runCommand('nft', ['-f', '-'], { input: rules }).catch(error => {
+      if (!(error instanceof CommandError && error.missing)) throw error;
+    });
   }
 
   async function removeNamespace(name: string): Promise<void> {
@@ -127,25 +97,22 @@ table ip ${table} {
     namespacePath: sandboxId => join(namespaces, prefix + sandboxId),
     async add(sandboxId, podCIDR, sysctls) {
       const allocator = allocatorOf(podCIDR);
-      const { cidr } = allocator.range;
-      let ready = prepared.get(cidr);
-      if (!ready) {
-        ready = prepare(allocator);
-        prepared.set(cidr, ready);
-        ready.catch(() => prepared.delete(cidr));
-      }
-      await ready;
-      const gateway = gatewayOf(allocator);
+      const gateway = formatAddress(allocator.range.base + 1);
       const ip = allocator.take();
       const name = prefix + sandboxId;
-      const outside = `ov${sandboxId.slice(-12)}`;
+      const outside = devicePrefix + sandboxId.slice(-12);
       try {
+        prepared ??= prepare();
+        await prepared;
         await runCommand('ip', ['netns', 'add', name]);
         await batch([
           `link add ${outside} type veth peer name eth0 netns ${name}`,
-          `link set ${outside} master ${bridge}`,
+          `addr add ${gateway}/32 dev ${outside}`,
           `link set ${outside} up`,
+          `route add ${ip}/32 dev ${outside}`,
         ]);
+        setting(outside, 'forwarding', '1');
+        setting(outside, 'send_redirects', '0');
         await batch(
           [
             'link set lo up',
@@ -161,6 +128,7 @@ table ip ${table} {
           await runCommand('nsenter', [`--net=${join(namespaces, name)}`, 'sysctl', '-q', '-w', `${key}=${value}`]);
         }
       } catch (error) {
+        prepared = undefined;
         await network.remove(sandboxId, ip);
         throw new RuntimeError('Unavailable', `the pod's network could not be made: ${(error as Error).message}`, {
           cause: error,
@@ -170,12 +138,18 @@ table ip ${table} {
     },
     adopt(sandboxId, podCIDR, ip) {
       if (!existsSync(join(namespaces, prefix + sandboxId))) return false;
-      const allocator = allocatorOf(podCIDR);
-      allocator.reserve(ip);
+      allocatorOf(podCIDR).reserve(ip);
       return true;
     },
     async remove(sandboxId, ip) {
       await removeNamespace(prefix + sandboxId);
+      // Its device goes with the namespace, a moment later; the address may be given again at once.
+      const outside = devicePrefix + sandboxId.slice(-12);
+      if (networkDevices().includes(outside)) {
+        await runCommand('ip', ['link', 'delete', outside]).catch(error => {
+          if (networkDevices().includes(outside)) throw error;
+        });
+      }
       if (ip) for (const allocator of allocators.values()) allocator.release(ip);
     },
     sandboxIds() {
@@ -185,27 +159,16 @@ table ip ${table} {
         .map(name => name.slice(prefix.length));
     },
     async teardown() {
-      prepared.clear();
+      prepared = undefined;
       for (const id of network.sandboxIds()) await network.remove(id, undefined);
-      if (existsSync(`/sys/class/net/${bridge}`)) {
-        stopForwarding();
-        await runCommand('ip', ['link', 'delete', bridge]);
-      }
-      try {
-        await runCommand('nft', ['-f', '-'], { input: `table ip ${table} {}\ndelete table ip ${table}\n` });
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error;
-      }
+      await runCommand('nft', ['-f', '-'], { input: `table ip ${table} {}\ndelete table ip ${table}\n` }).catch(
+        error => {
+          if (!(error instanceof CommandError && error.missing)) throw error;
+        },
+      );
+      const othersHavePods = networkDevices().some(name => name.startsWith(devicePrefix));
+      if (!othersHavePods) await letThroughNoMore(`${devicePrefix}+`);
     },
   };
   return network;
-}
-
-function defaultDevice(): string | undefined {
-  const route = readFileSync('/proc/net/route', 'utf8')
-    .split('\n')
-    .slice(1)
-    .map(line => line.split('\t'))
-    .find(fields => fields[1] === '00000000' && fields[7] === '00000000');
-  return route?.[0];
 }

@@ -3,9 +3,10 @@
  * cannot run. Arguments: one JSON object, `ConformanceArguments`.
  */
 import { after, before, describe, it } from 'node:test';
-import { runtimeConformance } from '../../conformance/index.js';
+import { runtimeConformance, type TestRunner } from '../../conformance/index.js';
 import type { Capability } from '../../contract.js';
 import { processSubject, processWorkloads } from './subject.js';
+import { survivalClauses } from './survival.js';
 
 export interface ConformanceArguments {
   mode: 'rootless' | 'root';
@@ -16,6 +17,13 @@ export interface ConformanceArguments {
 
 const { mode, programDirectory, podCIDR, capabilities } = JSON.parse(process.argv[2] ?? '{}') as ConformanceArguments;
 
+const runner: TestRunner = {
+  describe: (name, body) => void describe(name, body),
+  it: (name, body, timeout) => void it(name, timeout ? { timeout } : {}, body),
+  beforeAll: (body, timeout) => before(body, timeout ? { timeout } : {}),
+  afterAll: (body, timeout) => after(body, timeout ? { timeout } : {}),
+};
+
 runtimeConformance(
   {
     name: `process, ${mode} mode`,
@@ -23,10 +31,6 @@ runtimeConformance(
     capabilities,
     create: () => processSubject({ mode, programDirectory, podCIDR }),
   },
-  {
-    describe: (name, body) => void describe(name, body),
-    it: (name, body, timeout) => void it(name, timeout ? { timeout } : {}, body),
-    beforeAll: (body, timeout) => before(body, timeout ? { timeout } : {}),
-    afterAll: (body, timeout) => after(body, timeout ? { timeout } : {}),
-  },
+  runner,
 );
+survivalClauses({ mode, programDirectory, podCIDR }, runner);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { networkDevices } from '../../../network/network-devices.js';
 import { type Subject, shellWorkloads } from '../../conformance/index.js';
 import { nodeDigits } from '../node-digits.js';
 import { type ProcessRuntimeOptions, processRuntime } from '../process-runtime.js';
@@ -19,7 +20,7 @@ export async function processSubject(
   const dataDir = await mkdtemp(join(tmpdir(), 'process-runtime-'));
   const open = () => processRuntime({ ...options, dataDir });
   const runtime = open();
-  const helper = await runtime.helperPid();
+  await runtime.version();
   const node = nodeDigits(join(dataDir, 'process-runtime'));
   return {
     runtime,
@@ -28,6 +29,7 @@ export async function processSubject(
     podCIDR: options.podCIDR,
     reopen: async () => open(),
     async cleanup() {
+      const helper = await runtime.helperPid();
       await runtime.shutdown();
       await gone(`process ${helper}`, () => !existsSync(`/proc/${helper}`));
       const left = leftovers(node, dataDir);
@@ -44,7 +46,8 @@ export function leftovers(node: string, dataDir: string): string[] {
     if (!existsSync(directory)) return;
     for (const name of readdirSync(directory)) if (belongs(name)) found.push(join(directory, name));
   };
-  look('/sys/class/net', name => name === `orb-${node}`);
+  if (existsSync('/run/orbitkit-forwarding') && !networkDevices().some(name => name.startsWith('orb')))
+    found.push('notes in /run');
   look('/run/netns', name => name.startsWith(`orbit-${node}`));
   for (const controller of ['.', 'cpu', 'cpuacct', 'memory', 'unified', 'cpu,cpuacct']) {
     look(join('/sys/fs/cgroup', controller), name => name === `orbitkit-${node}`);
