@@ -24,7 +24,14 @@ try {
   const child = spawn('/bin/sh', ['-c', 'npm ci --no-audit --no-fund && npm run demo'], {
     cwd: copy,
     ...user,
-    env: { ...process.env, HOME: home, NPM_CONFIG_CACHE: join(home, 'npm'), NPM_CONFIG_USERCONFIG: join(home, '.npmrc'), DOCKER_HOST: '', KUBECONFIG: '' },
+    env: {
+      ...process.env,
+      HOME: home,
+      NPM_CONFIG_CACHE: join(home, 'npm'),
+      NPM_CONFIG_USERCONFIG: join(home, '.npmrc'),
+      DOCKER_HOST: '',
+      KUBECONFIG: '',
+    },
     stdio: 'inherit',
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), boundMs * 2);
@@ -34,7 +41,9 @@ try {
   console.log(`command one: exit code ${code}, ${seconds.toFixed(1)} s including the install`);
   if (code !== 0) failed = `exit code ${code}`;
   if (seconds > boundMs / 1000) failed = `it took ${seconds.toFixed(1)} s, the bound is ${boundMs / 1000} s`;
-  const left = execFileSync('/bin/sh', ['-c', `pgrep -u ${user.uid} -af . || true`]).toString().trim();
+  const left = execFileSync('/bin/sh', ['-c', `pgrep -u ${user.uid} -af . || true`])
+    .toString()
+    .trim();
   if (left) failed = `it left processes behind:\n${left}`;
 } finally {
   execFileSync('/bin/sh', ['-c', `pkill -KILL -u ${user.uid} || true`]);

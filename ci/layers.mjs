@@ -37,14 +37,18 @@ const problems = [];
 for (const [name, allowed] of Object.entries(below)) {
   for (const path of files(`packages/${name}/src`)) {
     const text = readFileSync(path, 'utf8');
-    const isTest = /\.(test|prop\.test|test-d)\.tsx?$/.test(path) || /\/(testing|test|fixtures?)\//.test(path) || /fixture|test-/.test(path);
+    const isTest =
+      /\.(test|prop\.test|test-d)\.tsx?$/.test(path) ||
+      /\/(testing|test|fixtures?)\//.test(path) ||
+      /fixture|test-/.test(path);
     const rooms = wider.filter(([of, room]) => of === name && path.includes(room)).flatMap(([, , extra]) => extra);
     const list = [...allowed, ...rooms, ...(isTest ? (testsMay[name] ?? []) : []), name];
     for (const match of text.matchAll(/(?:from|import)\s*\(?\s*'(@orbitkit\/[^']+|\.[^']*)'/g)) {
       const target = match[1];
       if (target.startsWith('.')) {
         const resolved = join(path, '..', target);
-        if (!resolved.startsWith(join('packages', name) + '/')) problems.push(`${path}: "${target}" leaves the package`);
+        if (!resolved.startsWith(join('packages', name) + '/'))
+          problems.push(`${path}: "${target}" leaves the package`);
         continue;
       }
       const inner = target.slice('@orbitkit/'.length);
@@ -54,5 +58,9 @@ for (const [name, allowed] of Object.entries(below)) {
   }
 }
 for (const problem of problems) console.error(problem);
-console.log(problems.length === 0 ? 'layers: every import runs downwards' : `layers: ${problems.length} imports do not run downwards`);
+console.log(
+  problems.length === 0
+    ? 'layers: every import runs downwards'
+    : `layers: ${problems.length} imports do not run downwards`,
+);
 process.exitCode = problems.length === 0 ? 0 : 1;

@@ -2,11 +2,27 @@
 import { createTestControlPlane } from '@orbitkit/controllers/testing';
 import { ConfigMap } from '@orbitkit/core';
 
-for (const name of ['core', 'core/manifest', 'core/define-kind', 'informer', 'informer/rx', 'apiserver', 'apiserver/storage', 'scheduler', 'controllers', 'node', 'galaxy', 'cli']) {
+for (const name of [
+  'core',
+  'core/manifest',
+  'core/define-kind',
+  'informer',
+  'informer/rx',
+  'apiserver',
+  'apiserver/storage',
+  'scheduler',
+  'controllers',
+  'node',
+  'galaxy',
+  'cli',
+]) {
   await import(`@orbitkit/${name}`);
 }
 await using plane = await createTestControlPlane();
-await plane.client.create(ConfigMap, { metadata: { name: 'smoke', namespace: 'default' }, data: { node: process.version } });
+await plane.client.create(ConfigMap, {
+  metadata: { name: 'smoke', namespace: 'default' },
+  data: { node: process.version },
+});
 const read = await plane.client.get(ConfigMap, { name: 'smoke', namespace: 'default' });
 if (read.data?.node !== process.version) throw new Error(`read back ${JSON.stringify(read.data)}`);
 console.log(`Node ${process.version}: front doors import, a control plane serves`);

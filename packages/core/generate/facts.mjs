@@ -13,7 +13,12 @@ const fileOf = group => `${group.split('/')[0].split('.')[0]}-${group.split('/')
 
 /** The forms that stand for a whole type in JSON, by the table's `jsonForm`. Others do not reach the served kinds. */
 const scalarOfForm = {
-  any: 'any', time: 'Time', microtime: 'MicroTime', duration: 'Duration', quantity: 'Quantity', 'int|string': 'IntOrString',
+  any: 'any',
+  time: 'Time',
+  microtime: 'MicroTime',
+  duration: 'Duration',
+  quantity: 'Quantity',
+  'int|string': 'IntOrString',
 };
 
 function scalarOf(facts, type) {
@@ -27,15 +32,29 @@ function scalarOf(facts, type) {
 function fieldOf(facts, field, group) {
   let type = scalarOf(facts, field.type);
   let isList = field.list;
-  if (type === 'list') { type = 'string'; if (isList || field.map) throw new Error(`list of lists at ${field.json}`); isList = true; }
+  if (type === 'list') {
+    type = 'string';
+    if (isList || field.map) throw new Error(`list of lists at ${field.json}`);
+    isList = true;
+  }
   if (type.startsWith(`${group}.`)) type = type.slice(group.length);
   const required = field.required || (!field.optional && !field.omitempty);
   const flags = [
-    field.inline && 'i', isList && 'l', field.map && 'm', field.pointer && 'p', field.omitempty && 'o', required && 'r',
-  ].filter(Boolean).join('');
+    field.inline && 'i',
+    isList && 'l',
+    field.map && 'm',
+    field.pointer && 'p',
+    field.omitempty && 'o',
+    required && 'r',
+  ]
+    .filter(Boolean)
+    .join('');
   const more = {};
   if (field.protoName) more.protoName = field.protoName;
-  if (field.enum) { more.enum = field.enum; if (field.enumClosed) more.closed = 1; }
+  if (field.enum) {
+    more.enum = field.enum;
+    if (field.enumClosed) more.closed = 1;
+  }
   if (field.named) more.named = field.named.startsWith(`${group}.`) ? field.named.slice(group.length) : field.named;
   if (field.listType) more.listType = field.listType;
   if (field.listMapKeys) more.keys = field.listMapKeys;
@@ -64,7 +83,11 @@ export function writeFacts(facts, out) {
     const [group, name] = split(key);
     if (!groups.has(group)) groups.set(group, {});
     const type = facts.types[key];
-    const entry = { f: type.fields.filter(field => field.inline || (field.json && field.json !== '-')).map(field => fieldOf(facts, field, group)) };
+    const entry = {
+      f: type.fields
+        .filter(field => field.inline || (field.json && field.json !== '-'))
+        .map(field => fieldOf(facts, field, group)),
+    };
     if (type.structType) entry.structType = type.structType;
     groups.get(group)[name] = entry;
   }
@@ -79,14 +102,17 @@ export function writeFacts(facts, out) {
   }
   const names = [...groups.keys()].sort();
   const variable = group => fileOf(group).replace('-', '');
-  writeFileSync(`${out}index.ts`, [
-    head,
-    ...names.map(group => `import { facts as ${variable(group)} } from './${fileOf(group)}.js';`),
-    '',
-    '/** By the prefix of a type\'s name: `core/v1`. */',
-    'export const factsByGroup: Readonly<Record<string, string>> = {',
-    ...names.map(group => `  '${group}': ${variable(group)},`),
-    '};',
-    '',
-  ].join('\n'));
+  writeFileSync(
+    `${out}index.ts`,
+    [
+      head,
+      ...names.map(group => `import { facts as ${variable(group)} } from './${fileOf(group)}.js';`),
+      '',
+      "/** By the prefix of a type's name: `core/v1`. */",
+      'export const factsByGroup: Readonly<Record<string, string>> = {',
+      ...names.map(group => `  '${group}': ${variable(group)},`),
+      '};',
+      '',
+    ].join('\n'),
+  );
 }

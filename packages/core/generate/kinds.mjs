@@ -14,14 +14,30 @@ export function writeKinds(facts, out) {
     const kind = facts.kinds.find(each => `${each.group}/${each.version}/${each.kind}` === gvk);
     if (!kind) throw new Error(`no such kind in the table: ${gvk}`);
     const alias = `${kind.type.split('/')[0].split('.')[0]}${kind.version}`;
-    const subresources = kind.subresources.map(({ name, group, version, kind: of, verbs }) => ({ name, group, version, kind: of, verbs }));
+    const subresources = kind.subresources.map(({ name, group, version, kind: of, verbs }) => ({
+      name,
+      group,
+      version,
+      kind: of,
+      verbs,
+    }));
     lines.push(`export type ${kind.kind} = types.${alias}.${kind.kind};`);
     lines.push(
-      `export const ${kind.kind} = /* @__PURE__ */ builtin<types.${alias}.${kind.kind}>('${kind.type}', ${JSON.stringify({
-        group: kind.group, version: kind.version, kind: kind.kind, plural: kind.plural, singular: kind.singular,
-        listKind: kind.listKind ?? `${kind.kind}List`, namespaced: kind.namespaced, shortNames: kind.shortNames,
-        categories: kind.categories, verbs: kind.verbs, subresources,
-      })});`,
+      `export const ${kind.kind} = /* @__PURE__ */ builtin<types.${alias}.${kind.kind}>('${kind.type}', ${JSON.stringify(
+        {
+          group: kind.group,
+          version: kind.version,
+          kind: kind.kind,
+          plural: kind.plural,
+          singular: kind.singular,
+          listKind: kind.listKind ?? `${kind.kind}List`,
+          namespaced: kind.namespaced,
+          shortNames: kind.shortNames,
+          categories: kind.categories,
+          verbs: kind.verbs,
+          subresources,
+        },
+      )});`,
       '',
     );
     names.push(kind.kind);
@@ -31,6 +47,10 @@ export function writeKinds(facts, out) {
     `export const groupOrder: readonly string[] = /* @__PURE__ */ Object.freeze(${JSON.stringify(facts.groups.map(({ group }) => group))});`,
     '',
   );
-  lines.push('/** In discovery order. */', `export const builtinKinds = /* @__PURE__ */ Object.freeze([${names.join(', ')}]);`, '');
+  lines.push(
+    '/** In discovery order. */',
+    `export const builtinKinds = /* @__PURE__ */ Object.freeze([${names.join(', ')}]);`,
+    '',
+  );
   writeFileSync(`${out}kinds.ts`, lines.join('\n'));
 }

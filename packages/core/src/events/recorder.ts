@@ -138,7 +138,11 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
     event(about, type, reason, message) {
       const now = clock.now();
       const { name, namespace, uid } = about.metadata;
-      if (options.signal?.aborted || queue.length >= queueLimit || !allowed(`${about.kind}/${namespace}/${name}/${uid}`, now)) {
+      if (
+        options.signal?.aborted ||
+        queue.length >= queueLimit ||
+        !allowed(`${about.kind}/${namespace}/${name}/${uid}`, now)
+      ) {
         dropped += 1;
         return;
       }

@@ -36,11 +36,15 @@ export interface ObjectList<T> {
  * `T` as it is written: metadata may lack what the server sets, `apiVersion` and `kind` follow from the kind, `status`
  * is ignored on create.
  */
-export type Draft<T extends { metadata: ObjectMeta }> = Omit<T, 'apiVersion' | 'kind' | 'metadata' | 'status'> & {
+export type Draft<T extends { metadata: ObjectMeta }> = Omit<
+  T,
+  'apiVersion' | 'kind' | 'metadata' | 'spec' | 'status'
+> & {
   apiVersion?: T extends { apiVersion: infer A } ? A : string;
   kind?: T extends { kind: infer K } ? K : string;
   metadata: Partial<T['metadata']>;
-} & (T extends { status: infer S } ? { status?: Partial<S> } : unknown);
+} & (T extends { spec: infer S } ? (Record<never, never> extends S ? { spec?: S } : { spec: S }) : unknown) &
+  (T extends { status: infer S } ? { status?: Partial<S> } : unknown);
 
 /** Names one object of a kind that is known from the context. Cluster-scoped kinds have no namespace. */
 export interface ObjectKey {
