@@ -94,13 +94,19 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
   }
 
   /** Joins the pull of the image that is under way, or starts one. */
-  async function pull(image: string, signal: AbortSignal): Promise<ImageStatus> {
-    let current = pulls.get(image);
+  async function pull(
+    image: string,
+    command: readonly string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<ImageStatus> {
+    // A command of its own can stand in for an image that the runtime does not know: another question, another answer.
+    const key = command?.length ? `${image}\0command` : image;
+    let current = pulls.get(key);
     if (!current) {
       const stop = new AbortController();
       const promise = slot(stop.signal).then(async () => {
         try {
-          return await runtime.pullImage(image, { signal: stop.signal });
+          return await runtime.pullImage(image, { signal: stop.signal, ...(command?.length ? { command } : {}) });
         } finally {
           const next = queue.shift();
           if (next) next();
@@ -109,9 +115,9 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
       });
       current = { promise, stop, waiting: 0 };
       const made = current;
-      const done = () => pulls.get(image) === made && pulls.delete(image);
+      const done = () => pulls.get(key) === made && pulls.delete(key);
       promise.then(done, done);
-      pulls.set(image, current);
+      pulls.set(key, current);
     }
     const joined = current;
     joined.waiting += 1;
@@ -121,7 +127,7 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
       joined.waiting -= 1;
       if (joined.waiting === 0) {
         joined.stop.abort();
-        if (pulls.get(image) === joined) pulls.delete(image);
+        if (pulls.get(key) === joined) pulls.delete(key);
       }
     }
   }
@@ -147,7 +153,9 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
       }
       const policy = container.imagePullPolicy ?? 'IfNotPresent';
       const key = keyOf(podUid, image);
-      const present = policy === 'Always' ? undefined : await runtime.imageStatus(image);
+      const { command } = container;
+      const present =
+        policy === 'Always' ? undefined : await runtime.imageStatus(image, command?.length ? { command } : {});
       if (present) {
         report('Normal', 'Pulled', `Container image "${image}" already present on machine`);
         failures.delete(key);
@@ -166,7 +174,7 @@ export function imagePuller(options: ImagePullerOptions): ImagePuller {
       report('Normal', 'Pulling', `Pulling image "${image}"`);
       const startedAt = clock.now();
       try {
-        const status = await pull(image, signal);
+        const status = await pull(image, command, signal);
         const seconds = ((clock.now() - startedAt) / 1000).toFixed(3);
         report(
           'Normal',
