@@ -1,8 +1,8 @@
 /**
  * Images of the process runtime: names that stand for programs of the machine.
  *
- * There are no layers and no registry. A name, with any tag or digest, is looked up in the user's entries first and then
- * among the built-in ones:
+ * There are no layers and no registry. A name, with any tag or digest, is looked up in the user's entries first (one that is
+ * named with a tag serves that tag alone) and then among the built-in ones:
  *
  * - `orbitkit/echo`: an HTTP server on its first containerPort (8080 when none) that answers with the pod's name.
  * - `nginx`, `httpd`: a small static file server on port 80, in place of the real one. It serves
@@ -89,21 +89,16 @@ export function catalogue(
   entries: Readonly<Record<string, CatalogueEntry>> = {},
   programDirectory?: string,
 ): Catalogue {
+  const tagged = ([name]: [string, CatalogueEntry]) => /[:@][^/]*$/.test(name);
   const own = new Map(
-    Object.entries(entries).flatMap(
-      ([name, entry]) =>
-        [
-          [name, entry],
-          [imageName(name), entry],
-        ] as const,
-    ),
+    Object.entries(entries)
+      .filter(entry => !tagged(entry))
+      .map(([name, entry]) => [imageName(name), entry]),
   );
 
-  /** The exact reference first, then its name: an entry for `my/app:2` does not hide one for `my/app`. */
+  /** An entry with a tag serves that reference alone, one without serves every tag. */
   function find(image: string): BuiltIn | undefined {
-    const exact = entries[image];
-    if (exact) return exact;
-    return own.get(imageName(image)) ?? builtIn[imageName(image)];
+    return entries[image] ?? own.get(imageName(image)) ?? builtIn[imageName(image)];
   }
 
   const statusOf = (image: string): ImageStatus => ({
@@ -130,7 +125,7 @@ export function catalogue(
           `or give the container a command`;
       throw new RuntimeError('ImagePullFailed', `image ${image}: ${why}`);
     },
-    list: () => [...new Set([...own.keys(), ...Object.keys(builtIn)])].map(name => statusOf(name)),
+    list: () => [...new Set([...Object.keys(entries), ...Object.keys(builtIn)])].map(name => statusOf(name)),
     resolve(config) {
       const entry = find(config.image);
       const found = status(config.image, config.command);

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '@orbitkit/core';
+import { manualClock } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runtimeConformance, type Workload, type Workloads } from '../conformance/index.js';
 import { type ContainerConfig, RuntimeError, type SandboxConfig } from '../contract.js';
@@ -89,40 +89,6 @@ runtimeConformance(
   { describe, it, beforeAll, afterAll },
 );
 
-/** Time that stands until it is moved. */
-function manualClock(): Clock & { advance(ms: number): void } {
-  let now = 1_000_000;
-  let timers: { at: number; run: () => void }[] = [];
-  return {
-    now: () => now,
-    sleep: (ms, signal) =>
-      new Promise((resolve, reject) => {
-        timers.push({ at: now + ms, run: resolve });
-        signal?.addEventListener('abort', () => reject(signal.reason));
-      }),
-    setTimer(ms, run) {
-      const timer = { at: now + ms, run };
-      timers.push(timer);
-      return {
-        cancel: () => {
-          timers = timers.filter(other => other !== timer);
-        },
-      };
-    },
-    advance(ms) {
-      const end = now + ms;
-      for (;;) {
-        const next = timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
-        if (!next) break;
-        timers = timers.filter(other => other !== next);
-        now = next.at;
-        next.run();
-      }
-      now = end;
-    },
-  };
-}
-
 const sandboxConfig = (name: string): SandboxConfig => ({
   name,
   namespace: 'default',
@@ -169,12 +135,12 @@ describe('a simulation', () => {
     const container = await runtime.createContainer(id, containerConfig);
     const starting = runtime.startContainer(container);
     expect((await runtime.containerStatus(container)).state).toBe('created');
-    clock.advance(250);
+    await clock.advance(250);
     await starting;
-    clock.advance(999);
+    await clock.advance(999);
     expect((await runtime.containerStatus(container)).state).toBe('running');
     expect((await runtime.stats())[0]).toMatchObject({ cpuNanos: 999 * 500_000, memoryWorkingSetBytes: 7 });
-    clock.advance(1);
+    await clock.advance(1);
     expect(await runtime.containerStatus(container)).toMatchObject({ state: 'exited', exitCode: 3, reason: 'Error' });
   });
 
@@ -200,7 +166,7 @@ describe('a simulation', () => {
     const container = await running(runtime);
     runtime.setUnavailable('the machine does not answer');
     await expect(runtime.listSandboxes()).rejects.toMatchObject({ reason: 'Unavailable' });
-    clock.advance(10);
+    await clock.advance(10);
     runtime.setUnavailable(undefined);
     expect((await runtime.containerStatus(container)).state).toBe('exited');
   });

@@ -200,10 +200,10 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   }
 
   function terminate(main: number): void {
-    signalGroup(main, 'SIGTERM');
-    // On a terminal the program is below `script`, in a session of its own.
-    if (config.tty)
-      for (const { pid } of isolation.processes(status.id, main)) if (pid !== main) signalProcess(pid, 'SIGTERM');
+    // On a terminal the program is below `script`, which ends with its exit code once it has ended.
+    const below = config.tty ? isolation.processes(status.id, main).filter(({ pid }) => pid !== main) : [];
+    for (const { pid } of below) signalProcess(pid, 'SIGTERM');
+    if (below.length === 0) signalGroup(main, 'SIGTERM');
   }
 
   const self: Container = {
