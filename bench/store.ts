@@ -2,7 +2,7 @@
  * Writes per second of the embedded store at 1, 16 and 64 writers (1 KiB values, each acknowledged when durable), beside what the same
  * disk gives a bare loop of write + fdatasync in the same run: one record a write, and as many records a write as there are writers,
  * which is the most that group commit could reach. Then the time to open a log of 100,000 records, beside reading and
- * checksumming the same bytes. Rounds are interleaved, medians of three; CPU is that of the whole process.
+ * checksumming the same bytes; then what idle watches cost. Rounds are interleaved, medians of three; CPU is that of the whole process.
  *
  *     node bench/run.mjs store.ts
  */
@@ -145,12 +145,37 @@ async function replay(directory: string): Promise<void> {
   console.log(`  bare read + crc32           ${read.toFixed(0)} ms   embedded = ${(open / read).toFixed(1)}x the time`);
 }
 
+/** What a thousand idle watches cost the writers: each on a prefix of its own, none of them written under. */
+async function watches(): Promise<void> {
+  const rates: Rate[][] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, count] of [0, 1_000].entries()) {
+      const store = await memoryStore()();
+      const stop = new AbortController();
+      const watching = Array.from({ length: count }, async (_, n) => {
+        for await (const { events } of store.watch(`/registry/leases/ns-${n}/`, 1n, { signal: stop.signal })) {
+          if (events.length > 0) throw new Error('an event for nobody');
+        }
+      });
+      rates[i]!.push(await putters(store, 64));
+      stop.abort();
+      await Promise.all(watching);
+      await store.close();
+    }
+  }
+  const [none, many] = rates.map(medianRate) as [Rate, Rate];
+  console.log('64 writers, memory store');
+  console.log(`  no watches                  ${cell(none)}`);
+  console.log(`  1,000 watches of others     ${cell(many)}   = ${(many.perSecond / none.perSecond).toFixed(2)}x`);
+}
+
 // /tmp may be memory on other machines: a directory on a disk may be given.
 const parent = process.argv[2] ?? os.tmpdir();
 const directory = fs.mkdtempSync(path.join(parent, 'orbitkit-bench-store-'));
 try {
   await writes(directory);
   await replay(directory);
+  await watches();
 } finally {
   fs.rmSync(directory, { recursive: true });
 }

@@ -100,15 +100,19 @@ export interface Store {
   /**
    * Compare-and-write, atomically. All compares must hold. A delete of an absent key is ok and consumes no revision
    * (`revision` is then the current one, `previous` undefined).
+   * @throws LeaseNotFoundError; StoreUnavailableError when it could not be made durable; TypeError for a key that is none.
    */
   txn(compare: readonly Compare[], write: Write, options?: { signal?: AbortSignal }): Promise<TxnResult>;
   /**
    * Every write under the prefix after `fromRevision`. Ends when the signal aborts.
    * @throws CompactedError from the iteration when events after `fromRevision` are compacted away, WatchOverflowError when the reader
-   * fell behind by more than the back end's bound.
+   * fell behind by more than the back end's bound, StoreUnavailableError when the store is closed.
    */
   watch(prefix: string, fromRevision: bigint, options: WatchOptions): AsyncIterable<StoreBatch>;
-  /** Forgets history before this revision; the newest value of each key stays. */
+  /**
+   * Forgets history before this revision; the newest value of each key stays. What is compacted already stays so.
+   * @throws FutureRevisionError
+   */
   compact(revision: bigint): Promise<void>;
   /** The newest revision that readers can see, and the oldest that they can read. */
   status(): Promise<{ revision: bigint; compactedRevision: bigint; keys: number; bytes: number }>;

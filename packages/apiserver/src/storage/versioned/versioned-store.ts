@@ -1,11 +1,8 @@
 /**
- * The store of the memory and embedded back ends: an index in memory, and a journal that makes changes durable (or none).
+ * The store of the memory and embedded back ends: an index in memory, group commit through a journal (or none), leases, watches.
  *
- * A write goes through three stages. *Staged*: its compares were checked against the committed state plus what is staged before it,
- * and it has its revision. *Committed*: the journal has it safe; one commit is under way at a time, and what is staged meanwhile forms
- * the next one. *Applied*: in one synchronous step the whole commit enters the index, its writers are answered and its watchers
- * get one batch. Readers see applied state only; a compare that failed because of a staged write is answered after that write's commit.
- * When a commit fails, everything staged is refused, and the revisions are given out again.
+ * Readers see applied state only. A write's compares are checked against what is applied plus what is staged before it; a compare that
+ * fails because of a staged write is answered after that write's commit, so no answer ever rests on what a crash could undo.
  */
 import { type Clock, systemClock } from '@orbitkit/core';
 import {
@@ -26,6 +23,7 @@ import {
   type Write,
 } from '../contract.js';
 import { type Change, type Journal, noLease } from './change.js';
+import { GroupCommit, type Staged } from './group-commit.js';
 import { defaultHistoryLimits, type HistoryLimits, historyEnd } from './history-limits.js';
 import { LeaseTable } from './leases.js';
 import { VersionIndex } from './version-index.js';
@@ -74,56 +72,41 @@ export interface HeldState {
   release(): void;
 }
 
-interface Waiter {
-  settle(): void;
-  fail(error: unknown): void;
-}
-
-class Commit {
-  readonly changes: Change[] = [];
-  readonly waiters: Waiter[] = [];
-}
-
-interface Staged {
-  /** `undefined`: a delete. */
-  readonly lease: bigint | undefined;
-  readonly revision: bigint;
-  readonly commit: Commit;
-}
-
 export class VersionedStore implements Store {
   readonly name: string;
   readonly #index: VersionIndex;
   readonly #journal: Journal | undefined;
   readonly #hub: WatchHub;
   readonly #leases: LeaseTable;
+  readonly #commits: GroupCommit;
   readonly #limits: HistoryLimits;
-  readonly #stagedLimit: number;
-  readonly #staged = new Map<string, Staged>();
-  #gathering = new Commit();
-  #stagedBytes = 0;
-  #stagedRevision: bigint;
   #compacted: bigint;
   #lastLease: bigint;
   #held: bigint | undefined;
-  #flushing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
-  #room: (() => void)[] = [];
 
   constructor(name: string, options: VersionedStoreOptions = {}, journal?: Journal, restored?: RestoredState) {
     const clock = options.clock ?? systemClock;
     this.name = name;
     this.#journal = journal;
     this.#index = restored?.index ?? new VersionIndex();
-    this.#stagedRevision = this.#index.revision;
     this.#compacted = restored?.compactedRevision ?? this.#index.trimmed;
     this.#lastLease = restored?.lastLease ?? 0n;
     this.#limits = historyLimits(options);
-    this.#stagedLimit = options.stagedBytes ?? 64 * 1024 * 1024;
     this.#hub = new WatchHub({
       clock,
       queueBytes: options.watchQueueBytes ?? 16 * 1024 * 1024,
       progressMs: options.progressMs ?? 1_000,
+    });
+    this.#commits = new GroupCommit({
+      journal,
+      revision: this.#index.revision,
+      stagedBytes: options.stagedBytes ?? 64 * 1024 * 1024,
+      apply: change => this.#applyChange(change),
+      applied: events => {
+        if (events.length > 0) this.#hub.publish(events, this.#index.revision);
+        this.#boundHistory();
+      },
     });
     this.#leases = new LeaseTable(clock, lease => this.#endLease(lease));
     for (const [lease, ttlMs] of restored?.leases ?? []) this.#leases.grant(lease, ttlMs);
@@ -156,14 +139,11 @@ export class VersionedStore implements Store {
   async txn(compare: readonly Compare[], write: Write, options: { signal?: AbortSignal } = {}): Promise<TxnResult> {
     checkKey(write.key);
     for (const { key } of compare) checkKey(key);
-    while (this.#stagedBytes > this.#stagedLimit && this.#closed === undefined) {
-      options.signal?.throwIfAborted();
-      await this.#waitForRoom(options.signal);
-    }
+    while (this.#commits.isFull && this.#closed === undefined) await this.#commits.room(options.signal);
     options.signal?.throwIfAborted();
     this.#checkOpen();
     for (const { key, modRevision } of compare) {
-      const staged = this.#staged.get(key);
+      const staged = this.#commits.staged(key);
       const current =
         staged === undefined
           ? (this.#index.get(key)?.modRevision ?? 0n)
@@ -172,7 +152,7 @@ export class VersionedStore implements Store {
             : staged.revision;
       if (current !== modRevision) return this.#refuse(key, staged);
     }
-    const staged = this.#staged.get(write.key);
+    const staged = this.#commits.staged(write.key);
     if (write.type === 'delete') {
       const absent = staged === undefined ? this.#index.get(write.key) === undefined : staged.lease === undefined;
       if (absent) return this.#absent(staged);
@@ -197,7 +177,7 @@ export class VersionedStore implements Store {
     this.#checkOpen();
     if (revision > this.#index.revision) throw new FutureRevisionError(revision, this.#index.revision);
     if (revision <= this.#compacted) return;
-    await this.#stage([{ type: 'compact', revision }], () => undefined);
+    await this.#commits.stage([{ type: 'compact', revision }], () => undefined);
   }
 
   async status(): Promise<{ revision: bigint; compactedRevision: bigint; keys: number; bytes: number }> {
@@ -211,7 +191,7 @@ export class VersionedStore implements Store {
       throw new RangeError(`the time of a lease must be positive milliseconds, not ${ttlMs}`);
     this.#checkOpen();
     const lease = ++this.#lastLease;
-    await this.#stage([{ type: 'grant', lease, ttlMs: Math.ceil(ttlMs) }], () => undefined);
+    await this.#commits.stage([{ type: 'grant', lease, ttlMs: Math.ceil(ttlMs) }], () => undefined);
     return lease;
   }
 
@@ -267,94 +247,24 @@ export class VersionedStore implements Store {
   }
 
   #write(write: Write): Promise<TxnResult> {
-    const revision = this.#stagedRevision + 1n;
+    const revision = this.#commits.stagedRevision + 1n;
     const change: Change =
       write.type === 'put'
         ? { type: 'put', key: write.key, value: write.value, lease: write.lease ?? noLease, revision }
         : { type: 'delete', key: write.key, revision };
-    return this.#stage<TxnResult>([change], events => ({ ok: true, revision, previous: events[0]!.previous }));
+    return this.#commits.stage<TxnResult>([change], event => ({ ok: true, revision, previous: event!.previous }));
   }
-
-  /** Puts changes into the commit that gathers; resolves when they are applied. `answer` gets the events of its puts and deletes. */
-  #stage<T>(changes: readonly Change[], answer: (events: StoreEvent[]) => T): Promise<T> {
-    const commit = this.#gathering;
-    const first = commit.changes.length;
-    for (const change of changes) {
-      commit.changes.push(change);
-      this.#stagedBytes += changeBytes(change);
-      if (change.type !== 'put' && change.type !== 'delete') continue;
-      this.#stagedRevision = change.revision;
-      const lease = change.type === 'put' ? change.lease : undefined;
-      this.#staged.set(change.key, { lease, revision: change.revision, commit });
-    }
-    this.#flushing ??= this.#flush();
-    return new Promise<T>((resolve, fail) => {
-      commit.waiters.push({
-        settle: () =>
-          resolve(
-            answer(this.#appliedEvents.slice(first, first + changes.length).filter(event => event !== undefined)),
-          ),
-        fail,
-      });
-    });
-  }
-
-  /** What each applied change gave, by its place in the commit; filled while the commit's writers are answered. */
-  #appliedEvents: (StoreEvent | undefined)[] = [];
 
   /** Not what was compared. When that rests on a staged write, the answer waits for its commit. */
   #refuse(key: string, staged: Staged | undefined): Promise<TxnResult> | TxnResult {
     if (staged === undefined) return { ok: false, revision: this.#index.revision, current: this.#index.get(key) };
-    const { commit, revision } = staged;
-    return new Promise((resolve, fail) => {
-      const settle = () => resolve({ ok: false, revision, current: this.#index.getAt(key, revision) });
-      commit.waiters.push({ settle, fail });
-    });
+    const { revision } = staged;
+    return this.#commits.after(staged, () => ({ ok: false, revision, current: this.#index.getAt(key, revision) }));
   }
 
   #absent(staged: Staged | undefined): Promise<TxnResult> | TxnResult {
     if (staged === undefined) return { ok: true, revision: this.#index.revision, previous: undefined };
-    const { commit, revision } = staged;
-    return new Promise((resolve, fail) => {
-      commit.waiters.push({ settle: () => resolve({ ok: true, revision, previous: undefined }), fail });
-    });
-  }
-
-  async #flush(): Promise<void> {
-    // Writers of the same turn of the event loop share the first commit.
-    await Promise.resolve();
-    while (this.#gathering.changes.length > 0) {
-      const commit = this.#gathering;
-      this.#gathering = new Commit();
-      try {
-        await this.#journal?.commit(commit.changes);
-      } catch (error) {
-        this.#fail(commit, error);
-        continue;
-      }
-      this.#apply(commit);
-      this.#journal?.applied();
-    }
-    this.#flushing = undefined;
-  }
-
-  #apply(commit: Commit): void {
-    const events: StoreEvent[] = [];
-    const byChange: (StoreEvent | undefined)[] = [];
-    for (const change of commit.changes) {
-      this.#stagedBytes -= changeBytes(change);
-      const event = this.#applyChange(change);
-      byChange.push(event);
-      if (event === undefined) continue;
-      events.push(event);
-      if (this.#staged.get(event.key)?.revision === event.revision) this.#staged.delete(event.key);
-    }
-    this.#appliedEvents = byChange;
-    for (const waiter of commit.waiters) waiter.settle();
-    this.#appliedEvents = [];
-    if (events.length > 0) this.#hub.publish(events, this.#index.revision);
-    this.#boundHistory();
-    this.#giveRoom();
+    return this.#commits.after(staged, () => ({ ok: true, revision: staged.revision, previous: undefined }));
   }
 
   #applyChange(change: Change): StoreEvent | undefined {
@@ -377,29 +287,18 @@ export class VersionedStore implements Store {
     }
   }
 
-  /** Nothing of the commit was made durable, so nothing that was staged on top of it can be. */
-  #fail(commit: Commit, error: unknown): void {
-    const gathered = this.#gathering;
-    this.#gathering = new Commit();
-    this.#staged.clear();
-    this.#stagedBytes = 0;
-    this.#stagedRevision = this.#index.revision;
-    for (const waiter of [...commit.waiters, ...gathered.waiters]) waiter.fail(error);
-    this.#giveRoom();
-  }
-
   /** Deletes come first: cut off in between, the lease still exists and ends again. */
   async #endLease(lease: bigint): Promise<void> {
     this.#checkOpen();
     const keys = new Set(this.#leases.keysOf(lease));
-    for (const [key, staged] of this.#staged) {
+    for (const [key, staged] of this.#commits.allStaged()) {
       if (staged.lease === lease) keys.add(key);
       else keys.delete(key);
     }
     const deletes = [...keys].map(
-      (key, i): Change => ({ type: 'delete', key, revision: this.#stagedRevision + BigInt(i + 1) }),
+      (key, i): Change => ({ type: 'delete', key, revision: this.#commits.stagedRevision + BigInt(i + 1) }),
     );
-    await this.#stage([...deletes, { type: 'revoke', lease }], () => undefined);
+    await this.#commits.stage([...deletes, { type: 'revoke', lease }], () => undefined);
   }
 
   #compactTo(revision: bigint): void {
@@ -423,37 +322,15 @@ export class VersionedStore implements Store {
     if (this.#closed !== undefined) throw closedError(this.name);
   }
 
-  #waitForRoom(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal!.reason);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#room.push(() => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      });
-    });
-  }
-
-  #giveRoom(): void {
-    if (this.#room.length === 0) return;
-    const waiting = this.#room;
-    this.#room = [];
-    for (const go of waiting) go();
-  }
-
   async #close(): Promise<void> {
     this.#leases.stop();
-    await this.#flushing;
+    await this.#commits.settled();
     this.#hub.close(closedError(this.name));
-    this.#giveRoom();
     await this.#journal?.close();
   }
 }
 
 const closedError = (name: string) => new StoreUnavailableError(`the ${name} store is closed: open it again to use it`);
-
-const changeBytes = (change: Change): number =>
-  change.type === 'put' ? change.value.length + change.key.length + 64 : 64;
 
 const loneSurrogate = /\p{Surrogate}/u;
 
