@@ -6,6 +6,7 @@
  *
  *     node bench/run.mjs store.ts
  */
+import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -152,6 +153,7 @@ async function watches(): Promise<void> {
     for (const [i, count] of [0, 1_000].entries()) {
       const store = await memoryStore()();
       const stop = new AbortController();
+      setMaxListeners(count + 1, stop.signal);
       const watching = Array.from({ length: count }, async (_, n) => {
         for await (const { events } of store.watch(`/registry/leases/ns-${n}/`, 1n, { signal: stop.signal })) {
           if (events.length > 0) throw new Error('an event for nobody');
