@@ -99,7 +99,7 @@ export function containerOf(inspected: Docker.ContainerInspectInfo): ContainerSt
   if (state.Running && state.Pid > 0) status.pid = state.Pid;
   if (status.state === 'exited') {
     status.exitCode = state.ExitCode;
-    status.finishedAt = time(state.FinishedAt) ?? status.createdAt;
+    status.finishedAt = Math.max(time(state.FinishedAt) ?? 0, startedAt ?? status.createdAt);
     status.reason = failedToStart
       ? 'StartError'
       : state.OOMKilled
