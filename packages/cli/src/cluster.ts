@@ -97,6 +97,7 @@ export interface NodeSettings {
   /** PEM of the authority that signs the API server's client certificate. */
   clusterCA: () => Promise<string> | string;
   stopPodsOnShutdown: boolean;
+  heartbeatSeconds: number;
 }
 
 async function runtimeOf(name: RuntimeName, dataDir: string): Promise<Runtime> {
@@ -113,6 +114,11 @@ export async function nodeOf(settings: NodeSettings): Promise<Component> {
     runtime: await runtimeOf(settings.runtime, settings.dataDir),
     listen: { clusterCA: settings.clusterCA },
     stopPodsOnShutdown: settings.stopPodsOnShutdown,
+    heartbeat: {
+      leaseDurationSeconds: Math.max(1, Math.round(settings.heartbeatSeconds * 4)),
+      leaseRenewMs: settings.heartbeatSeconds * 1_000,
+      statusCheckMs: settings.heartbeatSeconds * 1_000,
+    },
   });
 }
 

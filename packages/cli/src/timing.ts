@@ -6,4 +6,7 @@ export interface NodeTiming {
   evictionSeconds: number;
 }
 
+/** How often a node says that it lives: kubelet's default, a quarter of its lease. */
+export const defaultHeartbeatSeconds = 10;
+
 export const defaultTiming: NodeTiming = { gracePeriodSeconds: 40, evictionSeconds: 300 };

@@ -15,7 +15,7 @@ import type { Command } from 'commander';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { CommandError, type Terminal } from '../terminal.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
-import { timingOptions } from './up.js';
+import { heartbeatOption, timingOptions } from './up.js';
 
 interface RoleFlags extends GlobalFlags {
   dataDir: string;
@@ -25,6 +25,7 @@ interface RoleFlags extends GlobalFlags {
   name: string;
   nodeGrace: string;
   eviction: string;
+  heartbeat: string;
   logLevel: string;
   serviceProxy: boolean;
   clusterCidr?: string;
@@ -84,7 +85,7 @@ export function roleCommands(program: Command, terminal: Terminal): void {
     await serveAsClient([controllersOf(clusterCIDR, timing)], flags, terminal, 'controller-manager');
   });
 
-  role('node', 'run a node agent alone')
+  heartbeatOption(role('node', 'run a node agent alone'))
     .option('--name <name>', 'name of the node', hostname().toLowerCase())
     .option('--runtime <name>', 'process or docker', 'process')
     .option('--no-service-proxy', 'another process of this machine serves the services')
@@ -99,6 +100,7 @@ export function roleCommands(program: Command, terminal: Terminal): void {
         runtime: runtimeName(flags.runtime),
         clusterCA: () => ca,
         stopPodsOnShutdown: flags.stopPods ?? false,
+        heartbeatSeconds: seconds('--heartbeat', flags.heartbeat),
       });
       await serveAsClient(
         flags.serviceProxy ? [proxyOf(flags.name), agent] : [agent],

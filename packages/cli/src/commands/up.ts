@@ -10,7 +10,7 @@ import type { Command } from 'commander';
 import { during } from '../progress.js';
 import { defaultStateDirectory } from '../session.js';
 import type { Terminal } from '../terminal.js';
-import { defaultTiming } from '../timing.js';
+import { defaultHeartbeatSeconds, defaultTiming } from '../timing.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
 
 interface UpFlags {
@@ -21,6 +21,7 @@ interface UpFlags {
   profile: string;
   nodeGrace: string;
   eviction: string;
+  heartbeat: string;
   logLevel: string;
 }
 
@@ -35,8 +36,16 @@ export function timingOptions(command: Command): Command {
     .option('--eviction <seconds>', 'pods stay this long on a lost node', String(defaultTiming.evictionSeconds));
 }
 
+/** Adds the option that `up` and `node` share. A lost node is told from a slow one by several missed heartbeats. */
+export const heartbeatOption = (command: Command): Command =>
+  command.option(
+    '--heartbeat <seconds>',
+    'a node says this often that it lives; --node-grace is several times as long',
+    String(defaultHeartbeatSeconds),
+  );
+
 export function upCommand(program: Command, terminal: Terminal): void {
-  timingOptions(
+  const command = timingOptions(
     program
       .command('up')
       .description('run a cluster on this machine, in one process')
@@ -46,7 +55,8 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .option('--nodes <n>', 'how many nodes', '1')
       .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
       .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
-  ).action(async (flags: UpFlags) => {
+  );
+  heartbeatOption(command).action(async (flags: UpFlags) => {
     // A server is loaded by those who run one; `orbit get` must start at once.
     const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
     const dataDir = pathIn(terminal, flags.dataDir);
@@ -56,6 +66,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
       gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
       evictionSeconds: seconds('--eviction', flags.eviction),
     };
+    const heartbeatSeconds = seconds('--heartbeat', flags.heartbeat);
     const listen = hostAndPort(flags.listen);
     const profile = profileName(flags.profile);
     const ranges = await clusterRanges(dataDir, runtime);
@@ -68,6 +79,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
           runtime,
           clusterCA: () => server.certificateAuthority(),
           stopPodsOnShutdown: true,
+          heartbeatSeconds,
         }),
       ),
     );
