@@ -40,6 +40,17 @@ describe('decide', () => {
     expect(explain(decision)).toMatch(/^placed on b\n {2}b: /);
   });
 
+  it('spreads pods that ask for nothing', () => {
+    const nodes = [testNode('a'), testNode('b'), testNode('c')];
+    const placed = [];
+    for (let i = 0; i < 6; i++) {
+      const pod = testPod(`p${i}`);
+      const decision = decide(pod, snapshotOf(nodes, placed), rules());
+      if (decision.outcome === 'placed') placed.push(boundTo(pod, decision.node));
+    }
+    expect(placed.map(pod => pod.spec.nodeName)).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+  });
+
   it('follows nodeSelector, required and preferred node affinity', () => {
     const nodes = [
       testNode('ssd', { labels: { disk: 'ssd' } }),

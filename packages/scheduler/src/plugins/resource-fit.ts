@@ -1,5 +1,5 @@
 import type { Plugin } from '../framework/plugin.js';
-import { cachedRequests } from '../snapshot/node-info.js';
+import { cachedRequests, cachedScoringRequests } from '../snapshot/node-info.js';
 
 export interface ResourceFitOptions {
   weight?: number;
@@ -29,11 +29,11 @@ export const resourceFit = (options: ResourceFitOptions = {}): Plugin => ({
     return reasons.length > 0 ? { reasons, unresolvable } : undefined;
   },
   score(pod, node) {
-    const wanted = cachedRequests(pod);
+    const wanted = cachedScoringRequests(pod);
     let sum = 0;
     for (const resource of ['cpu', 'memory']) {
       const total = node.allocatable.get(resource) ?? 0;
-      const used = (node.requested.get(resource) ?? 0) + (wanted.get(resource) ?? 0);
+      const used = (node.scoring.get(resource) ?? 0) + (wanted.get(resource) ?? 0);
       const share = total > 0 ? Math.min(1, used / total) : 1;
       sum += options.scoring === 'most' ? share : 1 - share;
     }

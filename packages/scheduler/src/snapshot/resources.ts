@@ -51,3 +51,20 @@ export function requestsOf(pod: Pod): Map<string, number> {
   addTo(total, amountsOf(spec.overhead));
   return total;
 }
+
+/** What a container without a request counts as when nodes are compared: 100 thousandths of a core, 200 MiB (kube-scheduler `GetNonzeroRequests`). */
+const assumed: ReadonlyMap<string, number> = new Map([
+  ['cpu', 100],
+  ['memory', 200 * 1024 * 1024],
+]);
+
+/** Requests for scoring: containers that ask for nothing count all the same, so that they spread. */
+export function scoringRequestsOf(pod: Pod): Map<string, number> {
+  const total = new Map<string, number>();
+  for (const container of pod.spec.containers) {
+    const own = amountsOf(container.resources?.requests);
+    for (const [resource, amount] of assumed)
+      total.set(resource, (total.get(resource) ?? 0) + (own.get(resource) ?? amount));
+  }
+  return total;
+}
