@@ -79,7 +79,7 @@ export function node(options: NodeOptions): Component {
           references: references({ client, clock }),
           restartBackOffs: backOffs({ ...settings.restartBackOff, now }),
           allocatable: settings.capacity,
-          podCIDR: () => settings.podCIDR ?? registered.node?.spec.podCIDR,
+          podCIDR: signal => registered.podCIDR(signal),
           event: (pod, type, reason, message) => recorder.event(pod, type, reason, message),
         },
       });

@@ -183,6 +183,7 @@ describe('actions', () => {
       return { status: url === '/ok' ? 200 : 500 };
     });
     lab = await laboratory();
+    lab.paceMs = 5;
     await lab.start();
     const httpHeaders = [
       { name: 'X-Check', value: 'yes' },
@@ -199,8 +200,8 @@ describe('actions', () => {
         },
       ],
     });
-    await lab.until(() => lab.status().phase === 'Running');
-    await lab.advance(3_000);
+    const outcome = () => lab.container().ready || lab.events().some(event => event.includes('Unhealthy'));
+    await lab.until(outcome, 'probed');
     expect(lab.container().ready).toBe(ready);
     expect(seen[0]).toMatchObject({ 'x-check': 'yes', host: 'app.example', 'user-agent': 'kube-probe/orbitkit' });
     if (output) expect(lab.events()).toContain(`Warning Unhealthy: Readiness probe failed: ${output}`);
@@ -209,6 +210,7 @@ describe('actions', () => {
   it('tcpSocket: ready when something accepts, not ready when nothing does', async () => {
     const port = await httpServer(() => ({ status: 200 }));
     lab = await laboratory();
+    lab.paceMs = 5;
     await lab.start();
     const spec = (number: number): Partial<corev1.PodSpec> => ({
       hostNetwork: true,
@@ -216,8 +218,8 @@ describe('actions', () => {
     });
     await lab.pod(spec(port), 'open');
     await lab.pod(spec(1), 'closed');
-    await lab.until(() => lab.container('open').ready);
-    await lab.advance(5_000);
+    const refused = () => lab.events('closed').some(event => event.includes('Unhealthy'));
+    await lab.until(() => lab.container('open').ready && refused(), 'both were probed');
     expect(lab.container('closed').ready).toBe(false);
     expect(lab.events('closed').find(event => event.includes('Unhealthy'))).toContain('ECONNREFUSED');
   });

@@ -56,7 +56,7 @@ describe('registration', () => {
       spec: { unschedulable: true, podCIDR: '10.9.0.0/24', taints: [{ key: 'k', effect: 'NoExecute' }] },
     });
     const { uid } = found().metadata;
-    await lab.start({ taints: [{ key: 'mine', effect: 'NoSchedule' }] });
+    await lab.start({ podCIDR: undefined, taints: [{ key: 'mine', effect: 'NoSchedule' }] });
     expect(found().metadata).toMatchObject({ uid, labels: { zone: 'a', 'kubernetes.io/hostname': 'n1' } });
     expect(found().spec).toEqual({
       unschedulable: true,
@@ -65,6 +65,14 @@ describe('registration', () => {
     });
     await lab.pod({});
     await lab.until(() => lab.status().podIP?.startsWith('10.9.0.'));
+  });
+
+  it('waits shortly for a range that a controller assigns, before the first pod', async () => {
+    lab = await laboratory();
+    await lab.start({ podCIDR: undefined });
+    await lab.pod({});
+    await lab.api.client.update(Node, { ...found(), spec: { podCIDR: '10.8.0.0/24' } });
+    await lab.until(() => lab.status().podIP?.startsWith('10.8.0.'));
   });
 
   it('tries until the API server is there', async () => {

@@ -38,8 +38,8 @@ export interface Registration {
   register(signal: AbortSignal): Promise<void>;
   /** Reports and renews until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** As last seen. */
-  readonly node: Node | undefined;
+  /** Of the options, else of the Node object; a range that a controller is about to assign is waited for shortly. */
+  podCIDR(signal: AbortSignal): Promise<string | undefined>;
   /** Writes once that the node goes away. Failures are let be: the lease says the same a little later. */
   reportStopping(signal: AbortSignal): Promise<void>;
 }
@@ -58,6 +58,9 @@ export interface RegistrationOptions {
 const leaseNamespace = 'kube-node-lease';
 const callMs = 10_000;
 const conflictsAtOnce = 5;
+/** How long after registration a controller that assigns ranges may take; most clusters without one never pay this but once. */
+const assignmentMs = 1_000;
+const assignmentPollMs = 50;
 
 export function registration(options: RegistrationOptions): Registration {
   const { settings, client, runtime, clock, log, machine, serving } = options;
@@ -65,6 +68,7 @@ export function registration(options: RegistrationOptions): Registration {
   let node: Node | undefined;
   let reportedAt = Number.NEGATIVE_INFINITY;
   let version: { name: string; version: string } | undefined;
+  let registeredAt = 0;
   let stopping = false;
 
   const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -195,8 +199,13 @@ export function registration(options: RegistrationOptions): Registration {
   }
 
   return {
-    get node() {
-      return node;
+    async podCIDR(signal) {
+      for (;;) {
+        const known = settings.podCIDR ?? node?.spec.podCIDR;
+        if (known !== undefined || clock.now() - registeredAt > assignmentMs) return known;
+        await clock.sleep(assignmentPollMs, signal);
+        node = await client.get(Node, { name }, { signal, timeoutMs: callMs });
+      }
     },
     async register(signal) {
       const waits = backoff({ initialMs: 200, maxMs: 7_000, jitter: 0.2, clock });
@@ -204,6 +213,7 @@ export function registration(options: RegistrationOptions): Registration {
         signal.throwIfAborted();
         try {
           await report(signal);
+          registeredAt = clock.now();
           return;
         } catch (error) {
           signal.throwIfAborted();

@@ -88,7 +88,7 @@ export class PodGround {
       async signal => {
         if (last) event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
         for (const { id } of sandboxes) await runtime.stopSandbox(id);
-        const podCIDR = host.podCIDR();
+        const podCIDR = await host.podCIDR(signal);
         const config = await sandboxConfigOf({
           pod: pod(),
           attempt: last ? last.attempt + 1 : 0,

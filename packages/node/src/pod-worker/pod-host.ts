@@ -21,7 +21,7 @@ export interface PodHost {
   readonly restartBackOffs: BackOffs;
   readonly allocatable: Allocatable;
   /** Of the options, or of the Node object. */
-  podCIDR(): string | undefined;
+  podCIDR(signal: AbortSignal): Promise<string | undefined>;
   event(pod: Pod, type: EventType, reason: string, message: string): void;
   /** Pods that this node has taken in, but for this one. */
   others(uid: string): Pod[];

@@ -79,6 +79,7 @@ afterEach(async () => {
 
 async function start(simulation: SimulatedRuntimeOptions = {}, spec = {}) {
   lab = await laboratory(simulation);
+  lab.paceMs = 5;
   await lab.start({ listen: { clusterCA: () => ca } });
   await lab.pod(spec);
   await lab.until(() => lab.status().phase === 'Running');

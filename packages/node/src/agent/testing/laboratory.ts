@@ -1,6 +1,6 @@
 /**
  * A node agent under a manual clock: the fake API server, the simulated runtime, a data directory of its own. Nothing sleeps: `until` and
- * `advance` move the clock in small steps and let files and promises settle in between.
+ * `advance` move the clock in small steps, and go on only when promises and files have settled in between.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -28,6 +28,8 @@ import { type FakeApi, fakeApi } from './fake-api.js';
 
 export interface Laboratory {
   readonly clock: ManualClock;
+  /** Real milliseconds for each step of the clock: for tests with connections, which take real time. Default 0. */
+  paceMs: number;
   readonly api: FakeApi;
   readonly runtime: SimulatedRuntime;
   readonly dataDir: string;
@@ -55,7 +57,16 @@ export interface Laboratory {
 
 const stepMs = 100;
 
-const realTurn = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 0));
+/** Files being read or written, as Node counts what is active. The network is not among them: see `paceMs`. */
+const fileWork = /^(FSReq|CloseReq|FileHandleCloseReq)/;
+
+/** Every continuation has run, and no file is being worked on. */
+async function settle(): Promise<void> {
+  for (let quiet = 0; quiet < 4; ) {
+    await new Promise(resolve => setImmediate(resolve));
+    quiet = process.getActiveResourcesInfo().some(name => fileWork.test(name)) ? 0 : quiet + 1;
+  }
+}
 
 export async function laboratory(
   simulation: SimulatedRuntimeOptions = {},
@@ -67,12 +78,15 @@ export async function laboratory(
   let runtime = simulatedRuntime({ ...simulation, clock });
   let agent: { stop: AbortController; done: Promise<void>; cut: AbortController } | undefined;
 
-  async function settle(): Promise<void> {
-    for (let i = 0; i < 3; i++) await realTurn();
+  async function step(ms: number): Promise<void> {
+    await clock.advance(ms);
+    await settle();
+    if (lab.paceMs > 0) await new Promise(resolve => setTimeout(resolve, lab.paceMs));
   }
 
   const lab: Laboratory = {
     clock,
+    paceMs: 0,
     api,
     dataDir,
     get runtime() {
@@ -82,7 +96,14 @@ export async function laboratory(
       const stop = new AbortController();
       const cut = new AbortController();
       let ready = false;
-      const component = node({ name: 'n1', runtime: cuttable(runtime, cut.signal), dataDir, ...defaults, ...options });
+      const component = node({
+        name: 'n1',
+        runtime: cuttable(runtime, cut.signal),
+        dataDir,
+        podCIDR: '10.0.0.0/16',
+        ...defaults,
+        ...options,
+      });
       const context: ComponentContext = {
         signal: stop.signal,
         clock,
@@ -97,7 +118,11 @@ export async function laboratory(
       const done = component.run(context);
       done.catch(() => {});
       agent = { stop, done, cut };
-      await lab.until(() => ready, 'the agent is ready');
+      // Keys are made and modules loaded meanwhile, which takes real time.
+      for (const bound = Date.now() + 20_000; !ready; await new Promise(resolve => setTimeout(resolve, 1))) {
+        if (Date.now() > bound) throw new Error('the agent is not ready after 20 s');
+        await step(stepMs);
+      }
     },
     async stop() {
       const { stop, done } = agent!;
@@ -131,19 +156,15 @@ export async function laboratory(
     async advance(ms) {
       await settle();
       // What has no timer needs no fine steps: one for each second of a long time will do.
-      const step = ms > 20_000 ? 1_000 : stepMs;
-      for (let left = ms; left > 0; left -= step) {
-        await clock.advance(Math.min(step, left));
-        await settle();
-      }
+      const each = ms > 20_000 ? 1_000 : stepMs;
+      for (let left = ms; left > 0; left -= each) await step(Math.min(each, left));
     },
     async until(holds, what = String(holds), boundMs = 30_000) {
       await settle();
-      const step = boundMs > 100_000 ? 1_000 : stepMs;
-      for (let waited = 0; !holds(); waited += step) {
+      const each = boundMs > 100_000 ? 1_000 : stepMs;
+      for (let waited = 0; !holds(); waited += each) {
         if (waited > boundMs) throw new Error(`after ${boundMs} ms of the clock it still does not hold: ${what}`);
-        await clock.advance(step);
-        await settle();
+        await step(each);
       }
     },
     async pod(spec, name = 'web', metadata = {}) {
