@@ -67,7 +67,9 @@ export class Laboratory {
   }
 
   async created(sandbox: Sandbox, workload: Workload, changes: Partial<ContainerConfig> = {}): Promise<string> {
-    if (!(await this.runtime.imageStatus(workload.image))) await this.runtime.pullImage(workload.image);
+    const { image, command } = workload;
+    const options = command ? { command } : {};
+    if (!(await this.runtime.imageStatus(image, options))) await this.runtime.pullImage(image, options);
     return this.runtime.createContainer(sandbox.id, this.config(workload, changes));
   }
 

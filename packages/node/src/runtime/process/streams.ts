@@ -105,20 +105,22 @@ export async function dialSandbox(helper: HelperConnection, sandboxId: string, p
   const early: Buffer[] = [];
   let duplex: Duplex | undefined;
   let ended = false;
+  const end = () => {
+    if (!ended) duplex?.push(null);
+    ended = true;
+  };
   const stream = await helper.stream(
     'dial',
     { sandboxId, port },
     {
       onOutput(output) {
+        if ('exit' in output) end();
         if (!('stdout' in output)) return;
         const chunk = Buffer.from(output.stdout, 'base64');
         if (!duplex) early.push(chunk);
         else if (!duplex.push(chunk)) stream.pause();
       },
-      onClose() {
-        ended = true;
-        duplex?.push(null);
-      },
+      onClose: () => end(),
     },
   );
   duplex = new Duplex({

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { ask, Laboratory } from '../../../runtime/conformance/laboratory.js';
@@ -74,8 +75,23 @@ async function askFrom({ laboratory, id }: Pod, host: string, port: number): Pro
 
 const nft = (...args: string[]) => execFileSync('nft', args, { encoding: 'utf8' });
 
+/** A way to the outside, and a firewall like Docker's: it drops what is forwarded. */
+const outside = 'up0';
+const forwarding = () => readFileSync(`/proc/sys/net/ipv4/conf/${outside}/forwarding`, 'utf8').trim();
+const firewall = () => execFileSync('iptables', ['-S', 'FORWARD'], { encoding: 'utf8' }).trim();
+
 before(
   async () => {
+    const lines = [
+      `link add ${outside} type veth peer name up1`,
+      `addr add 192.0.2.2/24 dev ${outside}`,
+      `link set ${outside} up`,
+      'link set up1 up',
+      'route add default via 192.0.2.1',
+    ];
+    execFileSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+    execFileSync('iptables', ['-P', 'FORWARD', 'DROP']);
+    assert.equal(forwarding(), '0');
     for (const podCIDR of ['10.213.1.0/24', '10.213.2.0/24']) {
       const subject = await processSubject({ mode: 'root', programDirectory, podCIDR });
       laboratories.push(new Laboratory(subject));
@@ -93,8 +109,15 @@ after(
     for (const cleanup of cleanups) await cleanup();
     laboratories = [];
     cleanups = [];
-    assert.equal(nft('list', 'tables').trim(), '', 'no table is left');
-    assert.deepEqual(networkDevices(), ['lo'], 'no device is left');
+    assert.ok(!nft('list', 'tables').includes('orbit'), 'no table is left');
+    assert.deepEqual(
+      networkDevices().filter(name => !['lo', outside, 'up1'].includes(name)),
+      [],
+      'no device is left',
+    );
+    assert.ok(!existsSync('/run/orbitkit-forwarding'), 'no note of what was switched on is left');
+    assert.equal(forwarding(), '0', 'what was switched on is off again');
+    assert.equal(firewall(), '-P FORWARD DROP', 'the firewall is as it was');
   },
   { timeout: 60_000 },
 );
@@ -104,6 +127,8 @@ describe('services in the kernel', () => {
     const [a, , c] = pods as [Pod, Pod, Pod];
     assert.equal(await askFrom(a, c.sandbox.ip!, serverPort), 'c');
     assert.equal(await askFrom(c, a.sandbox.ip!, serverPort), 'a');
+    assert.equal(forwarding(), '1');
+    assert.equal(firewall().split('\n').length, 3);
   });
 
   it('gives connections from the host and from a pod to the endpoints in turn', async () => {

@@ -24,7 +24,15 @@ import {
 import { environment } from './environment.js';
 import { startProgram } from './launch.js';
 import { type LogBounds, type LogWriter, logWriter } from './log-writer.js';
-import { closeAll, makePipes, type OutputReader, openForContainer, readPipe, writePipe } from './output-pipe.js';
+import {
+  closeAll,
+  makePipes,
+  type OutputReader,
+  openForContainer,
+  readPipe,
+  reportPipe,
+  writePipe,
+} from './output-pipe.js';
 import type { ContainerRecord, Records } from './records.js';
 import { onTerminal } from './terminal.js';
 
@@ -118,7 +126,12 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   }
 
   async function start(): Promise<void> {
-    const pipes = ['stdout', ...(config.tty ? [] : ['stderr']), ...(config.stdin || config.tty ? ['stdin'] : [])];
+    const pipes = [
+      'stdout',
+      'report',
+      ...(config.tty ? [] : ['stderr']),
+      ...(config.stdin || config.tty ? ['stdin'] : []),
+    ];
     const descriptors: number[] = [];
     const open = (name: string) => {
       const descriptor = openForContainer(pipe(name));
@@ -134,7 +147,12 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       openOutput();
       const argv = config.tty ? onTerminal(spec.argv) : spec.argv;
       const launch = isolation.launch({ ...placed, spec: { ...spec, argv } });
-      const { pid, exit } = await startProgram(launch, environment(placed, isolation), [input, output, errors]);
+      const { pid, exit } = await startProgram(
+        launch,
+        environment(placed, isolation),
+        [input, output, errors],
+        launch.reports ? reportPipe(pipe('report')) : undefined,
+      );
       began({ pid, startTime: processInfo(pid)?.startTime ?? '' });
       void exit.then(({ code, signal }) => finish(code ?? 128 + (signal ? constants.signals[signal] : 0), signal));
     } catch (error) {
@@ -156,7 +174,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   async function finish(exitCode: number | undefined, signal: NodeJS.Signals | null): Promise<void> {
     const main = record.process!.pid;
     clearInterval(watch);
-    killRest(main);
+    await killRest(main);
     const outOfMemory = exitCode !== 0 && isolation.ranOutOfMemory(status.id);
     await Promise.race([Promise.all(readers.map(reader => reader.ended)), delay(drainMs)]);
     closeOutput();
@@ -179,10 +197,12 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
     context.changed(self);
   }
 
-  /** Everything that the container started ends with its main program. */
-  function killRest(main: number): void {
+  /** Everything that the container started ends with its main program. A signal takes a moment to be obeyed. */
+  async function killRest(main: number): Promise<void> {
     signalGroup(main, 'SIGKILL');
-    for (const { pid } of isolation.processes(status.id, main)) if (pid !== main) signalProcess(pid, 'SIGKILL');
+    const rest = isolation.processes(status.id, main).filter(({ pid }) => pid !== main);
+    for (const { pid } of rest) signalProcess(pid, 'SIGKILL');
+    for (let waited = 0; waited < drainMs && rest.some(isRunning); waited += 5) await delay(5);
   }
 
   async function kill(): Promise<void> {

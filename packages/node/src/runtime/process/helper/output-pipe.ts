@@ -33,6 +33,29 @@ export function readPipe(path: string, onChunk: (chunk: Buffer) => void): Output
   return { ended, close: () => void socket.destroy() };
 }
 
+/** What the launch of a program reports, over a pipe that the helper's death does not break either. */
+export interface ReportPipe {
+  /** For the child. */
+  readonly descriptor: number;
+  /** Our copy of it is closed: call once the child has its own. */
+  release(): void;
+  /** All that was written, once nobody can write any more. */
+  readonly text: Promise<string>;
+}
+
+export function reportPipe(path: string): ReportPipe {
+  const descriptor = openForContainer(path);
+  let text = '';
+  const reader = readPipe(path, chunk => {
+    text += chunk;
+  });
+  return {
+    descriptor,
+    release: () => closeSync(descriptor),
+    text: reader.ended.then(() => text),
+  };
+}
+
 /** The writing end for input; undefined when nobody reads. */
 export function writePipe(path: string): Socket | undefined {
   try {

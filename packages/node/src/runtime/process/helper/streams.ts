@@ -61,10 +61,16 @@ export async function openExec(
   return stream;
 }
 
-/** The program writes one byte when it is connected, then passes bytes. Its arguments: port. */
-const dialProgram = `const s = require('net').connect({ host: '127.0.0.1', port: +process.argv[1], allowHalfOpen: true });
+/**
+ * The program writes one byte when it is connected, then passes bytes; the end of either direction is passed on too. Its
+ * argument is the port.
+ */
+const dialProgram = `const { Socket, connect } = require('net');
+const s = connect({ host: '127.0.0.1', port: +process.argv[1], allowHalfOpen: true });
+const out = new Socket({ fd: 1, readable: false, writable: true });
 s.on('error', e => { process.stderr.write(e.code + ''); process.exit(1); });
-s.on('connect', () => { process.stdout.write('+'); s.pipe(process.stdout); process.stdin.pipe(s); });`;
+out.on('error', () => process.exit(1));
+s.on('connect', () => { out.write('+'); s.pipe(out); process.stdin.pipe(s); });`;
 
 export async function openDial(
   pods: Pods,
@@ -76,7 +82,7 @@ export async function openDial(
   if (status.state !== 'ready') throw new RuntimeError('NotRunning', `sandbox ${args.sandboxId} is not ready`);
   const command = [process.execPath, '-e', dialProgram, `${args.port}`];
   const env = { PATH: process.env['PATH'] ?? '' };
-  const { child, pid } = await startProgram(isolation.launchInNetwork(args.sandboxId, config, command), env, [
+  const { child, pid, exit } = await startProgram(isolation.launchInNetwork(args.sandboxId, config, command), env, [
     'pipe',
     'pipe',
     'pipe',
@@ -92,16 +98,16 @@ export async function openDial(
     );
   }
   const stream = processStream(child, pid, channel);
-  void stream.drained.then(() => {
-    channel.send({ exit: 0 });
-    channel.close();
-  });
+  // The end of what comes out; what goes in may go on.
+  void stream.outputEnded.then(() => channel.send({ exit: 0 }));
+  void exit.then(() => stream.drained).then(() => channel.close());
   return stream;
 }
 
 interface ProcessStream extends Stream {
-  /** All output was passed on. */
+  /** All output was passed on; that of its standard output. */
   drained: Promise<unknown>;
+  outputEnded: Promise<unknown>;
 }
 
 function processStream(child: ChildProcess, pid: number, channel: Channel): ProcessStream {
@@ -115,8 +121,10 @@ function processStream(child: ChildProcess, pid: number, channel: Channel): Proc
     }
   };
   child.stdin?.on('error', () => {});
+  const outputEnded = pass(child.stdout!, stdout => ({ stdout }));
   return {
-    drained: Promise.all([pass(child.stdout!, stdout => ({ stdout })), pass(child.stderr!, stderr => ({ stderr }))]),
+    outputEnded,
+    drained: Promise.all([outputEnded, pass(child.stderr!, stderr => ({ stderr }))]),
     onInput(input) {
       if ('resize' in input) {
         const { width, height } = input.resize;

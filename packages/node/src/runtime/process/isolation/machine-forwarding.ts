@@ -14,24 +14,23 @@ const firewallNote = 'firewall';
 
 /** `pattern` is iptables' form of the pods' device names: `orb+`. */
 export async function letThrough(pattern: string): Promise<void> {
-  mkdirSync(notes, { recursive: true, mode: 0o700 });
   const device = defaultDevice();
   if (device && readFileSync(forwardingOf(device), 'utf8').trim() !== '1') {
-    writeFileSync(join(notes, `device-${device}`), '');
+    note(`device-${device}`);
     writeFileSync(forwardingOf(device), '1');
   }
   if (existsSync(join(notes, firewallNote)) || !(await firewallDrops())) return;
-  writeFileSync(join(notes, firewallNote), '');
+  note(firewallNote);
   for (const rule of rules(pattern)) await runCommand('iptables', ['-I', 'FORWARD', ...rule]);
 }
 
 /** Puts everything back. Only when no pods are left on the machine. */
 export async function letThroughNoMore(pattern: string): Promise<void> {
   if (!existsSync(notes)) return;
-  for (const note of readdirSync(notes)) {
-    const device = /^device-(.+)$/.exec(note)?.[1];
+  for (const name of readdirSync(notes)) {
+    const device = /^device-(.+)$/.exec(name)?.[1];
     if (device && existsSync(forwardingOf(device))) writeFileSync(forwardingOf(device), '0');
-    if (note !== firewallNote) continue;
+    if (name !== firewallNote) continue;
     for (const rule of rules(pattern)) {
       await runCommand('iptables', ['-D', 'FORWARD', ...rule]).catch(error => {
         // Somebody flushed the chain: then it is gone, as wanted.
@@ -40,6 +39,11 @@ export async function letThroughNoMore(pattern: string): Promise<void> {
     }
   }
   rmSync(notes, { recursive: true, force: true });
+}
+
+function note(name: string): void {
+  mkdirSync(notes, { recursive: true, mode: 0o700 });
+  writeFileSync(join(notes, name), '');
 }
 
 const forwardingOf = (device: string) => `/proc/sys/net/ipv4/conf/${device}/forwarding`;

@@ -5,6 +5,7 @@
 import { after, before, describe, it } from 'node:test';
 import { runtimeConformance, type TestRunner } from '../../conformance/index.js';
 import type { Capability } from '../../contract.js';
+import { rootClauses } from './root-clauses.js';
 import { processSubject, processWorkloads } from './subject.js';
 import { survivalClauses } from './survival.js';
 
@@ -34,3 +35,4 @@ runtimeConformance(
   runner,
 );
 survivalClauses({ mode, programDirectory, podCIDR }, runner);
+if (mode === 'root') rootClauses({ programDirectory, podCIDR }, runner);

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { networkDevices } from '../../../network/network-devices.js';
 import { type Subject, shellWorkloads } from '../../conformance/index.js';
 import { nodeDigits } from '../node-digits.js';
 import { type ProcessRuntimeOptions, processRuntime } from '../process-runtime.js';
@@ -46,8 +45,6 @@ export function leftovers(node: string, dataDir: string): string[] {
     if (!existsSync(directory)) return;
     for (const name of readdirSync(directory)) if (belongs(name)) found.push(join(directory, name));
   };
-  if (existsSync('/run/orbitkit-forwarding') && !networkDevices().some(name => name.startsWith('orb')))
-    found.push('notes in /run');
   look('/run/netns', name => name.startsWith(`orbit-${node}`));
   for (const controller of ['.', 'cpu', 'cpuacct', 'memory', 'unified', 'cpu,cpuacct']) {
     look(join('/sys/fs/cgroup', controller), name => name === `orbitkit-${node}`);
