@@ -56,6 +56,11 @@ export interface NodeOptions {
   listen?: ListenOptions | false;
   /** Range from which the runtime takes pod addresses. Default: the Node object's `spec.podCIDR`. */
   podCIDR?: string;
+  /**
+   * Where host ports without a hostIP of their own are opened. Default: every address of the machine, which several nodes on
+   * one machine share; with an address each (127.0.0.2, …) they have the same host port at one time.
+   */
+  hostPortIP?: string;
   /** Default 110, as upstream. */
   maxPods?: number;
   /** What the node offers. Default: the machine's processors and memory. */
@@ -94,6 +99,7 @@ export interface Settings {
   readonly taints: readonly corev1.Taint[];
   readonly listen: ListenOptions | false;
   readonly podCIDR?: string;
+  readonly hostPortIP?: string;
   readonly maxPods: number;
   readonly capacity: Readonly<Record<string, string>>;
   readonly heartbeat: Required<HeartbeatOptions>;
@@ -138,6 +144,7 @@ export function settingsOf(options: NodeOptions): Settings {
     taints: options.taints ?? [],
     listen: options.listen ?? false,
     ...(options.podCIDR === undefined ? {} : { podCIDR: options.podCIDR }),
+    ...(options.hostPortIP === undefined ? {} : { hostPortIP: options.hostPortIP }),
     maxPods: positive('maxPods', options.maxPods ?? 110),
     capacity: {
       cpu: String(os.availableParallelism()),

@@ -98,6 +98,7 @@ export class PodGround {
           clusterDNS: settings.clusterDNS,
           clusterDomain: settings.clusterDomain,
           ...(podCIDR ? { podCIDR } : {}),
+          ...(settings.hostPortIP ? { hostPortIP: settings.hostPortIP } : {}),
         });
         await runtime.runSandbox(config, signal);
       },

@@ -14,6 +14,7 @@ export interface SandboxInput {
   podDirectory: string;
   nodeHostname: string;
   podCIDR?: string;
+  hostPortIP?: string;
   clusterDNS: readonly string[];
   clusterDomain: string;
 }
@@ -43,7 +44,7 @@ export async function sandboxConfigOf(input: SandboxInput): Promise<SandboxConfi
     hostNetwork,
     ...(dns ? { dns } : {}),
     ...(podCIDR && !hostNetwork ? { podCIDR } : {}),
-    portMappings: hostNetwork ? [] : portMappingsOf(pod),
+    portMappings: hostNetwork ? [] : portMappingsOf(pod, input.hostPortIP),
     ...(Object.keys(sysctls).length > 0 ? { sysctls } : {}),
   };
 }
@@ -51,11 +52,11 @@ export async function sandboxConfigOf(input: SandboxInput): Promise<SandboxConfi
 /** A host name has 63 characters at most, a pod's name 253: cut as upstream does. */
 const hostnameOf = (pod: Pod): string => (pod.spec.hostname || pod.metadata.name).slice(0, 63).replace(/[-.]+$/, '');
 
-function portMappingsOf(pod: Pod): SandboxConfig['portMappings'] {
+function portMappingsOf(pod: Pod, defaultIP: string | undefined): SandboxConfig['portMappings'] {
   return containersOf(pod).flatMap(({ ports = [] }) =>
     ports
       .filter(port => port.hostPort && port.protocol !== 'SCTP')
-      .map(({ containerPort, hostPort, hostIP, protocol }) => ({
+      .map(({ containerPort, hostPort, hostIP = defaultIP, protocol }) => ({
         containerPort,
         hostPort: hostPort!,
         ...(hostIP ? { hostIP } : {}),

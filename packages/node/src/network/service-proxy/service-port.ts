@@ -14,6 +14,8 @@ export interface ServicePort {
   namespace: string;
   name: string;
   clusterIP: string;
+  /** The address of the service range that the API server gave to stand for a clusterIP outside of it. */
+  substitute?: string;
   protocol: 'TCP' | 'UDP';
   port: number;
   nodePort?: number;
@@ -30,6 +32,8 @@ export interface ServiceEndpoint {
 /** Kubernetes' default of `sessionAffinityConfig.clientIP.timeoutSeconds`. */
 const defaultAffinitySeconds = 10_800;
 const serviceNameLabel = 'kubernetes.io/service-name';
+/** Written by orbitkit's API server (its `substituteAddressAnnotation`). */
+const substituteAnnotation = 'orbitkit.dev/cluster-ip-substitute';
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/;
 
 export function servicePorts(
@@ -52,6 +56,7 @@ export function servicePorts(
     const { spec } = service;
     const clusterIP = [spec.clusterIP, ...(spec.clusterIPs ?? [])].find(ip => ip && ipv4.test(ip));
     if (!clusterIP || spec.type === 'ExternalName') continue;
+    const substitute = service.metadata.annotations?.[substituteAnnotation];
     for (const port of spec.ports ?? []) {
       const protocol = port.protocol ?? 'TCP';
       if (protocol === 'SCTP') continue;
@@ -62,6 +67,7 @@ export function servicePorts(
         namespace,
         name,
         clusterIP,
+        ...(substitute && ipv4.test(substitute) ? { substitute } : {}),
         protocol,
         port: port.port,
         ...(port.nodePort ? { nodePort: port.nodePort } : {}),

@@ -194,6 +194,18 @@ describe('the service proxy in user space', () => {
     await eventually(() => expect(api.calls.get('create events')).toBeGreaterThan(0));
   });
 
+  it('takes the substitute that the API server gave, where there is one', async () => {
+    const api = fakeApi({ now: Date.now });
+    const given = vip.replace(/\d+$/, '77');
+    const port = await freePort(given);
+    const fixed = service('fixed', '10.6.0.1', [{ port }]);
+    fixed.metadata.annotations = { 'orbitkit.dev/cluster-ip-substitute': given };
+    await api.client.create(Service, fixed);
+    await serve(api, 'fixed', [await backend('a')]);
+    await start(api);
+    expect(await ask(given, port)).toBe('a');
+  });
+
   it('stands by while another node serves, and takes over when that ends', async () => {
     const api = fakeApi({ now: Date.now });
     const port = await freePort(vip);

@@ -2,8 +2,9 @@
  * Services without root: a listener per service port, inside 127/8, that passes connections on to the endpoints.
  *
  * The host and every pod reach it, since all are on the one loopback device. What an ordinary user cannot have is answered
- * on a substitute: a port below 1024 on the port 8000 higher, and a cluster address outside 127/8 on the address of the
- * service range with the same last two bytes (10.6.0.1 → 127.23.0.1). Both are reported as deviations. Endpoints' low ports
+ * on a substitute: a port below 1024 on the port 8000 higher, and a cluster address outside 127/8 on the address
+ * that the API server gave to stand for it, else the one of the service range with the same last two bytes (10.6.0.1 →
+ * 127.23.0.1). Both are reported as deviations. Endpoints' low ports
  * are looked for on their substitute too. Node ports listen on each address of the machine.
  *
  * On loopback a client has no address of its own: ClientIP affinity then holds for all clients together.
@@ -57,11 +58,11 @@ export function userspaceDataPath(options: UserspaceOptions): DataPath {
   const placeKey = ({ protocol, address, port }: Place) => `${protocol} ${address}:${port}`;
 
   function places(port: ServicePort): { places: Place[]; deviation?: Deviation } {
-    const { key, clusterIP, protocol, nodePort } = port;
+    const { key, clusterIP, substitute, protocol, nodePort } = port;
     const nodePorts = (addresses: readonly string[]): Place[] =>
       nodePort ? addresses.map(address => ({ address, port: nodePort, protocol, serviceKey: key })) : [];
     if (serves === 'node-ports-on-loopback') return { places: nodePorts(['127.0.0.1']) };
-    const address = substituteAddress(clusterIP, serviceCIDR);
+    const address = substitute && isLoopback(substitute) ? substitute : substituteAddress(clusterIP, serviceCIDR);
     const others = nodePorts(machineAddresses());
     if (!address) {
       return {
