@@ -21,9 +21,12 @@ import {
   networkRanges,
   node,
   processRuntime,
+  type Runtime,
   serviceProxy,
 } from '@orbitkit/node';
 import { miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
+import { miniK8sImages } from './catalogue.js';
+import { fixedAddresses } from './fixed-addresses.js';
 
 export interface MiniK8sOptions {
   dataDir: string;
@@ -31,9 +34,11 @@ export interface MiniK8sOptions {
   nodes?: number;
   /** Default 127.0.0.1:6443; port 0 takes any free one. */
   listen?: { host?: string; port?: number };
+  /** Default `process`. `docker` takes the daemon of `$DOCKER_HOST`; its pods reach services only where this runs as root. */
+  runtime?: 'process' | 'docker';
   /** How required anti-affinity is read: Kubernetes' way (default), or softly as the older systems did. */
   antiAffinity?: 'required' | 'soft';
-  /** Images of your own for the process runtime. */
+  /** Images of your own for the process runtime, beside those of older manifests. */
   catalogue?: Readonly<Record<string, CatalogueEntry>>;
   /** Range of service addresses. Default: one that is free on this machine. */
   serviceCIDR?: string;
@@ -43,28 +48,32 @@ export interface MiniK8s {
   components: Component[];
   server: ApiServer;
   ranges: NetworkRanges;
+  /** `root`: pods and services have addresses of their own. `rootless`: all lies in 127/8. */
+  mode: 'root' | 'rootless';
 }
 
 /** Older manifests ask for node ports from 1024 on. */
-const nodePorts = { nodePortRange: { from: 1_024, to: 32_767 } };
+const nodePortRange = { from: 1_024, to: 32_767 };
 
 export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
-  const { dataDir, nodes = 3, catalogue = {} } = options;
-  const runtimeOf = (name: string) => processRuntime({ dataDir: join(dataDir, 'nodes', name), catalogue });
-  const { mode } = runtimeOf('n1');
+  const { dataDir, nodes = 3, runtime = 'process' } = options;
+  const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
+  const directory = (name: string) => join(dataDir, 'nodes', name);
+  const { runtimeOf, mode } = await (runtime === 'docker' ? onDocker(directory) : onProcesses(directory, options));
   const ranges = await networkRanges({ stateFile: join(dataDir, 'network.json'), mode });
+  const serviceCIDR = options.serviceCIDR ?? ranges.serviceCIDR;
   const server = apiServer({
     store: embeddedStore({ dir: join(dataDir, 'store') }),
     dataDir,
     kubeconfig: join(dataDir, 'kubeconfig'),
-    serviceCIDR: options.serviceCIDR ?? ranges.serviceCIDR,
-    resources: { services: nodePorts },
+    serviceCIDR,
+    resources: { services: { nodePortRange, addressPolicy: fixedAddresses(mode, ranges.podCIDR) } },
     ...(options.listen ? { listen: options.listen } : {}),
   });
-  const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
   return {
     server,
     ranges,
+    mode,
     components: [
       server,
       scheduler({ plugins: miniK8sPlugins({ antiAffinity: options.antiAffinity ?? 'required' }) }),
@@ -80,16 +89,39 @@ export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
         nodeIpam({ clusterCIDR: ranges.podCIDR }),
         nodeLifecycle(),
       ]),
-      serviceProxy({ nodeName: 'n1' }),
-      ...names.map(name =>
+      // Docker's pods are on one bridge: without masquerading their answers to each other would pass the machine by.
+      serviceProxy({ nodeName: names[0]!, mode, serviceCIDR, masqueradeAll: runtime === 'docker' }),
+      ...names.map((name, index) =>
         node({
           name,
-          dataDir: join(dataDir, 'nodes', name),
+          dataDir: directory(name),
           runtime: runtimeOf(name),
           listen: { clusterCA: () => server.certificateAuthority() },
           stopPodsOnShutdown: true,
+          // On one machine, the first node has its host ports on every address, each further one on its own of loopback.
+          ...(index > 0 ? { hostPortIP: `127.0.0.${index + 1}` } : {}),
         }),
       ),
     ],
+  };
+}
+
+interface Runtimes {
+  runtimeOf(node: string): Runtime;
+  mode: MiniK8s['mode'];
+}
+
+function onProcesses(directory: (node: string) => string, options: MiniK8sOptions): Runtimes {
+  const catalogue = { ...miniK8sImages(), ...options.catalogue };
+  const runtimeOf = (name: string) => processRuntime({ dataDir: directory(name), catalogue });
+  return { runtimeOf, mode: runtimeOf('probe').mode };
+}
+
+async function onDocker(directory: (node: string) => string): Promise<Runtimes> {
+  // dockerode is loaded only by those who use it.
+  const { dockerRuntime } = await import('@orbitkit/node/docker');
+  return {
+    runtimeOf: name => dockerRuntime({ dataDir: directory(name) }),
+    mode: process.geteuid?.() === 0 ? 'root' : 'rootless',
   };
 }
