@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RuntimeError } from '../runtime/contract.js';
 import { type Laboratory, laboratory } from './testing/laboratory.js';
@@ -81,7 +83,11 @@ describe('a container that ends', () => {
     await lab.start({ restartBackOff: { initialMs: 1, maxMs: 1 } });
     await lab.pod({});
     await lab.until(() => lab.container().restartCount >= 5);
-    expect((await lab.runtime.listContainers()).length).toBeLessThanOrEqual(3);
+    const kept = await lab.runtime.listContainers();
+    expect(kept.length).toBeLessThanOrEqual(3);
+    const pod = path.join(lab.dataDir, 'pods', lab.current()!.metadata.uid);
+    expect((await readdir(path.join(pod, 'logs', 'app'))).length).toBeLessThanOrEqual(3);
+    expect((await readdir(path.join(pod, 'termination'))).length).toBeLessThanOrEqual(3);
   });
 
   it('that is OOM killed says so', async () => {

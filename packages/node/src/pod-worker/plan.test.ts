@@ -186,7 +186,7 @@ describe('planOf', () => {
   it('makes a container anew that was created and never started', () => {
     const created = container('app', 'created', { count: 2 });
     const plan = planFor(pod(), [sandbox()], [created]);
-    expect(plan).toEqual({ ...nothing, start: ['app app#2'], removeContainers: [created.id] });
+    expect(plan).toEqual({ ...nothing, start: ['app app#2'], removeContainers: [created] });
   });
 
   it.each([
@@ -203,7 +203,7 @@ describe('planOf', () => {
       container('app', count === 3 ? 'running' : 'exited', { count, sandboxId: count < 2 ? 's0' : 's1' }),
     );
     const plan = planFor(pod(), [sandbox(1), sandbox(0, 'not-ready')], all);
-    expect(plan.removeContainers.sort()).toEqual([all[0]!.id, all[1]!.id].sort());
+    expect(plan.removeContainers.map(({ id }) => id).sort()).toEqual([all[0]!.id, all[1]!.id].sort());
     expect(plan.removeSandboxes).toEqual(['s0']);
   });
 });
@@ -261,7 +261,7 @@ describe('planOf, whatever the state', () => {
           }
           for (const stop of plan.stop) expect(busy.has(stop.container.name)).toBe(false);
           // Nothing that runs is removed, and what is removed is not the latest of a known container unless it never ran.
-          for (const id of plan.removeContainers) expect(list.find(each => each.id === id)?.state).not.toBe('running');
+          for (const container of plan.removeContainers) expect(container.state).not.toBe('running');
         },
       ),
       { numRuns: 500 },

@@ -62,7 +62,7 @@ export interface Plan {
   start: Start[];
   stop: Stop[];
   /** Ended containers that nobody needs any more. */
-  removeContainers: string[];
+  removeContainers: ContainerStatus[];
   removeSandboxes: string[];
   /** Nothing runs, nothing will: the pod is through. */
   finished?: 'Succeeded' | 'Failed';
@@ -155,7 +155,7 @@ function planContainer(input: PlanInput, container: corev1.Container, type: Star
     return;
   }
   // Made but never started: the agent was stopped in between. The runtime refuses the same attempt twice.
-  if (latest?.state === 'created') plan.removeContainers.push(latest.id);
+  if (latest?.state === 'created') plan.removeContainers.push(latest);
   const attempt = ended
     ? restartCountOf(ended) + 1
     : latest
@@ -212,14 +212,14 @@ function garbageOf({ pod, state, busy }: PlanInput): Pick<Plan, 'removeContainer
   for (const { name } of containersOf(pod)) {
     for (const container of [latestOf(state, name), previousOf(state, name)]) if (container) kept.add(container);
   }
-  const removeContainers = state.containers
-    .filter(container => container.state === 'exited' && !kept.has(container) && !busy.has(container.name))
-    .map(({ id }) => id);
+  const removeContainers = state.containers.filter(
+    container => container.state === 'exited' && !kept.has(container) && !busy.has(container.name),
+  );
   const removeSandboxes = state.sandboxes
     .slice(1)
     .filter(
       ({ id }) =>
-        !state.containers.some(container => container.sandboxId === id && !removeContainers.includes(container.id)),
+        !state.containers.some(container => container.sandboxId === id && !removeContainers.includes(container)),
     )
     .map(({ id }) => id);
   return { removeContainers, removeSandboxes };

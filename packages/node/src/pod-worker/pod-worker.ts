@@ -15,6 +15,7 @@ import { podStatusOf } from '../status/pod-status.js';
 import { type StatusWriter, statusWriter } from '../status/status-writer.js';
 import { refusalOf } from './admission.js';
 import { terminationFileOf } from './container-config.js';
+import { removeContainerFiles } from './container-files.js';
 import { limitationsOf } from './limitations.js';
 import { type Plan, planOf, wantsRestart } from './plan.js';
 import { PodContainers } from './pod-containers.js';
@@ -303,8 +304,11 @@ export class PodWorker {
   }
 
   async #carryOut(plan: Plan, busy: ReadonlySet<string>): Promise<void> {
-    const { runtime } = this.#host;
-    for (const id of plan.removeContainers) await runtime.removeContainer(id);
+    const { runtime, volumes: files } = this.#host;
+    for (const container of plan.removeContainers) {
+      await runtime.removeContainer(container.id);
+      await removeContainerFiles(files.directoryOf(this.uid), container);
+    }
     for (const id of plan.removeSandboxes) await runtime.removeSandbox(id);
     for (const stop of plan.stop) this.#containers.stop(stop);
     const { volumes } = this.#ground;
