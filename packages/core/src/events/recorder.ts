@@ -134,6 +134,14 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
     }
   }
 
+  function start(): void {
+    worker ??= drain().finally(() => {
+      worker = undefined;
+      // What came between the last look and here has no worker yet.
+      if (queue.length > 0) start();
+    });
+  }
+
   return {
     event(about, type, reason, message) {
       const now = clock.now();
@@ -148,9 +156,7 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
       }
       const text = message.length > messageLimit ? `${message.slice(0, messageLimit - 3)}...` : message;
       queue.push({ about, type, reason, message: text, at: now });
-      worker ??= drain().finally(() => {
-        worker = undefined;
-      });
+      start();
     },
     async flush() {
       while (worker) await worker;
