@@ -36,6 +36,7 @@ export default defineConfig(
         dts: false,
         esbuildOptions(options) {
           options.packages = 'external';
+          options.jsx = 'automatic'; // The tsconfig that tsup reads is the root's, which has no compiler options.
         },
       },
     ];
