@@ -69,6 +69,7 @@ export interface Found {
   pid: number;
   /** Clock ticks since boot; with the pid it names one process for ever. */
   startTime: string;
+  parent: number;
   command: string;
   environment: string[];
 }
@@ -232,7 +233,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
         return path;
       },
       processes,
-      podProcess: pod => processes().find(({ environment: own }) => own.includes(`ORBIT_POD=${pod}`)),
+      podProcess(pod) {
+        const own = processes().filter(found => found.environment.includes(`ORBIT_POD=${pod}`));
+        return own.find(({ parent }) => own.every(({ pid }) => pid !== parent));
+      },
       stop,
     };
     await eventually('every node is ready', async () => {
@@ -317,7 +321,15 @@ function allProcesses(): Found[] {
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       if (fields[0] === 'Z') return [];
       const list = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'latin1').split('\0').filter(Boolean);
-      return [{ pid, startTime: fields[19] ?? '', command: list('cmdline').join(' '), environment: list('environ') }];
+      return [
+        {
+          pid,
+          startTime: fields[19] ?? '',
+          parent: Number(fields[1]),
+          command: list('cmdline').join(' '),
+          environment: list('environ'),
+        },
+      ];
     } catch {
       return [];
     }
