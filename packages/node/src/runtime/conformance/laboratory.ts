@@ -24,13 +24,14 @@ export class Laboratory {
 
   async sandboxConfig(changes: Partial<SandboxConfig> = {}): Promise<SandboxConfig> {
     Laboratory.sequence += 1;
-    const name = changes.name ?? `pod-${process.pid}-${Laboratory.sequence}`;
+    const unique = `${process.pid}-${Laboratory.sequence}`;
+    const name = changes.name ?? `pod-${unique}`;
     const logDirectory = join(this.subject.logDirectory, name);
     await mkdir(logDirectory, { recursive: true });
     return {
       name,
       namespace: 'conformance',
-      uid: `uid-${process.pid}-${Laboratory.sequence}`,
+      uid: `uid-${unique}`,
       attempt: 0,
       hostname: name,
       labels: { suite: 'conformance' },

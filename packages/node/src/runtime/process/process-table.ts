@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ: what /proc counts CPU time in on every Linux that Node runs on. */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 const pageBytes = 4_096;
 
 export interface ProcessIdentity {
@@ -77,16 +77,40 @@ export function allProcesses(): ProcessInfo[] {
   return found;
 }
 
-/** Processes that were started with this variable in their environment, as far as it may be read. */
-export function processesWithVariable(name: string, value: string): ProcessInfo[] {
-  const wanted = `${name}=${value}`;
-  return allProcesses().filter(({ pid }) => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
-    } catch {
-      return false;
+/** A table of processes, looked at from both sides. */
+export interface ProcessTable {
+  bySession(session: number): readonly ProcessInfo[];
+  byParent(parent: number): readonly ProcessInfo[];
+}
+
+export function processTable(processes: readonly ProcessInfo[] = allProcesses()): ProcessTable {
+  const group = (key: 'session' | 'parent') => {
+    const groups = new Map<number, ProcessInfo[]>();
+    for (const info of processes) {
+      const known = groups.get(info[key]);
+      if (known) known.push(info);
+      else groups.set(info[key], [info]);
     }
-  });
+    return (of: number) => groups.get(of) ?? [];
+  };
+  return { bySession: group('session'), byParent: group('parent') };
+}
+
+/** A process's environment as it was when it began; empty while it begins (execve), undefined when it may not be read. */
+export function environmentOf(pid: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').filter(Boolean);
+  } catch {
+    return undefined;
+  }
+}
+
+export function commandLineOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
 }
 
 /** Differs after every boot: what was recorded before it does not run. */

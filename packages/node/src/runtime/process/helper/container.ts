@@ -1,7 +1,7 @@
 /**
  * One container: its program from start to end, its output into its log, and whoever is attached.
  *
- * States: created → starting → running → exited, each on disk before it is told. The end is told once the program has
+ * States: created → starting → running → exited; all but `starting` are on disk before they are told. The end is told once the program has
  * ended, what was left of its process group is killed and its output is in the log. A container found running by another
  * helper than the one that started it (`adopt`) is watched by its pid and start time; its exit code cannot be learnt then,
  * which is said: 255, `ContainerStatusUnknown` (what kubelet says of containers it lost).
@@ -12,11 +12,11 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ContainerStatus, RuntimeError } from '../../contract.js';
 import type { LogStream } from '../../log-format.js';
-import { containerMark, type Isolation, type PlacedContainer } from '../isolation/isolation.js';
+import type { Isolation, PlacedContainer } from '../isolation/isolation.js';
 import {
   isRunning,
   type ProcessIdentity,
-  processesWithVariable,
+  type ProcessInfo,
   processInfo,
   signalGroup,
   signalProcess,
@@ -26,9 +26,9 @@ import { startProgram } from './launch.js';
 import { type LogBounds, type LogWriter, logWriter } from './log-writer.js';
 import {
   closeAll,
-  makePipes,
   type OutputReader,
   openForContainer,
+  type PipePool,
   readPipe,
   reportPipe,
   writePipe,
@@ -47,6 +47,7 @@ export interface ContainerContext {
   isolation: Isolation;
   records: Records;
   logBounds: LogBounds;
+  pipes: PipePool;
   now(): number;
   changed(container: Container): void;
 }
@@ -66,7 +67,7 @@ export interface Container {
   /** The writing end of its input; undefined without `stdin`. */
   openInput(): Socket | undefined;
   /** Goes on with what an earlier helper recorded. */
-  adopt(sameBoot: boolean): void;
+  adopt(sameBoot: boolean, marked: readonly ProcessInfo[]): void;
   /** Lets go of it as it is. */
   release(): void;
 }
@@ -139,8 +140,8 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       return descriptor;
     };
     try {
-      await makePipes(pipes.map(pipe));
-      save('starting');
+      await context.pipes.take(pipes.map(pipe));
+      record.phase = 'starting';
       const input = pipes.includes('stdin') ? open('stdin') : 'ignore';
       const output = open('stdout');
       const errors = config.tty ? output : open('stderr');
@@ -200,7 +201,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   /** Everything that the container started ends with its main program. A signal takes a moment to be obeyed. */
   async function killRest(main: number): Promise<void> {
     signalGroup(main, 'SIGKILL');
-    const rest = isolation.processes(status.id, main).filter(({ pid }) => pid !== main);
+    const rest = (await isolation.processes(status.id, main)).filter(({ pid }) => pid !== main);
     for (const { pid } of rest) signalProcess(pid, 'SIGKILL');
     for (let waited = 0; waited < drainMs && rest.some(isRunning); waited += 5) await delay(5);
   }
@@ -209,7 +210,6 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
     const main = pid();
     if (main === undefined) return;
     if (isRunning(record.process!)) signalGroup(main, 'SIGKILL');
-    for (const { pid } of isolation.processes(status.id, main)) signalProcess(pid, 'SIGKILL');
     const stuck = await Promise.race([ended.then(() => false), delay(killMs).then(() => true)]);
     if (stuck && pid() !== undefined) {
       throw new RuntimeError(
@@ -219,9 +219,9 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
     }
   }
 
-  function terminate(main: number): void {
+  async function terminate(main: number): Promise<void> {
     // On a terminal the program is below `script`, which ends with its exit code once it has ended.
-    const below = config.tty ? isolation.processes(status.id, main).filter(({ pid }) => pid !== main) : [];
+    const below = config.tty ? (await isolation.processes(status.id, main)).filter(({ pid }) => pid !== main) : [];
     for (const { pid } of below) signalProcess(pid, 'SIGTERM');
     if (below.length === 0) signalGroup(main, 'SIGTERM');
   }
@@ -246,7 +246,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       const main = pid();
       if (main === undefined) return;
       if (graceMs > 0 && isRunning(record.process!)) {
-        terminate(main);
+        await terminate(main);
         const timer = new AbortController();
         const inTime = await Promise.race([ended.then(() => true), delay(graceMs, timer.signal).then(() => false)]);
         timer.abort();
@@ -259,24 +259,13 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       await kill();
     },
     openInput: () => (config.stdin ? writePipe(pipe('stdin')) : undefined),
-    adopt(sameBoot) {
-      if (record.phase === 'created' || record.phase === 'exited') return;
-      if (record.phase === 'starting') {
-        // The helper died between the spawn and its note: the mark in the environment tells which process it is.
-        const found = sameBoot
-          ? processesWithVariable(containerMark, status.id).find(({ pid, session }) => pid === session)
-          : undefined;
-        if (found) began({ pid: found.pid, startTime: found.startTime });
-        else {
-          Object.assign(status, {
-            exitCode: 128,
-            reason: 'StartError',
-            message: 'the helper was killed before the program began',
-            finishedAt: context.now(),
-          });
-          save('exited');
-          return;
-        }
+    adopt(sameBoot, marked) {
+      if (record.phase === 'exited') return;
+      if (record.phase === 'created') {
+        // The helper may have died between the spawn and its note: the mark in the environment tells.
+        const found = sameBoot ? marked.find(({ pid, session }) => pid === session) : undefined;
+        if (!found) return;
+        began({ pid: found.pid, startTime: found.startTime });
       } else {
         ended = new Promise(resolve => {
           resolveEnded = resolve;

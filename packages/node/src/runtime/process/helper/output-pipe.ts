@@ -4,14 +4,59 @@
  * So the death of the helper does not break the pipe: the container goes on and fills it (64 KiB), then waits, and the next
  * helper opens it and reads on. Nothing is lost but what a container wrote and then ended while no helper was there.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, renameSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { join } from 'node:path';
 import { runCommand } from '../../../network/command.js';
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
 
-export async function makePipes(paths: readonly string[]): Promise<void> {
-  await runCommand('mkfifo', ['-m', '600', ...paths]);
+export interface PipePool {
+  /** Makes a pipe at each path. */
+  take(paths: readonly string[]): Promise<void>;
+}
+
+const poolSize = 64;
+
+/**
+ * Named pipes made in advance: Node cannot make one, and starting `mkfifo` for each container costs as much as starting the
+ * container.
+ */
+export function pipePool(directory: string): PipePool {
+  let spare: string[] | undefined;
+  let sequence = 0;
+  let filling: Promise<void> | undefined;
+
+  async function fill(): Promise<void> {
+    if (!spare) {
+      // What an earlier helper left is as good.
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      spare = readdirSync(directory).map(name => join(directory, name));
+      return;
+    }
+    const made = Array.from({ length: poolSize }, () => {
+      sequence += 1;
+      return join(directory, `${process.pid}-${sequence}`);
+    });
+    await runCommand('mkfifo', ['-m', '600', ...made]);
+    spare.push(...made);
+  }
+
+  return {
+    async take(paths) {
+      for (const path of paths) {
+        let pipe = spare?.pop();
+        while (!pipe) {
+          filling ??= fill().finally(() => {
+            filling = undefined;
+          });
+          await filling;
+          pipe = spare?.pop();
+        }
+        renameSync(pipe, path);
+      }
+    },
+  };
 }
 
 /** A descriptor for the container: never at its end, never broken. */

@@ -15,13 +15,18 @@ import {
   type Sandbox,
   type SandboxConfig,
 } from '../../contract.js';
+import { processCensus } from '../isolation/census.js';
 import type { Isolation } from '../isolation/isolation.js';
-import { allProcesses, bootId } from '../process-table.js';
+import { allProcesses, bootId, commandLineOf, processTable, signalProcess } from '../process-table.js';
 import type { ContainerSpec } from '../protocol.js';
 import { type Container, type ContainerContext, container } from './container.js';
 import { type HostPorts, openHostPorts } from './host-ports.js';
 import type { LogBounds } from './log-writer.js';
+import { pipePool } from './output-pipe.js';
 import type { Records, SandboxRecord } from './records.js';
+
+/** Pipes not yet used, among the containers' directories. */
+const spareName = 'spare-pipes';
 
 export interface PodsOptions {
   isolation: Isolation;
@@ -61,6 +66,20 @@ interface Held extends SandboxRecord {
   turn: Promise<unknown>;
 }
 
+const predecessorMs = 5_000;
+
+/**
+ * A helper that was killed while it started a program may have left a child that is not that program yet: it looks like the
+ * helper itself, with the same command line, and becomes the program in a moment.
+ */
+async function predecessorsGone(): Promise<void> {
+  const own = commandLineOf(process.pid).join('\0');
+  const like = () => allProcesses().filter(({ pid }) => pid !== process.pid && commandLineOf(pid).join('\0') === own);
+  for (let waited = 0; waited < predecessorMs && like().length > 0; waited += 5) {
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
+
 export function pods(options: PodsOptions): Pods {
   const { isolation, records } = options;
   const boot = bootId();
@@ -73,6 +92,7 @@ export function pods(options: PodsOptions): Pods {
     isolation,
     records,
     logBounds: options.logBounds,
+    pipes: pipePool(join(options.workDirectory, spareName)),
     now: options.now,
     changed: ({ status }) => options.emit({ sandboxId: status.sandboxId, containerId: status.id }),
   };
@@ -110,9 +130,15 @@ export function pods(options: PodsOptions): Pods {
     records.saveSandbox({ boot, config, status });
   }
 
+  /** Of a start that an earlier helper was killed in. */
+  async function killStrays(id: string): Promise<void> {
+    for (const { pid } of await isolation.processes(id, -1)) signalProcess(pid, 'SIGKILL');
+  }
+
   async function remove(container: Container): Promise<void> {
     const { id, sandboxId } = container.status;
     await container.kill();
+    if (container.record.phase === 'created') await killStrays(id);
     isolation.removeContainer(id);
     records.removeContainer(id);
     rmSync(join(options.workDirectory, id), { recursive: true, force: true });
@@ -144,6 +170,8 @@ export function pods(options: PodsOptions): Pods {
     async adopt() {
       mkdirSync(options.workDirectory, { recursive: true, mode: 0o711 });
       for (const record of records.loadSandboxes()) await adoptSandbox(record);
+      await predecessorsGone();
+      const { marked } = await processCensus()();
       for (const record of records.loadContainers()) {
         const sandbox = sandboxes.get(record.status.sandboxId);
         if (!sandbox) {
@@ -153,10 +181,11 @@ export function pods(options: PodsOptions): Pods {
         const found = container(record, place(sandbox, record.status.id, record.spec), context);
         sandbox.containers.set(record.status.id, found);
         containers.set(record.status.id, found);
-        found.adopt(record.boot === boot);
+        found.adopt(record.boot === boot, marked.get(record.status.id) ?? []);
       }
       for (const name of readdirSync(options.workDirectory)) {
-        if (!containers.has(name)) rmSync(join(options.workDirectory, name), { recursive: true, force: true });
+        if (name !== spareName && !containers.has(name))
+          rmSync(join(options.workDirectory, name), { recursive: true, force: true });
       }
       await isolation.sweep(new Set(sandboxes.keys()), new Set(containers.keys()));
     },
@@ -280,7 +309,7 @@ export function pods(options: PodsOptions): Pods {
       return [...(from?.values() ?? [])].map(({ status }) => ({ ...status }));
     },
     stats() {
-      const table = allProcesses();
+      const table = processTable();
       const timestamp = options.now();
       const found: ContainerStats[] = [];
       for (const [id, { pid }] of containers) {

@@ -20,7 +20,7 @@ export interface ContainerRecord {
   boot: string;
   spec: ContainerSpec;
   status: ContainerStatus;
-  /** From just before it is spawned: a helper that finds `starting` looks for the process by its mark. */
+  /** On disk a container that is `starting` is still `created`: a helper that finds it looks for the process by its mark. */
   phase: 'created' | 'starting' | 'running' | 'exited';
   process?: ProcessIdentity;
 }

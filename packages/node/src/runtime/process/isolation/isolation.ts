@@ -6,7 +6,7 @@
  * spawned is the program's, its process group and session its own.
  */
 import type { Capability, SandboxConfig } from '../../contract.js';
-import type { ProcessInfo } from '../process-table.js';
+import type { ProcessInfo, ProcessTable } from '../process-table.js';
 import type { ContainerSpec } from '../protocol.js';
 
 export interface PlacedContainer {
@@ -52,8 +52,8 @@ export interface Isolation {
   /** Runs a program in the network of the sandbox. */
   launchInNetwork(sandboxId: string, config: SandboxConfig, command: readonly string[]): Launch;
   /** Every process of the container, the descendants that left its session included. */
-  processes(containerId: string, pid: number): ProcessInfo[];
-  usage(containerId: string, pid: number, table: readonly ProcessInfo[]): Usage;
+  processes(containerId: string, pid: number): Promise<readonly ProcessInfo[]>;
+  usage(containerId: string, pid: number, table: ProcessTable): Usage;
   /** Whether the kernel killed a process of the container for its memory limit. */
   ranOutOfMemory(containerId: string): boolean;
   removeContainer(containerId: string): void;

@@ -10,9 +10,10 @@
 import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { type Capability, RuntimeError, type SandboxConfig } from '../../contract.js';
-import { processesWithVariable, processInfo } from '../process-table.js';
+import { processInfo } from '../process-table.js';
+import { processCensus } from './census.js';
 import { type Cgroups, cgroups, findCgroups } from './cgroup.js';
-import { began, containerMark, type Isolation, type Launch, type PlacedContainer } from './isolation.js';
+import { began, type Isolation, type Launch, type PlacedContainer } from './isolation.js';
 import { mountCommands, quote, rootOf } from './mount-namespace.js';
 import { podNetwork } from './pod-network.js';
 
@@ -37,6 +38,7 @@ const reporting = `set -e\nexport PATH=${systemPath}\nexec 4>&2 2>&3`;
 
 export function rootIsolation(node: string, stateDirectory: string, defaultCIDR: string): Isolation {
   const groups = cgroups(findCgroups(), node);
+  const census = processCensus();
   const network = podNetwork(node, defaultCIDR);
   const namespaceArgs = (id: string, config: SandboxConfig) =>
     config.hostNetwork ? [] : ['nsenter', `--net=${network.namespacePath(id)}`];
@@ -154,17 +156,17 @@ export function rootIsolation(node: string, stateDirectory: string, defaultCIDR:
       reports: false,
     }),
 
-    processes(containerId, _pid) {
-      const pids = groups.pids(containerId);
-      if (!groups.hasCpu && !groups.hasMemory) return processesWithVariable(containerMark, containerId);
-      return pids.map(processInfo).filter(info => info !== undefined && info.state !== 'Z') as ReturnType<
-        typeof processesWithVariable
-      >;
+    async processes(containerId) {
+      if (!groups.hasCpu && !groups.hasMemory) return (await census()).marked.get(containerId) ?? [];
+      return groups
+        .pids(containerId)
+        .map(processInfo)
+        .filter(info => info !== undefined)
+        .filter(({ state }) => state !== 'Z');
     },
     usage(containerId, pid, table) {
       const fromTable = { cpuNanos: 0, memoryBytes: 0 };
-      for (const info of table) {
-        if (info.session !== pid) continue;
+      for (const info of table.bySession(pid)) {
         fromTable.cpuNanos += info.cpuNanos;
         fromTable.memoryBytes += info.residentBytes;
       }
@@ -182,7 +184,11 @@ export function rootIsolation(node: string, stateDirectory: string, defaultCIDR:
     },
     async teardown() {
       await network.teardown();
-      for (const id of groups.ids()) groups.remove(id);
+      // The kernel lets go of a group a moment after its last process.
+      for (let waited = 0; waited < 1_000 && groups.ids().length > 0; waited += 20) {
+        for (const id of groups.ids()) groups.remove(id);
+        await new Promise(resolve => setTimeout(resolve, 20));
+      }
       groups.removeAll();
     },
   };

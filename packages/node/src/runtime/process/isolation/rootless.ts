@@ -11,8 +11,8 @@ import { dirname, join, normalize } from 'node:path';
 import { type AddressAllocator, addressAllocator, isLoopback, parseRange } from '../../../network/address-range.js';
 import { mayBindLowPorts } from '../../../network/low-port.js';
 import { type Capability, RuntimeError } from '../../contract.js';
-import { allProcesses, processesWithVariable, processInfo } from '../process-table.js';
-import { containerMark, type Isolation, type PlacedContainer } from './isolation.js';
+import { processCensus } from './census.js';
+import type { Isolation, PlacedContainer } from './isolation.js';
 
 export function rootlessCapabilities(): Set<Capability> {
   const capabilities = new Set<Capability>(['attach', 'port-forward']);
@@ -23,6 +23,7 @@ export function rootlessCapabilities(): Set<Capability> {
 /** `defaultCIDR` serves sandboxes that name no range. */
 export function rootlessIsolation(defaultCIDR: string): Isolation {
   const allocators = new Map<string, AddressAllocator>();
+  const census = processCensus();
 
   function allocatorOf(cidr: string = defaultCIDR): AddressAllocator {
     const range = parseRange(cidr);
@@ -98,24 +99,21 @@ export function rootlessIsolation(defaultCIDR: string): Isolation {
       reports: false,
     }),
     launchInNetwork: (_sandboxId, _config, command) => ({ argv: command, cwd: '/', reports: false }),
-    processes(containerId, pid) {
-      const marked = processesWithVariable(containerMark, containerId);
+    async processes(containerId, pid) {
+      const { marked, table } = await census();
+      const found = marked.get(containerId) ?? [];
       // A program may wipe its environment; its session still tells.
-      const session = allProcesses().filter(
-        info => info.session === pid && !marked.some(other => other.pid === info.pid),
-      );
-      return [...marked, ...session];
+      return [...found, ...table.bySession(pid).filter(info => !found.some(other => other.pid === info.pid))];
     },
     usage(_containerId, pid, table) {
       const usage = { cpuNanos: 0, memoryBytes: 0 };
       // With a terminal the program is in a session of its own below the one that was started.
-      const sessions = new Set([pid, ...table.filter(({ parent }) => parent === pid).map(({ session }) => session)]);
-      for (const info of table) {
-        if (!sessions.has(info.session)) continue;
-        usage.cpuNanos += info.cpuNanos;
-        usage.memoryBytes += info.residentBytes;
+      for (const session of new Set([pid, ...table.byParent(pid).map(info => info.session)])) {
+        for (const info of table.bySession(session)) {
+          usage.cpuNanos += info.cpuNanos;
+          usage.memoryBytes += info.residentBytes;
+        }
       }
-      if (usage.memoryBytes === 0) usage.memoryBytes = processInfo(pid)?.residentBytes ?? 0;
       return usage;
     },
     ranOutOfMemory: () => false,

@@ -9,14 +9,15 @@ import { join } from 'node:path';
 import { Laboratory } from '../../conformance/laboratory.js';
 import type { Subject, TestRunner } from '../../conformance/subject.js';
 import type { ContainerStatus, Runtime } from '../../contract.js';
-import { containerMark } from '../isolation/isolation.js';
+import { processCensus } from '../isolation/census.js';
 import { type ProcessRuntime, type ProcessRuntimeOptions, processRuntime } from '../process-runtime.js';
-import { isRunning, processesWithVariable, processInfo } from '../process-table.js';
+import { isRunning, processInfo } from '../process-table.js';
 import { gone, processSubject, processWorkloads } from './subject.js';
 
 /** Writes a number every 5 ms, and hears SIGTERM. */
 const counts = ['sh', '-c', 'trap "exit 0" TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done'] as const;
 const clauseMs = 60_000;
+const marked = async (id: string) => (await processCensus()()).marked.get(id) ?? [];
 
 /** What of a log's text was written, parts joined: the lines. */
 function linesOf(log: string): string[] {
@@ -147,7 +148,7 @@ export function survivalClauses(
         await starts;
         for (const id of ids) {
           const { state, pid } = await status(lab, id);
-          const running = processesWithVariable(containerMark, id).filter(({ pid, session }) => pid === session);
+          const running = (await marked(id)).filter(({ pid, session }) => pid === session);
           assert.deepEqual(
             running.map(process => process.pid),
             state === 'running' ? [pid] : [],
@@ -155,7 +156,7 @@ export function survivalClauses(
           );
         }
         await runtime.removeSandbox(sandbox.id);
-        for (const id of ids) assert.deepEqual(processesWithVariable(containerMark, id), []);
+        for (const id of ids) assert.deepEqual(await marked(id), []);
       }
     });
 
@@ -165,7 +166,7 @@ export function survivalClauses(
       const { id } = await lab.pod({ image: 'busybox', command: ['sh', '-c', script] });
       await lab.log(id, text => text.includes('ready'));
       const before = await lab.eventually('its descendants', async () => {
-        const found = processesWithVariable(containerMark, id);
+        const found = await marked(id);
         return found.length >= 3 && found;
       });
       await runtime.stopContainer(id, 5_000);
