@@ -164,6 +164,20 @@ describe('translate', () => {
     expect(() => translate({ name: 'x' })).toThrow('kind is missing');
   });
 
+  it('drops what another cluster gave to an object that was read from it, its owners too', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'u1' };
+    const { object, warnings } = objectOf(
+      pod(
+        { containers: [] },
+        { name: 'p', uid: 'u2', resourceVersion: '7', ownerReferences: [owner], labels: { a: 'b' } },
+      ),
+    );
+    expect(object.metadata).toEqual({ name: 'p', labels: { a: 'b' } });
+    expect(warnings).toHaveLength(3);
+    const kept = objectOf(pod({ containers: [] }, { name: 'p', ownerReferences: [owner] }));
+    expect(kept.object.metadata['ownerReferences']).toEqual([owner]);
+  });
+
   it('keeps the address of an old node manifest as an annotation', () => {
     const { object } = objectOf({
       apiVersion: 'v1',

@@ -74,6 +74,7 @@ export function translate(document: unknown): Translated {
     object.apiVersion = apiVersion;
   }
   renameObject(object, warn);
+  dumpQuirks(object, warn);
   switch (object.kind) {
     case 'Pod':
       podQuirks(object.spec, 'spec', warn, object.metadata);
@@ -109,6 +110,16 @@ function renameObject(object: Json, warn: Warn): void {
   if (name !== metadata.name) {
     warn(`metadata.name "${metadata.name}" is no legal name; it was rewritten to "${name}"`);
     metadata.name = name;
+  }
+}
+
+/** An object that was read from another cluster, whole: what that cluster gave it is not this one's. */
+function dumpQuirks({ metadata }: Json, warn: Warn): void {
+  if (metadata?.uid === undefined && metadata?.resourceVersion === undefined) return;
+  for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'selfLink', 'managedFields', 'ownerReferences']) {
+    if (metadata[field] === undefined) continue;
+    delete metadata[field];
+    warn(`metadata.${field} was dropped: it is of the cluster that the object was read from`);
   }
 }
 
