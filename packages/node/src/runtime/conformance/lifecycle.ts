@@ -140,6 +140,7 @@ export function containerClauses(clause: Clause, workloads: Workloads): void {
 
   clause('SIGKILL follows when the grace is over', async lab => {
     const { id } = await lab.pod(workloads.stubborn);
+    await lab.log(id, log => log.includes('ready'));
     const before = Date.now();
     await lab.runtime.stopContainer(id, 400);
     const took = Date.now() - before;

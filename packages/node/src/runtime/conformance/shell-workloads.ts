@@ -42,7 +42,7 @@ export function shellWorkloads(options: ShellWorkloadOptions): Workloads {
       : [[options.interpreter.python, '-c'], pythonListens, pythonConnects, pythonHog];
   return {
     sleeps: { image, command: ['sh', '-c', 'trap "exit 0" TERM; sleep 600 & wait'] },
-    stubborn: shell('trap "" TERM; while :; do sleep 0.2; done'),
+    stubborn: shell('trap "" TERM; echo ready; while :; do sleep 0.2; done'),
     exits: code => shell('exit "$1"', `${code}`),
     killsItself: shell('kill -9 $$'),
     prints: (stdout, stderr) =>

@@ -9,7 +9,7 @@ export type Workload = Pick<ContainerConfig, 'image' | 'command' | 'args'>;
 export interface Workloads {
   /** Runs until SIGTERM, and ends at once at it. */
   sleeps: Workload;
-  /** Goes on at SIGTERM. */
+  /** Goes on at SIGTERM, and writes `ready` once it does. */
   stubborn: Workload;
   /** Ends at once with this code. */
   exits(code: number): Workload;

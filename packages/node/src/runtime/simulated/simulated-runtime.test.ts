@@ -34,7 +34,7 @@ function program({ command = [] }: ContainerConfig): SimulatedProgram {
   const lines = (text: string) => text.split('\n').filter(line => line !== '');
   switch (name) {
     case 'stubborn':
-      return { ignoresTerm: true };
+      return { ignoresTerm: true, output: ['ready'] };
     case 'exits':
       return { runMs: 5, exitCode: Number(one) };
     case 'killed':
