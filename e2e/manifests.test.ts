@@ -13,8 +13,14 @@ import type { CompatReport } from '@orbitkit/example-minik8s/apply';
 import { processRuntime } from '@orbitkit/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './cluster.js';
-import { type Distribution, isReady, type Place, sharedFolder, startDistribution } from './manifests/distribution.js';
-import { makeImages, whyNoDocker } from './manifests/docker-images.js';
+import {
+  type Distribution,
+  isReady,
+  type Place,
+  sharedFolder,
+  startDistribution,
+} from './distribution/distribution.js';
+import { makeImages, whyNoDocker } from './distribution/docker-images.js';
 
 const folder = fileURLToPath(new URL('./manifests/', import.meta.url));
 const manifestsIn = (name: string) =>

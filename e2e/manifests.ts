@@ -6,7 +6,7 @@ import { eventually, type TestCluster } from './cluster.js';
 const namespace = 'default';
 
 /** Ends at once when it is told to: a shell at the head of a container would wait for its children. */
-export const graceSeconds = 2;
+const graceSeconds = 2;
 
 export const echoContainer = (more: Partial<corev1.Container> = {}): corev1.Container => ({
   name: 'echo',

@@ -24,5 +24,6 @@ it.each(['scheduler', 'galaxy', 'cli'])('the example of %s', async name => {
   } finally {
     rmSync(folder, { recursive: true });
   }
-  for (const [index, part] of expected[0]!.split(' … ').entries()) expect(printed.join('\n'), `part ${index}`).toContain(part);
+  for (const [index, part] of expected[0]!.split(' … ').entries())
+    expect(printed.join('\n'), `part ${index}`).toContain(part);
 });

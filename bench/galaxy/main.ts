@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { instancesByKey, percentile, runCreates } from '@orbitkit/example-galaxy/creates';
 import { startGalaxy } from '@orbitkit/example-galaxy/processes';
-import { instancesByKey, percentile, runCreates } from './creates.js';
 
 const original = { rate: 1_843, p99: 516 };
 const size = { gateways: 1, dispatchers: 1, schedulers: 2, nodes: 2, runtime: 'simulated' as const };

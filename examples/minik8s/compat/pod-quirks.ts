@@ -30,7 +30,7 @@ export function podQuirks(spec: Json | undefined, path: string, warn: Warn, hold
   }
 }
 
-export function containerQuirks(container: Json, path: string, warn: Warn, spec: Json, holder: Json | undefined): void {
+function containerQuirks(container: Json, path: string, warn: Warn, spec: Json, holder: Json | undefined): void {
   const pull = pullPolicies[container.imagePullPolicy];
   if (pull) {
     warn(`${path}.imagePullPolicy ${container.imagePullPolicy} was read as ${pull}`);

@@ -30,7 +30,7 @@ export type ProfileName = 'default' | 'minik8s';
 const rangesFile = (dataDir: string): string => join(dataDir, 'network.json');
 
 /** Root gives pods addresses of their own; without it everything lies in 127/8. The runtime knows what this machine allows. */
-export function networkMode(runtime: RuntimeName, dataDir: string): 'root' | 'rootless' {
+function networkMode(runtime: RuntimeName, dataDir: string): 'root' | 'rootless' {
   return runtime === 'process' ? processRuntime({ dataDir }).mode : process.geteuid?.() === 0 ? 'root' : 'rootless';
 }
 

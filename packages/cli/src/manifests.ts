@@ -49,7 +49,7 @@ async function filesOf(path: string, recursive: boolean): Promise<string[]> {
 }
 
 /** Says where in the file the server's complaint points, when it names a field. */
-export function withPlace(error: StatusError, manifest: Manifest): string {
+function withPlace(error: StatusError, manifest: Manifest): string {
   const named = (error.details.causes ?? []).flatMap(cause =>
     cause.field ? [{ field: cause.field, text: `: ${cause.message ?? ''}` }] : [],
   );

@@ -12,7 +12,7 @@ export interface Progress {
   done(): void;
 }
 
-export function progress({ stderr }: Terminal, text: string): Progress {
+function progress({ stderr }: Terminal, text: string): Progress {
   const began = Date.now();
   let shown = text;
   if (!stderr.isTTY) {

@@ -120,9 +120,7 @@ export function targetsOf(session: Session, words: readonly string[]): { kinds: 
   return { kinds, targets: kinds.flatMap(kind => names.map(name => ({ kind, name }))) };
 }
 
-/** `pods` or `deployments.apps`, and `pod/web` or `deployment.apps/web`, as kubectl prints them. */
-export const resourceName = (kind: DiscoveredKind): string =>
-  kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
+/** `pod/web` or `deployment.apps/web`, as kubectl prints them. */
 export const objectName = (kind: DiscoveredKind, name: string): string =>
   `${kind.singular || kind.kind.toLowerCase()}${kind.group ? `.${kind.group}` : ''}/${name}`;
 

@@ -1,5 +1,5 @@
 /** Admission plugins, and the contract to write one. */
-export { type AdmissionChain, admissionChain } from './chain.js';
+export type { AdmissionChain } from './chain.js';
 export type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
 export { namespaceLifecycle } from './namespace-lifecycle.js';
 export { defaultPriority, defaultServiceAccount, defaultTolerationSeconds } from './pod-defaults.js';

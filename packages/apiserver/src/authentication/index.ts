@@ -4,7 +4,6 @@ export {
   type Authenticator,
   anonymousUser,
   anyAuthenticator,
-  authenticatedGroup,
   type Credentials,
   type IdentifyOptions,
   identifyWith,

@@ -53,7 +53,7 @@ export function anyAuthorizer(...authorizers: readonly Authorizer[]): Authorizer
   };
 }
 
-export const mastersGroup = 'system:masters';
+const mastersGroup = 'system:masters';
 
 /** Members of `system:masters` may do everything; of others it has no opinion, so alone it keeps them out. */
 export function allowMasters(): Authorizer {

@@ -6,7 +6,6 @@ export {
   anyAuthorizer,
   type Decision,
   forbidden,
-  mastersGroup,
   requireAllowed,
   type Verdict,
 } from './authorizer.js';

@@ -7,11 +7,11 @@ import { promisify } from 'node:util';
 import { createGzip, gzip } from 'node:zlib';
 import type { ApiResponse } from './exchange.js';
 
-export const compressionThreshold = 128 * 1024;
+const compressionThreshold = 128 * 1024;
 const level = 1;
 const gzipBuffer = promisify(gzip);
 
-export function acceptsGzip(acceptEncoding: string | undefined): boolean {
+function acceptsGzip(acceptEncoding: string | undefined): boolean {
   if (acceptEncoding === undefined) return false;
   return acceptEncoding.split(',').some(entry => {
     const [name, ...params] = entry

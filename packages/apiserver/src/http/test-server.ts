@@ -20,7 +20,7 @@ import type { ApiHandler } from './exchange.js';
 import { type HttpDoorOptions, httpDoor } from './http-door.js';
 import { inProcessTransport } from './in-process.js';
 
-export const admin: UserInfo = { username: 'admin', groups: ['system:masters'] };
+const admin: UserInfo = { username: 'admin', groups: ['system:masters'] };
 
 export interface TestServerOptions {
   clock?: Clock;

@@ -33,7 +33,7 @@ export function vanishesNow(strategy: Strategy, object: ReadonlyObject): boolean
 }
 
 /** @throws StatusError Invalid */
-export function checkDeleteOptions({ propagationPolicy, orphanDependents, gracePeriodSeconds }: DeleteOptions): void {
+function checkDeleteOptions({ propagationPolicy, orphanDependents, gracePeriodSeconds }: DeleteOptions): void {
   const errors: Parameters<typeof invalid>[2][number][] = [];
   const policies = ['Foreground', 'Background', 'Orphan'];
   if (propagationPolicy !== undefined && !policies.includes(propagationPolicy)) {

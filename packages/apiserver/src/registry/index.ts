@@ -15,4 +15,4 @@ export type {
   StrategyEnvironment,
   SubresourceAction,
 } from './strategy.js';
-export { type SystemObject, systemNamespaces } from './system-objects.js';
+export type { SystemObject } from './system-objects.js';

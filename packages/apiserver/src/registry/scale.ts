@@ -32,7 +32,7 @@ export const workloadScale: ScaleOf = {
   },
 };
 
-export function scaleObject(scale: ScaleOf, object: ReadonlyObject): DynamicObject {
+function scaleObject(scale: ScaleOf, object: ReadonlyObject): DynamicObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = scale.selector(object);
   return {

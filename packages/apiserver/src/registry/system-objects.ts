@@ -2,7 +2,7 @@
 import { isAlreadyExists, isNotFound, type Kind, type KubeObject, Namespace } from '@orbitkit/core';
 import type { RequestContext, Resources } from './contract.js';
 
-export const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'] as const;
+const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'] as const;
 
 /** An object that is created when it does not exist, and left as it is when it does. */
 export interface SystemObject {

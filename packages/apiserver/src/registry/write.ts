@@ -15,7 +15,7 @@ import { type ResourceId, storageKey } from './storage-keys.js';
 import type { WatchCache } from './watch-cache.js';
 
 /** etcd's default limit of a request: what one object may take. */
-export const objectLimitBytes = 1.5 * 1024 * 1024;
+const objectLimitBytes = 1.5 * 1024 * 1024;
 
 /** Decisions that a write may take against faster writers; each lost round means that another write succeeded. */
 const maxRounds = 500;

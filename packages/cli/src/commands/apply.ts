@@ -17,7 +17,7 @@ import { eachManifest, readManifests } from '../manifests.js';
 import { type GlobalFlags, globalFlags, keyIn, objectName, type Session, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
 
-export const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
 interface ApplyFlags extends GlobalFlags {
   filename?: string[];

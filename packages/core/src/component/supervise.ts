@@ -21,7 +21,7 @@ export interface ComponentStatus {
 }
 
 /** Half a second at first, since others wait for a crashed API server; forgotten after 2 healthy minutes. */
-export const componentRestartBackoff = {
+const componentRestartBackoff = {
   initialMs: 500,
   maxMs: 30_000,
   factor: 2,

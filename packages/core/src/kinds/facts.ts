@@ -69,7 +69,7 @@ function factsOfGroup(group: string): FactsOfGroup {
 }
 
 /** The rows of a type as they stand in the facts, with protobuf numbers, inlined types unmerged. */
-export function factsOf(name: string): FactsOfType {
+function factsOf(name: string): FactsOfType {
   const [group, type] = split(name);
   const facts = factsOfGroup(group).types[type];
   if (!facts)

@@ -63,8 +63,11 @@ export function joinMembers(options: MembersOptions): Members {
         stream = call;
         let renew: { cancel(): void } | undefined;
         const beat = () => call.write({ member: options.self, leaving: false } satisfies Heartbeat);
+        // A membership that arrives must not put the next heartbeat off: with many of them the lease would run out.
+        let pace = 0;
         const schedule = (leaseMillis: number) => {
           renew?.cancel();
+          pace = leaseMillis;
           renew = clock.setTimer(Math.max(50, leaseMillis / 3), () => {
             beat();
             schedule(leaseMillis);
@@ -77,7 +80,7 @@ export function joinMembers(options: MembersOptions): Members {
         };
         call.on('data', (membership: Membership) => {
           take(membership);
-          schedule(membership.leaseMillis);
+          if (membership.leaseMillis !== pace) schedule(membership.leaseMillis);
         });
         call.on('error', (error: Error) => done(() => reject(error)));
         call.on('end', () => done(resolve));

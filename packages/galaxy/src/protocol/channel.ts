@@ -14,7 +14,7 @@ export interface MemberCredentials {
 /** `insecure` is for tests. */
 export type Credentials = MemberCredentials | 'insecure';
 
-export const serverCredentials = (credentials: Credentials): grpc.ServerCredentials =>
+const serverCredentials = (credentials: Credentials): grpc.ServerCredentials =>
   credentials === 'insecure'
     ? grpc.ServerCredentials.createInsecure()
     : grpc.ServerCredentials.createSsl(

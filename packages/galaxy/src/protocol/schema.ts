@@ -167,7 +167,7 @@ export interface Codec<T> {
 }
 
 const codecs = new Map<string, Codec<any>>();
-export function codec<T>(name: string): Codec<T> {
+function codec<T>(name: string): Codec<T> {
   let known = codecs.get(name);
   if (!known) {
     const type = root.lookupType(`orbitkit.galaxy.v1.${name}`);

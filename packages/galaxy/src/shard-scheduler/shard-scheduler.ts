@@ -22,6 +22,10 @@ export interface ShardSchedulerOptions {
   onListening?(address: string): void;
 }
 
+/** How long a create without room waits for nodes that have not said yet how much they have, and how often it asks again. */
+const unheardMs = 2_000;
+const againMs = 50;
+
 export function shardScheduler(options: ShardSchedulerOptions): Component {
   return {
     name: options.name,
@@ -126,6 +130,17 @@ export function shardScheduler(options: ShardSchedulerOptions): Component {
       };
 
       async function schedule(create: Create): Promise<Created> {
+        const until = Math.min(create.deadline, clock.now() + unheardMs);
+        let created = await placeAnywhere(create);
+        while (created.errorCode === 'NoCapacity' && room.unheard && clock.now() < until && !signal.aborted) {
+          await clock.sleep(againMs, signal).catch(() => {});
+          created = await placeAnywhere(create);
+        }
+        return created;
+      }
+
+      /** Here, else at peers. */
+      async function placeAnywhere(create: Create): Promise<Created> {
         let created = await place(create);
         if (created.errorCode !== 'NoCapacity') return created;
         for (const peer of [...peers.values()]

@@ -26,6 +26,8 @@ export interface Shard {
   choose(wish: Wish, except: ReadonlySet<string>): string | undefined;
   /** The promise is kept or void: what counts now is in the node's reports. */
   settle(node: string, wish: Wish): void;
+  /** A node has not said yet how much room it has: it was added, or its connection broke, a moment ago. */
+  readonly unheard: boolean;
   readonly nodes: readonly string[];
 }
 
@@ -64,6 +66,9 @@ export function shard(): Shard {
       if (!seat) return;
       seat.promisedCpu = Math.max(0, seat.promisedCpu - wish.cpuMillis);
       seat.promisedMemory = Math.max(0, seat.promisedMemory - wish.memoryBytes);
+    },
+    get unheard() {
+      return [...seats.values()].some(seat => !seat.capacity);
     },
     get nodes() {
       return [...seats.keys()];

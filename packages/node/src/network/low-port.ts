@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 
-export const substituteOffset = 8_000;
+const substituteOffset = 8_000;
 
 /** The port that answers in place of `port` when low ports cannot be bound. */
 export function substitutePort(port: number, lowPorts: boolean | { has(capability: 'low-ports'): boolean }): number {

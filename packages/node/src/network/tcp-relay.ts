@@ -13,7 +13,7 @@ export interface RelayTarget {
 }
 
 /** Connects to the first target that accepts. Rejects with the last refusal when none does. */
-export async function connectFirst(targets: readonly RelayTarget[], timeoutMs = connectMs): Promise<Socket> {
+async function connectFirst(targets: readonly RelayTarget[], timeoutMs = connectMs): Promise<Socket> {
   let last: unknown = new Error('there is no target');
   for (const target of targets) {
     try {
@@ -43,7 +43,7 @@ export function connectTo({ host, port }: RelayTarget, timeoutMs = connectMs): P
 }
 
 /** Joins two connections; each ends when the other has. */
-export function joinSockets(one: Socket, other: Socket): void {
+function joinSockets(one: Socket, other: Socket): void {
   for (const [from, to] of [
     [one, other],
     [other, one],

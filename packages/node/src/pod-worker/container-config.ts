@@ -96,7 +96,7 @@ async function terminationFile(podDirectory: string, container: string, attempt:
 }
 
 /** @throws ConfigError when a quantity is none, or an amount is below zero. */
-export function resourcesOf(container: corev1.Container): Resources {
+function resourcesOf(container: corev1.Container): Resources {
   const amount = (
     side: 'limits' | 'requests',
     resource: string,

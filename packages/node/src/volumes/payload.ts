@@ -30,7 +30,7 @@ export interface PayloadInput {
 const defaultFileMode = 0o644;
 
 /** @throws ConfigError when the path would leave the volume. */
-export function assertRelative(path: string, where: string): void {
+function assertRelative(path: string, where: string): void {
   const parts = path.split('/');
   if (path === '' || path.startsWith('/') || path.includes('\0') || parts.includes('..') || path.startsWith('..')) {
     throw new ConfigError(`${where}: path ${JSON.stringify(path)} must be relative, without ".." parts`);

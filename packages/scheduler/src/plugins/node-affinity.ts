@@ -28,7 +28,7 @@ function matchesValue(requirement: Requirement, value: string | undefined): bool
 }
 
 /** All expressions and fields of a term hold; a term without either matches nothing (the API's rule). */
-export function matchesTerm(term: corev1.NodeSelectorTerm, node: NodeInfo): boolean {
+function matchesTerm(term: corev1.NodeSelectorTerm, node: NodeInfo): boolean {
   const expressions = term.matchExpressions ?? [];
   const fields = term.matchFields ?? [];
   if (expressions.length + fields.length === 0) return false;
@@ -67,7 +67,7 @@ export const nodeAffinity = (options: { weight?: number } = {}): Plugin => ({
 });
 
 /** Maps raw scores so that the best has 100; all zero stays zero. */
-export function toHundred(scores: Map<string, number>): void {
+function toHundred(scores: Map<string, number>): void {
   const best = Math.max(...scores.values());
   if (best <= 0) return;
   for (const [name, score] of scores) scores.set(name, (100 * score) / best);

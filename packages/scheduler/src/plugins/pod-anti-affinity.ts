@@ -20,7 +20,7 @@ const requiredTerms = (pod: Pod): readonly Term[] =>
   pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
 
 /** Whether `term`, which stands in `owner`, speaks of `other`. */
-export function termMatches(term: Term, owner: Pod, other: Pod, cycle: Cycle): boolean {
+function termMatches(term: Term, owner: Pod, other: Pod, cycle: Cycle): boolean {
   if (!term.labelSelector) return false;
   const namespace = other.metadata.namespace;
   const named = term.namespaces?.includes(namespace) ?? false;

@@ -10,7 +10,7 @@ export type Amounts = ReadonlyMap<string, number>;
 
 const milli = 'cpu';
 
-export function amountOf(resource: string, text: string | number): number {
+function amountOf(resource: string, text: string | number): number {
   const quantity = Quantity.parse(text);
   return resource === milli ? Number(quantity.milliValue()) : Number(quantity.value());
 }

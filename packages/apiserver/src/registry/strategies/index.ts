@@ -10,7 +10,7 @@ import { serviceStrategy } from './service.js';
 import type { ServiceOptions } from './service-allocation.js';
 
 /** kube-apiserver `--event-ttl`. */
-export const defaultEventTtlMs = 3_600_000;
+const defaultEventTtlMs = 3_600_000;
 
 export interface StrategyOptions {
   services?: ServiceOptions;

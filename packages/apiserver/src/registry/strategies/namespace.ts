@@ -5,7 +5,7 @@
 import type { DynamicObject } from '@orbitkit/core';
 import type { Strategy } from '../strategy.js';
 
-export const nameLabel = 'kubernetes.io/metadata.name';
+const nameLabel = 'kubernetes.io/metadata.name';
 
 function labelName(namespace: DynamicObject): void {
   const { metadata } = namespace;

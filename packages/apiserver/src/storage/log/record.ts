@@ -10,7 +10,7 @@
 import { crc32 } from 'node:zlib';
 import type { Change } from '../versioned/change.js';
 
-export const recordMagic = 0x31726b6f;
+const recordMagic = 0x31726b6f;
 export const recordMagicBytes = Buffer.from('okr1');
 const frameBytes = 12;
 const bodyHeaderBytes = 24;

@@ -11,7 +11,7 @@ export interface Segment extends FileHeader {
 }
 
 const namePattern = /^log-\d{16}\.segment$/;
-export const segmentName = (firstSequence: number): string => `log-${String(firstSequence).padStart(16, '0')}.segment`;
+const segmentName = (firstSequence: number): string => `log-${String(firstSequence).padStart(16, '0')}.segment`;
 export const isSegmentName = (name: string): boolean => namePattern.test(name);
 
 /** A new segment, durable with its name and its reserved size before the first record goes into it. */

@@ -11,7 +11,7 @@ import type { FileSystem } from './file-system.js';
 import { type LogRecord, neededBytes, readRecord, recordBytes, type SnapshotRecord, writeRecord } from './record.js';
 
 const namePattern = /^state-(\d{20})\.snapshot$/;
-export const snapshotName = (revision: bigint): string => `state-${String(revision).padStart(20, '0')}.snapshot`;
+const snapshotName = (revision: bigint): string => `state-${String(revision).padStart(20, '0')}.snapshot`;
 export const isSnapshotName = (name: string): boolean => namePattern.test(name);
 export const temporarySuffix = '.tmp';
 /** Entries are fetched and written in pieces of about this size, so that neither memory nor the event loop notices. */

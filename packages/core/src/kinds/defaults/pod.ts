@@ -31,7 +31,7 @@ export function defaultPodTemplate(template: corev1.PodTemplateSpec | undefined)
   if (template?.spec) defaultPodSpec(template.spec);
 }
 
-export function defaultPodSpec(spec: corev1.PodSpec): void {
+function defaultPodSpec(spec: corev1.PodSpec): void {
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
   for (const container of spec.initContainers ?? []) defaultContainer(container);
   for (const container of spec.containers ?? []) defaultContainer(container);

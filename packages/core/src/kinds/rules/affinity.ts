@@ -30,7 +30,7 @@ function checkWeight(report: Report, weight: number, at: string): void {
   if (weight <= 0 || weight > 100) report.invalid(`${at}.weight`, weight, 'must be in the range 1-100');
 }
 
-export function checkNodeSelector(report: Report, selector: corev1.NodeSelector, field: string): void {
+function checkNodeSelector(report: Report, selector: corev1.NodeSelector, field: string): void {
   const terms = selector.nodeSelectorTerms ?? [];
   if (terms.length === 0) report.required(`${field}.nodeSelectorTerms`, 'must have at least one node selector term');
   for (const [index, term] of terms.entries()) checkNodeTerm(report, term, `${field}.nodeSelectorTerms[${index}]`);

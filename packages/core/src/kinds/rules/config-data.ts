@@ -8,7 +8,7 @@ import { configKeyProblem } from './forms.js';
 import { type Report, sameValue } from './report.js';
 
 /** Of all values together, in bytes. */
-export const maxConfigBytes = 1024 * 1024;
+const maxConfigBytes = 1024 * 1024;
 
 const base64Bytes = (text: string): number => Buffer.byteLength(text, 'base64');
 

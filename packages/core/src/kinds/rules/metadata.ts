@@ -13,7 +13,7 @@ export interface NameRule {
 }
 
 /** Keys and values together, in bytes. */
-export const maxAnnotationBytes = 256 * 1024;
+const maxAnnotationBytes = 256 * 1024;
 
 const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 

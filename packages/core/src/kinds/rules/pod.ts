@@ -26,7 +26,7 @@ export function checkPodTemplate(report: Report, template: corev1.PodTemplateSpe
   checkPodSpec(report, template.spec ?? ({} as corev1.PodSpec), `${field}.spec`);
 }
 
-export function checkPodSpec(report: Report, spec: corev1.PodSpec, field: string): void {
+function checkPodSpec(report: Report, spec: corev1.PodSpec, field: string): void {
   const volumes = checkVolumes(report, spec.volumes, `${field}.volumes`);
   const graceSeconds = spec.terminationGracePeriodSeconds;
   checkContainers(

@@ -16,7 +16,7 @@ interface Handler {
 
 const headerName = /^[-A-Za-z0-9]+$/;
 
-export function checkHandler(report: Report, handler: Handler, field: string, graceSeconds?: number): void {
+function checkHandler(report: Report, handler: Handler, field: string, graceSeconds?: number): void {
   let found = 0;
   for (const name of ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const) {
     if (!handler[name]) continue;

@@ -10,7 +10,7 @@ import type { Report } from './report.js';
 const standard = new Set(['cpu', 'memory', 'ephemeral-storage']);
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 /** A resource of someone's own: has a domain, and not Kubernetes'. */
-export const isExtendedResource = (name: string): boolean =>
+const isExtendedResource = (name: string): boolean =>
   name.includes('/') && !name.slice(0, name.indexOf('/')).endsWith('kubernetes.io') && !name.startsWith('requests.');
 
 type Amounts = Readonly<Record<string, string | number>>;

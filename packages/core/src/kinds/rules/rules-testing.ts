@@ -2,7 +2,7 @@
 import type { Kind } from '../kind.js';
 
 /** Decodes and defaults as a server does, so that a rule meets what it will meet. */
-export function made(kind: Kind<any>, value: object): any {
+function made(kind: Kind<any>, value: object): any {
   const { object } = kind.decode(structuredClone(value));
   kind.applyDefaults(object);
   return object;

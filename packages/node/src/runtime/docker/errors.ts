@@ -11,7 +11,7 @@ interface DaemonError extends Error {
 export const statusOf = (error: unknown): number | undefined => (error as DaemonError)?.statusCode;
 
 /** The daemon's own words, without dockerode's frame. */
-export function wordsOf(error: unknown): string {
+function wordsOf(error: unknown): string {
   const { json, message } = error as DaemonError;
   return json?.message ?? message?.replace(/^\(HTTP code \d+\) [^-]+ - /, '').trim() ?? String(error);
 }

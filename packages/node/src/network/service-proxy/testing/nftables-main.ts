@@ -7,12 +7,16 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { after, before, describe, it } from 'node:test';
+import { EndpointSlice, type Metrics, Service, silentLogger, systemClock } from '@orbitkit/core';
+import { fakeApi } from '../../../agent/testing/fake-api.js';
 import { ask, Laboratory } from '../../../runtime/conformance/laboratory.js';
 import type { Sandbox } from '../../../runtime/contract.js';
 import { processSubject, processWorkloads } from '../../../runtime/process/testing/subject.js';
 import { networkDevices } from '../../network-devices.js';
 import { deviceName, nftablesDataPath, tableName } from '../nftables.js';
 import type { ServicePort } from '../service-port.js';
+import { serviceProxy } from '../service-proxy.js';
+import { service as serviceObject, slice } from './objects.js';
 
 const { programDirectory } = JSON.parse(process.argv[2] ?? '{}') as { programDirectory: string };
 const real = processWorkloads.real!;
@@ -72,6 +76,14 @@ async function askFrom({ laboratory, id }: Pod, host: string, port: number): Pro
     .on('error', e => { console.log(e.code); process.exit(); }).on('end', () => { console.log(t); process.exit(); }); setTimeout(() => process.exit(1), 5000);`;
   return (await laboratory.exec(id, [process.execPath, '-e', program, host, `${port}`])).stdout.trim();
 }
+
+/** The registry of `metrics()` is a package that a bundle does not find. */
+const unmeasured: Metrics = {
+  counter: () => ({ inc() {} }),
+  gauge: () => ({ set() {}, inc() {}, dec() {} }),
+  histogram: () => ({ observe() {} }),
+  text: async () => '',
+};
 
 const nft = (...args: string[]) => execFileSync('nft', args, { encoding: 'utf8' });
 
@@ -211,6 +223,40 @@ describe('services in the kernel', () => {
     assert.ok(await ask('10.6.0.1', 80));
     assert.equal(await ask('10.97.0.7', 80), undefined);
     await heir.close();
+  });
+
+  it('serves as a component: from the API to the kernel, node ports on loopback too, and takes all back', async () => {
+    const api = fakeApi({ now: Date.now });
+    const web = serviceObject('web', '10.6.0.1', [{ port: 80, nodePort: 30_081 }]);
+    await api.client.create(Service, web);
+    const members = pods.map(({ sandbox }) => ({ ip: sandbox.ip! }));
+    const endpoints = await api.client.create(EndpointSlice, slice('web', members, [{ port: serverPort }]));
+    const stop = new AbortController();
+    let ready = () => {};
+    const isReady = new Promise<void>(resolve => {
+      ready = resolve;
+    });
+    const run = serviceProxy({ ...one, cluster: 'component' }).run({
+      signal: stop.signal,
+      clock: systemClock,
+      log: silentLogger,
+      metrics: unmeasured,
+      client: api.client,
+      ready: () => ready(),
+      provideClient() {},
+    });
+    await Promise.race([isReady, run]);
+    assert.deepEqual(await counts(9, () => ask('10.6.0.1', 80)), { a: 3, b: 3, c: 3 });
+    assert.deepEqual(await counts(9, () => ask('127.0.0.1', 30_081)), { a: 3, b: 3, c: 3 });
+    endpoints.endpoints[0]!.conditions = { ready: false };
+    await api.client.update(EndpointSlice, endpoints);
+    await pods[0]!.laboratory.eventually('the change', async () => {
+      const hits = await counts(6, () => ask('10.6.0.1', 80));
+      return !('a' in hits) && hits.b === 3;
+    });
+    stop.abort();
+    await run;
+    assert.ok(!nft('list', 'tables').includes('component'));
   });
 
   it('carries a thousand services in one transaction', async () => {

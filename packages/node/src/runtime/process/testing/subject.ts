@@ -39,7 +39,7 @@ export async function processSubject(
 }
 
 /** What a node with these digits has on the machine. */
-export function leftovers(node: string, dataDir: string): string[] {
+function leftovers(node: string, dataDir: string): string[] {
   const found: string[] = [];
   const look = (directory: string, belongs: (name: string) => boolean) => {
     if (!existsSync(directory)) return;

@@ -5,8 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { createServer, connect as dial, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer, connect as dial, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Reads `HOST PORT\n`, connects, answers `+`, and passes bytes on in both directions. */

@@ -16,8 +16,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSession, type Session } from '@orbitkit/cli';
 import { type Client, execInPod, Pod } from '@orbitkit/core';
-import { type CompatReport, applyOlder } from '@orbitkit/example-minik8s/apply';
+import { applyOlder, type CompatReport } from '@orbitkit/example-minik8s/apply';
 import { eventually } from '../cluster.js';
+import { removeContainers } from './docker-images.js';
 import { openGate } from './gate.js';
 
 export type Place = 'rootless' | 'root' | 'docker';
@@ -84,6 +85,10 @@ export async function startDistribution(place: Place, nodes = 3): Promise<Distri
     const env: Record<string, string> = { PATH: process.env['PATH'] ?? '', LANG: 'C.UTF-8', HOME: directory };
     if (process.env['DOCKER_HOST']) env['DOCKER_HOST'] = process.env['DOCKER_HOST'];
     const child = spawn(program!, rest, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], ...user });
+    if (place === 'docker') {
+      const names = Array.from({ length: nodes }, (_, index) => join(dataDir, 'nodes', `n${index + 1}`));
+      undo.push(() => removeContainers(names));
+    }
     undo.push(() => end(child));
     const url = await readyLine(child);
 
@@ -154,7 +159,11 @@ async function execIn(session: Session, target: Parameters<typeof execInPod>[1])
   return ran;
 }
 
-function answerOf(socket: Awaited<ReturnType<Awaited<ReturnType<typeof openGate>>['connect']>>, host: string, path: string) {
+function answerOf(
+  socket: Awaited<ReturnType<Awaited<ReturnType<typeof openGate>>['connect']>>,
+  host: string,
+  path: string,
+) {
   return new Promise<string>((resolve, reject) => {
     const request = get({ host, path, createConnection: () => socket, timeout: 10_000 }, response => {
       let text = '';
@@ -197,8 +206,11 @@ function readyLine(child: ChildProcess): Promise<URL> {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) throw new Error(`minik8s had ended with ${child.exitCode ?? child.signalCode}`);
-  const ended = new Promise<number | NodeJS.Signals | null>(done => child.once('exit', (code, signal) => done(code ?? signal)));
+  if (child.exitCode !== null || child.signalCode !== null)
+    throw new Error(`minik8s had ended with ${child.exitCode ?? child.signalCode}`);
+  const ended = new Promise<number | NodeJS.Signals | null>(done =>
+    child.once('exit', (code, signal) => done(code ?? signal)),
+  );
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
   const how = await ended.finally(() => clearTimeout(timer));

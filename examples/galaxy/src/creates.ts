@@ -3,7 +3,7 @@
  * middle. `runCreates` is shared by the benchmark and by the end-to-end test.
  */
 import { Agent, request } from 'node:http';
-import type { GalaxyProcesses } from '@orbitkit/example-galaxy/processes';
+import type { GalaxyProcesses } from './processes.js';
 
 export interface CreatesResult {
   seconds: number;
