@@ -5,9 +5,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { instancesByKey, percentile, runCreates } from '@orbitkit/example-galaxy/creates';
 import { type GalaxyProcesses, startGalaxy } from '@orbitkit/example-galaxy/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { instancesByKey, percentile, runCreates } from '@orbitkit/example-galaxy/creates';
 import { eventually } from './cluster.js';
 
 let directory: string;
@@ -85,7 +85,8 @@ describe('a Galaxy of processes', () => {
         runtime: 'simulated',
       });
       galaxy = running;
-      const [first, second] = running.gateways as [string, string];
+      const gateway = (name: string) => running.roles.find(role => role.name === name)!.address;
+      const [first, second] = [gateway('gateway-1'), gateway('gateway-2')];
       const used = new Set<string>();
       await eventually('both nodes have taken an instance', async () => {
         const { status, text } = await create(first, running.token, `before-${used.size}-${Math.random()}`);

@@ -62,6 +62,12 @@ function behaves(place: Place): void {
     report = await minik8s.apply(join(folder, 'early.yaml'), ...files, bind);
   }, 120_000);
   afterAll(async () => {
+    console.log(
+      ev.items
+        .filter((e: any) => /python-pod|flame/.test(JSON.stringify(e.involvedObject ?? e.regarding)))
+        .map((e: any) => [e.metadata.creationTimestamp, e.reason, e.message ?? e.note].join(' '))
+        .join('\n'),
+    );
     await minik8s?.stop();
     removeImages();
   }, 120_000);

@@ -68,7 +68,7 @@ export function removeContainers(dataDirs: readonly string[]): void {
 export function makeImages(): () => void {
   const made: string[] = [];
   const remove = () => {
-    for (const name of made.splice(0).reverse()) docker(['image', 'rm', '--no-prune', name]);
+    for (const name of made.splice(0).reverse()) docker(['image', 'rm', name]);
   };
   try {
     if (present(base))

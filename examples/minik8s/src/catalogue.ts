@@ -5,7 +5,7 @@
  * | image | here |
  * |---|---|
  * | `python` (every tag) | the machine's Python, as `python3` and `python`; its servers keep to their pod's address (images/python) |
- * | `7143192/fileserver` | serves `/usr/share/files` on the declared port (8000) |
+ * | `7143192/fileserver` | serves `/usr/share/files` on the declared port (8080 and 8000 when none) |
  * | `7143192/downloader` | the same on 3000, and fetches into it: `/download?url=…` |
  * | `jackhel0/httpserver` | a working directory with `server.py`: fib(30) per request, on 7080 |
  * | `lwsg/notice-server` | answers with its variable `_NOTICE`, on 80 |

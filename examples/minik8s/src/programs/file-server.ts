@@ -1,7 +1,8 @@
 /**
  * Stands in for the images `7143192/fileserver` and `7143192/downloader`, which share the folder of a volume: one program with two names.
  *
- * It works in `/usr/share/files` (below `ORBIT_ROOT` where mount paths are not real; made when nothing is mounted there), on `PORT`.
+ * It works in `/usr/share/files` (below `ORBIT_ROOT` where mount paths are not real; made when nothing is mounted there), on `PORT`;
+ * without it on 3000 as downloader, else on 8080 and 8000, since manifests differ about it.
  *
  * - `GET /` lists the folder, `GET /NAME` answers with a file of it.
  * - As downloader (`--download`), `GET /download?url=http://…` fetches that into the folder and answers with the file's name.
@@ -16,7 +17,8 @@ import { join } from 'node:path';
 const downloads = process.argv.includes('--download');
 const folder = join(process.env['ORBIT_ROOT'] ?? '/', 'usr/share/files');
 const host = process.env['HOST'] ?? '0.0.0.0';
-const port = Number(process.env['PORT'] ?? (downloads ? 3_000 : 8_000));
+const asked = process.env['PORT'];
+const ports = asked ? [Number(asked)] : downloads ? [3_000] : [8_080, 8_000];
 /** A download that takes longer, or is larger, is refused. */
 const mostMs = 30_000;
 const mostBytes = 64 << 20;
@@ -75,18 +77,17 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 }
 
 await mkdir(folder, { recursive: true });
-const server = createServer((request, response) => {
-  answer(request, response).catch((error: Error) => {
-    if (!response.headersSent) response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' });
-    response.end(`${error.message}\n`);
+for (const port of ports) {
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: Error) => {
+      if (!response.headersSent) response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(`${error.message}\n`);
+    });
   });
-});
-server.on('error', error => {
-  console.error(error.message);
-  process.exit(1);
-});
-server.listen(port, host, () => console.log(`${folder} on ${host}:${port}`));
-process.on('SIGTERM', () => {
-  server.close(() => process.exit(0));
-  server.closeAllConnections();
-});
+  server.on('error', error => {
+    console.error(error.message);
+    process.exit(1);
+  });
+  server.listen(port, host, () => console.log(`${folder} on ${host}:${port}`));
+}
+process.on('SIGTERM', () => process.exit(0));

@@ -5,6 +5,7 @@ import {
   type ComponentContext,
   EndpointSlice,
   metrics,
+  Namespace,
   Service,
   type Service as ServiceObject,
   silentLogger,
@@ -216,6 +217,19 @@ describe('the service proxy in user space', () => {
     expect(await counts(vip, port, 10)).toEqual({ a: 5, b: 5 });
     await first.stop();
     await eventually(async () => expect(await ask(vip, port)).toMatch(/a|b/));
+  });
+
+  it('stands beside the proxy of another cluster, and shares with one of its own', async () => {
+    const apis = [fakeApi({ now: Date.now }), fakeApi({ now: Date.now })];
+    const ports = [await freePort(vip), await freePort(vip)];
+    for (const [index, api] of apis.entries()) {
+      await api.client.create(Namespace, { metadata: { name: 'kube-system', uid: `cluster-${index}-${process.pid}` } });
+      await api.client.create(Service, service('web', vip, [{ port: ports[index]! }]));
+      await serve(api, 'web', [await backend(`cluster ${index}`)]);
+      await start(api);
+    }
+    expect(await ask(vip, ports[0]!)).toBe('cluster 0');
+    expect(await ask(vip, ports[1]!)).toBe('cluster 1');
   });
 
   it('leaves nothing listening when it ends, and goes on over a broken watch', async () => {

@@ -14,9 +14,13 @@ import {
   EndpointSlice,
   type EventRecorder,
   eventRecorder,
+  isForbidden,
+  isNotFound,
+  Namespace,
   Service,
 } from '@orbitkit/core';
 import { informerFactory } from '@orbitkit/informer';
+import { whyNotRoot } from '../../runtime/process/mode.js';
 import { isLoopback } from '../address-range.js';
 import { runCommand } from '../command.js';
 import type { DataPath, Deviation } from './data-path.js';
@@ -28,9 +32,9 @@ import { userspaceDataPath } from './userspace.js';
 
 export interface ServiceProxyOptions {
   nodeName: string;
-  /** In names on the machine, and what nodes of one cluster on one machine share. Default: the service range. */
+  /** In names on the machine; nodes of one cluster on one machine must agree on it. Default: uid of namespace kube-system. */
   cluster?: string;
-  /** Default `auto`: as root unless the service range is in 127/8. It must fit the runtime's mode. */
+  /** Default `auto`: as root where this machine allows it, unless the service range is in 127/8: the process runtime's rule. */
   mode?: 'auto' | 'rootless' | 'root';
   /** The cluster's service range: addresses in it that no service has refuse, and rootless substitutes come from it. */
   serviceCIDR?: string;
@@ -45,16 +49,17 @@ const retryMostMs = 30_000;
 
 export function serviceProxy(options: ServiceProxyOptions): Component {
   const { nodeName, serviceCIDR } = options;
-  const cluster = options.cluster ?? serviceCIDR ?? 'default';
-  const rootless =
-    options.mode === 'rootless' ||
-    ((options.mode ?? 'auto') === 'auto' &&
-      (process.geteuid?.() !== 0 || (serviceCIDR !== undefined && isLoopback(serviceCIDR))));
   const name = `service-proxy-${nodeName}`;
 
+  function rootless(): boolean {
+    if (options.mode === 'rootless' || options.mode === 'root') return options.mode === 'rootless';
+    return (serviceCIDR !== undefined && isLoopback(serviceCIDR)) || whyNotRoot() !== undefined;
+  }
+
   async function openDataPath(context: ComponentContext): Promise<DataPath> {
+    const cluster = options.cluster ?? (await clusterIdentity(context)) ?? serviceCIDR ?? 'default';
     const range = serviceCIDR ? { serviceCIDR } : {};
-    if (rootless) {
+    if (rootless()) {
       const lock = await holdAlone(cluster, context.clock, context.signal, () => {
         context.log.info('another node on this machine serves this cluster; standing by', { cluster });
         context.ready();
@@ -146,6 +151,20 @@ export function serviceProxy(options: ServiceProxyOptions): Component {
       }
     },
   };
+}
+
+/** The same for every proxy of a cluster, whoever started it. Undefined when the API does not tell. */
+async function clusterIdentity({ client, clock, log, signal }: ComponentContext): Promise<string | undefined> {
+  for (;;) {
+    try {
+      return (await client.get(Namespace, { name: 'kube-system' }, { signal })).metadata.uid;
+    } catch (error) {
+      if (isNotFound(error) || isForbidden(error)) return undefined;
+      signal.throwIfAborted();
+      log.debug('the cluster cannot be asked who it is; trying again', { error: String(error) });
+      await clock.sleep(retryFirstMs, signal);
+    }
+  }
 }
 
 async function applyTo(
