@@ -19,6 +19,8 @@ export {
   processRuntime,
 } from './runtime/process/index.js';
 export {
+  type SimulatedExec,
+  type SimulatedProgram,
   type SimulatedRuntime,
   type SimulatedRuntimeOptions,
   simulatedRuntime,
