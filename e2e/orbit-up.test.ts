@@ -1,7 +1,8 @@
 /** How `orbit` ends: `orbit up` on SIGTERM, and every reported error with an exit code other than 0 and a message that says what to do. */
+import { existsSync } from 'node:fs';
 import { Deployment, Pod } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, startCluster, type TestCluster } from './cluster.js';
+import { startCluster, type TestCluster } from './cluster.js';
 import { echoDeployment, namesOf, podOf, readyPods, running, shellContainer } from './manifests.js';
 
 const namespace = 'default';
@@ -11,23 +12,14 @@ describe('orbit up', () => {
     const cluster = await startCluster();
     try {
       await cluster.client.create(Deployment, echoDeployment('web', 3));
-      const goodbye = 'trap "echo goodbye; exit 0" TERM; echo hello; while :; do sleep 0.1; done';
+      const goodbye = `trap "touch ${cluster.directory}/goodbye; exit 0" TERM; while :; do sleep 0.1; done`;
       await cluster.client.create(Pod, podOf('polite', shellContainer(goodbye), { terminationGracePeriodSeconds: 10 }));
       const names = namesOf(await readyPods(cluster, 'web', 3));
       await running(cluster, 'polite');
       for (const name of [...names, 'polite']) expect(cluster.podProcess(name)).toBeDefined();
-      const following = cluster.spawn('sh', ['-c', 'tail -n +1 -q -F $(find data -name "*.log" -path "*polite*")']);
-      let said = '';
-      following.stdout?.on('data', chunk => {
-        said += chunk;
-      });
-      await eventually('its log is found', () => said.includes('hello'));
       expect(await cluster.kill('up', 'SIGTERM')).toBe(0);
-      await eventually('it has said goodbye', () => said.includes('goodbye'));
-      const closed = new Promise(resolve => following.once('close', resolve));
-      following.kill('SIGKILL');
-      await closed;
-      expect(cluster.processes().filter(({ command }) => !command.startsWith('tail'))).toEqual([]);
+      expect(existsSync(`${cluster.directory}/goodbye`)).toBe(true);
+      expect(cluster.processes()).toEqual([]);
     } finally {
       await cluster.stop();
     }
@@ -71,7 +63,7 @@ describe('a bad invocation of orbit', () => {
     ['get nonsense', /nonsense/],
     ['get pod nobody', /pods "nobody" not found/],
     ['get pods -o nonsense', /nonsense/],
-    ['get pods -l a=b=c', /a=b=c|selector/],
+    ['get pods -l a=b=c', /unable to parse requirement: found '='/],
     ['describe pod nobody', /not found/],
     ['delete pod nobody', /not found/],
     ['delete pod', /name/],
