@@ -62,12 +62,6 @@ function behaves(place: Place): void {
     report = await minik8s.apply(join(folder, 'early.yaml'), ...files, bind);
   }, 120_000);
   afterAll(async () => {
-    console.log(
-      ev.items
-        .filter((e: any) => /python-pod|flame/.test(JSON.stringify(e.involvedObject ?? e.regarding)))
-        .map((e: any) => [e.metadata.creationTimestamp, e.reason, e.message ?? e.note].join(' '))
-        .join('\n'),
-    );
     await minik8s?.stop();
     removeImages();
   }, 120_000);
@@ -75,19 +69,6 @@ function behaves(place: Place): void {
   const pod = (name: string, namespace = 'default') => minik8s.pod(name, isReady, { namespace, timeoutMs: 60_000 });
   const ip = async (name: string) => (await pod(name)).status.podIP!;
   const service = (name: string, namespace = 'default') => minik8s.client.get(Service, { namespace, name });
-  /** The port that answers for one below 1024. */
-  const low = (port: number) => (rootless && unprivilegedFrom() > port ? port + 8_000 : port);
-  /** The address that answers for a service. */
-  const addressOf = ({ metadata, spec }: Service) =>
-    rootless ? (metadata.annotations?.['orbitkit.dev/cluster-ip-substitute'] ?? spec.clusterIP!) : spec.clusterIP!;
-  /** A path of a mount inside a container. */
-  const at = (path: string) => (rootless ? `.${path}` : path);
-  const inPod = async (name: string, url: string, container?: string) => {
-    const script = `import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode().strip())`;
-    const ran = await minik8s.exec(name, ['python', '-c', script, url], container ? { container } : {});
-    if (ran.code !== 0) throw new Error(ran.err);
-    return ran.out.trim();
-  };
   const readyAddresses = async (name: string, namespace: string, count: number) =>
     eventually(`${count} endpoints of ${name}`, async () => {
       const { subsets = [] } = await minik8s.client.get(Endpoints, { namespace, name });
@@ -128,8 +109,8 @@ function behaves(place: Place): void {
     const { spec } = await pod('python-pod');
     for (const [host, port] of [
       [await ip('python-pod'), 17_080],
-      [machineOf(spec.nodeName), 17_080],
-      [addressOf(await service('pythonservice-clusterip')), 17_080],
+      [minik8s.machineOf(spec.nodeName), 17_080],
+      [minik8s.addressOf(await service('pythonservice-clusterip')), 17_080],
       ['127.0.0.1', 10_000],
     ] as const) {
       const page = await eventually(`${host}:${port}`, () => minik8s.ask(host, port, '/page'));
@@ -142,7 +123,7 @@ function behaves(place: Place): void {
     await readyAddresses('noticeservice-fixed', 'default', 2);
     const fixed = await service('noticeservice-fixed');
     expect(fixed.spec.clusterIP).toBe('10.6.0.1');
-    const [host, port] = [addressOf(fixed), low(80)];
+    const [host, port] = [minik8s.addressOf(fixed), minik8s.port(80)];
     if (rootless) {
       expect(host).toMatch(/^127\./);
       const found = await eventually('an event that says where it answers', async () => {
@@ -167,7 +148,7 @@ function behaves(place: Place): void {
       return new Set(two).size === 2;
     });
     await alternate(() => minik8s.ask(host, port));
-    await alternate(() => inPod('python-pod', `http://${host}:${port}/`));
+    await alternate(() => minik8s.askFrom('python-pod', `http://${host}:${port}/`));
 
     await minik8s.client.delete(Pod, { namespace: 'default', name: 'notice-one' });
     await readyAddresses('noticeservice-fixed', 'default', 1);
@@ -189,18 +170,15 @@ function behaves(place: Place): void {
     await pod('pair');
     if (rootless) {
       // Loopback is the machine's: it answers at the pod's own address, and the pod says where.
-      expect(await minik8s.ask(await ip('pair'), low(80))).toBe('hello, neighbour\n');
-      if (low(80) !== 80) {
+      expect(await minik8s.ask(await ip('pair'), minik8s.port(80))).toBe('hello, neighbour\n');
+      if (minik8s.port(80) !== 80) {
         const { status } = await pod('pair');
         const limited = status.conditions?.find(({ type }) => type === 'orbitkit.dev/Limited');
-        expect(limited?.message).toContain(`it answers on ${low(80)}`);
+        expect(limited?.message).toContain(`it answers on ${minik8s.port(80)}`);
       }
       return;
     }
-    const script = `fetch('http://localhost:80/').then(r => r.text()).then(t => process.stdout.write(t))`;
-    const node = place === 'docker' ? 'node' : process.execPath;
-    const ran = await minik8s.exec('pair', [node, '-e', script], { container: 'tools' });
-    expect(ran).toMatchObject({ code: 0, out: 'hello, neighbour\n' });
+    expect(await minik8s.askFrom('pair', 'http://localhost:80/', { container: 'tools' })).toBe('hello, neighbour\n');
   });
 
   it('split ports are one; a volume holds what one container fetched for the other', async () => {
@@ -210,25 +188,31 @@ function behaves(place: Place): void {
     ).toEqual([[[3_000, 13_000]], [[8_000, undefined]]]);
     expect(metadata.annotations).toMatchObject({ 'prometheus.io/scrape': 'true', 'prometheus.io/port': '8000' });
     const page = `http://${await ip('python-pod')}:17080/page`;
-    expect(await minik8s.ask(machineOf(spec.nodeName), 13_000, `/download?url=${encodeURIComponent(page)}`)).toBe(
-      'page\n',
-    );
+    expect(
+      await minik8s.ask(minik8s.machineOf(spec.nodeName), 13_000, `/download?url=${encodeURIComponent(page)}`),
+    ).toBe('page\n');
     expect(await minik8s.ask(status.podIP!, 8_000, '/page')).toBe('from-python\n');
     await expect(minik8s.ask(status.podIP!, 8_000, '/..%2fpage')).rejects.toThrow('404');
   });
 
   it('a volume that nobody declared is shared at both paths', async () => {
     await pod('share');
-    const write = await minik8s.exec('share', ['sh', '-c', `echo kept > ${at('/from')}/word`], { container: 'write' });
+    const write = await minik8s.exec('share', ['sh', '-c', `echo kept > ${minik8s.at('/from')}/word`], {
+      container: 'write',
+    });
     expect(write).toMatchObject({ code: 0, err: '' });
-    const read = await minik8s.exec('share', ['cat', `${at('/to/here')}/word`], { container: 'read' });
+    const read = await minik8s.exec('share', ['cat', `${minik8s.at('/to/here')}/word`], { container: 'read' });
     expect(read).toMatchObject({ code: 0, out: 'kept\n' });
   });
 
   it('a folder of the machine is bound, and read-only where it says so', async () => {
     await pod('bind-pod');
-    expect(await minik8s.exec('bind-pod', ['cat', `${at('/mnt')}/word`])).toMatchObject({ out: 'from the machine\n' });
-    expect(await minik8s.exec('bind-pod', ['sh', '-c', `echo back > ${at('/mnt')}/answer`])).toMatchObject({ code: 0 });
+    expect(await minik8s.exec('bind-pod', ['cat', `${minik8s.at('/mnt')}/word`])).toMatchObject({
+      out: 'from the machine\n',
+    });
+    expect(await minik8s.exec('bind-pod', ['sh', '-c', `echo back > ${minik8s.at('/mnt')}/answer`])).toMatchObject({
+      code: 0,
+    });
     expect(readFileSync(join(shared, 'answer'), 'utf8')).toBe('back\n');
     if (rootless) return;
     const refused = await minik8s.exec('bind-pod', ['sh', '-c', 'echo no > /only-read/answer']);
@@ -258,7 +242,8 @@ function behaves(place: Place): void {
   it('flame and ice are on different nodes, and answer', async () => {
     const [flame, ice] = await Promise.all([pod('flame'), pod('ice')]);
     expect(flame.spec.nodeName).not.toBe(ice.spec.nodeName);
-    for (const each of [flame, ice]) expect(await minik8s.ask(each.status.podIP!, low(80))).toContain('<h1>Welcome');
+    for (const each of [flame, ice])
+      expect(await minik8s.ask(each.status.podIP!, minik8s.port(80))).toContain('<h1>Welcome');
   });
 
   it('a set adopts the pod that is there, makes the rest in its own namespace, and replaces what is deleted', async () => {
@@ -278,7 +263,7 @@ function behaves(place: Place): void {
     expect(before).toHaveLength(3);
     const early = before.find(({ metadata }) => metadata.name === 'early');
     expect(early?.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'ReplicaSet', name: 'older-set' });
-    const answers = await Promise.all(before.map(({ status }) => minik8s.ask(status.podIP!, low(80))));
+    const answers = await Promise.all(before.map(({ status }) => minik8s.ask(status.podIP!, minik8s.port(80))));
     expect(answers.sort()).toEqual(['early\n', 'made\n', 'made\n']);
     await minik8s.client.delete(Pod, { namespace: 'older-set', name: 'early' });
     await eventually('another in its place', async () => {
@@ -298,7 +283,7 @@ function behaves(place: Place): void {
     );
     expect(new Set((both as Pod[]).map(({ spec }) => spec.nodeName)).size).toBe(2);
     for (const { spec, status } of both as Pod[]) {
-      const asked = await eventually(`${spec.nodeName}`, () => minik8s.ask(machineOf(spec.nodeName), 17_081));
+      const asked = await eventually(`${spec.nodeName}`, () => minik8s.ask(minik8s.machineOf(spec.nodeName), 17_081));
       expect(asked).toContain('fib(30) = 832040');
       expect(await minik8s.ask(status.podIP!, 7_080)).toContain('seen-by-the-pod');
     }
@@ -371,11 +356,4 @@ function behaves(place: Place): void {
     const { items } = await minik8s.client.list(Pod, { namespace: 'default' });
     expect(items.filter(({ metadata }) => /^(wrong|claims)/.test(metadata.name))).toEqual([]);
   });
-}
-
-/** Where the host ports of a node are: several nodes on one machine have an address of loopback each. */
-const machineOf = (nodeName = '') => `127.0.0.${nodeName.slice(1)}`;
-
-function unprivilegedFrom(): number {
-  return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
 }

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSession, type Session } from '@orbitkit/cli';
-import { type Client, execInPod, Pod } from '@orbitkit/core';
+import { type Client, execInPod, Pod, type Service } from '@orbitkit/core';
 import { applyOlder, type CompatReport } from '@orbitkit/example-minik8s/apply';
 import { eventually } from '../cluster.js';
 import { removeContainers } from './docker-images.js';
@@ -39,6 +39,16 @@ export interface Distribution {
   /** The text that an HTTP server there answers with, asked from the machine. @throws on refusal and on a status of 400 and above. */
   ask(host: string, port: number, path?: string): Promise<string>;
   exec(pod: string, command: readonly string[], options?: { container?: string; namespace?: string }): Promise<Ran>;
+  /** The text that a container of the pod gets from there, by its Python (or the machine's). */
+  askFrom(pod: string, url: string, options?: { container?: string; namespace?: string }): Promise<string>;
+  /** Where a port is: without root, one below 1024 is 8000 higher. */
+  port(asked: number): number;
+  /** The address that answers for a service: without root, the substitute of a fixed one. */
+  addressOf(service: Service): string;
+  /** Where a mount is, for a command in the container: without root, below its working directory. */
+  at(mountPath: string): string;
+  /** Where the host ports of a node are: several nodes on one machine have an address of loopback each. */
+  machineOf(nodeName: string | undefined): string;
   /** The pod, once it is as asked. */
   pod(name: string, is: (pod: Pod) => boolean, options?: { namespace?: string; timeoutMs?: number }): Promise<Pod>;
   stop(): Promise<void>;
@@ -102,6 +112,10 @@ export async function startDistribution(place: Place, nodes = 3): Promise<Distri
     const session = await openSession({ kubeconfig }, quiet());
     undo.push(() => session.close());
     const { client } = session;
+    const rootless = place === 'rootless';
+    const lowest = rootless ? Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8')) : 0;
+    const exec: Distribution['exec'] = (pod, command, { container, namespace: in_ = 'default' } = {}) =>
+      execIn(session, { namespace: in_, pod, command: [...command], ...(container ? { container } : {}) });
     return {
       place,
       directory,
@@ -113,8 +127,19 @@ export async function startDistribution(place: Place, nodes = 3): Promise<Distri
         const socket = await gate.connect(host, port);
         return answerOf(socket, host, path);
       },
-      exec: (pod, command, { container, namespace: in_ = 'default' } = {}) =>
-        execIn(session, { namespace: in_, pod, command: [...command], ...(container ? { container } : {}) }),
+      exec,
+      async askFrom(pod, url, options) {
+        const script =
+          'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode(), end="")';
+        const ran = await exec(pod, ['python3', '-c', script, url], options);
+        if (ran.code !== 0) throw new Error(`${url} from ${pod}: ${ran.err}`);
+        return ran.out;
+      },
+      port: asked => (rootless && asked < 1_024 && lowest > asked ? asked + 8_000 : asked),
+      addressOf: ({ metadata, spec }) =>
+        (rootless && metadata.annotations?.['orbitkit.dev/cluster-ip-substitute']) || spec.clusterIP!,
+      at: mountPath => (rootless ? `.${mountPath}` : mountPath),
+      machineOf: (nodeName = '') => `127.0.0.${nodeName.slice(1)}`,
       pod: (name, is, { namespace: in_ = 'default', timeoutMs = 30_000 } = {}) =>
         eventually(
           `pod ${name}`,

@@ -101,14 +101,14 @@ function portQuirks(container: Json, path: string, warn: Warn, holder: Json | un
   container.ports = ports;
 }
 
-/** `mounts[]` binds host folders without a volume. */
+/** `mounts[]` binds host folders without a volume. They must be there: nothing is made on the machine in silence. */
 function mountQuirks(container: Json, path: string, warn: Warn, spec: Json): void {
   if (!Array.isArray(container.mounts)) return;
   for (const mount of container.mounts as Json[]) {
     spec.volumes ??= [];
     const known = spec.volumes.find((volume: Json) => volume.hostPath?.path === mount.hostPath);
     const name = known?.name ?? `mount-${spec.volumes.length}`;
-    if (!known) spec.volumes.push({ name, hostPath: { path: mount.hostPath } });
+    if (!known) spec.volumes.push({ name, hostPath: { path: mount.hostPath, type: 'Directory' } });
     container.volumeMounts = [
       ...(container.volumeMounts ?? []),
       { name, mountPath: mount.containerPath, ...(mount.readOnly ? { readOnly: true } : {}) },

@@ -77,7 +77,7 @@ describe('translate', () => {
       }),
     );
     expect(object.spec.volumes).toEqual([
-      { name: 'mount-0', hostPath: { path: '/h' } },
+      { name: 'mount-0', hostPath: { path: '/h', type: 'Directory' } },
       { name: 'share', emptyDir: {} },
     ]);
     expect(object.spec.containers[0].volumeMounts).toEqual([{ name: 'mount-0', mountPath: '/c', readOnly: true }]);
