@@ -18,11 +18,16 @@ for (const name of [
 ]) {
   await import(`@orbitkit/${name}`);
 }
-await using plane = await createTestControlPlane();
-await plane.client.create(ConfigMap, {
-  metadata: { name: 'smoke', namespace: 'default' },
-  data: { node: process.version },
-});
-const read = await plane.client.get(ConfigMap, { name: 'smoke', namespace: 'default' });
-if (read.data?.node !== process.version) throw new Error(`read back ${JSON.stringify(read.data)}`);
+// `await using` is not in Node 22 yet.
+const plane = await createTestControlPlane();
+try {
+  await plane.client.create(ConfigMap, {
+    metadata: { name: 'smoke', namespace: 'default' },
+    data: { node: process.version },
+  });
+  const read = await plane.client.get(ConfigMap, { name: 'smoke', namespace: 'default' });
+  if (read.data?.node !== process.version) throw new Error(`read back ${JSON.stringify(read.data)}`);
+} finally {
+  await plane[Symbol.asyncDispose]();
+}
 console.log(`Node ${process.version}: front doors import, a control plane serves`);
