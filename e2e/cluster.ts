@@ -16,6 +16,8 @@ import { type Client, createClient, execInPod, kubeconfigTransport, loadKubeconf
 const orbitProgram = fileURLToPath(new URL('../packages/cli/bin/orbit.js', import.meta.url));
 const readyMs = 40_000;
 const stopMs = 60_000;
+/** A helper of the process runtime ends by itself, at the latest 5 s after its agent has. */
+export const lingerMs = 8_000;
 
 export type Layout = 'one process' | 'own processes';
 export const layouts: Layout[] = ['one process', 'own processes'];
@@ -181,6 +183,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     await end([...running.keys()].filter(role => /^n\d/.test(role)));
     await end([...running.keys()].filter(role => role !== 'apiserver'));
     await end([...running.keys()]);
+    await eventually('nothing is left', () => processes().length === 0, lingerMs).catch(() => {});
     for (const { pid, command } of processes()) {
       problems.push(`left behind: ${pid} ${command}`);
       try {

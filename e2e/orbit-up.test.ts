@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Deployment, Pod } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startCluster, type TestCluster } from './cluster.js';
+import { eventually, lingerMs, startCluster, type TestCluster } from './cluster.js';
 import { echoDeployment, namesOf, podOf, readyPods, running, shellContainer } from './manifests.js';
 
 const namespace = 'default';
@@ -19,7 +19,7 @@ describe('orbit up', () => {
       for (const name of [...names, 'polite']) expect(cluster.podProcess(name)).toBeDefined();
       expect(await cluster.kill('up', 'SIGTERM')).toBe(0);
       expect(existsSync(`${cluster.directory}/goodbye`)).toBe(true);
-      expect(cluster.processes()).toEqual([]);
+      await eventually('no process is left', () => cluster.processes().length === 0, lingerMs);
     } finally {
       await cluster.stop();
     }
