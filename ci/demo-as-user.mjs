@@ -4,7 +4,8 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const user = { uid: 65534, gid: 65534 };
+// An account of nobody else's, so that what it leaves can be told from others' processes.
+const user = { uid: 64321, gid: 64321 };
 const boundMs = 90_000;
 const folder = mkdtempSync(join(tmpdir(), 'orbitkit-demo-'));
 let failed;
