@@ -98,8 +98,8 @@ describe.skipIf(!present)('orbit ui in tmux (skipped without: apt-get install tm
     await type(':nonsense');
     await press('Enter');
     await shows(/nonsense/);
-    await type(':nodes');
-    await press('Enter');
+    // The return in the same breath, as a paste brings it.
+    await type(':nodes\r');
     await shows(/^n1\s+Ready/m);
     await type(':pods');
     await press('Enter');

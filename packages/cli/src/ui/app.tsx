@@ -15,6 +15,15 @@ export interface AppProps {
   signal: AbortSignal;
 }
 
+/** What these keys are when they arrive amid other text. */
+const controlKeys: Readonly<Record<string, Key['name']>> = {
+  '\r': 'return',
+  '\n': 'return',
+  '\x7f': 'backspace',
+  '\b': 'backspace',
+  '\x1b': 'escape',
+};
+
 export function App({ session, kind, namespace, signal }: AppProps) {
   const { exit } = useApp();
   const { stdout } = useStdout();
@@ -111,9 +120,11 @@ export function App({ session, kind, namespace, signal }: AppProps) {
                 : key.backspace || key.delete
                   ? 'backspace'
                   : 'text';
-    // Pasted or fast typing arrives as one text; each character is a key of its own.
+    // Pasted or fast typing arrives as one text; each character is a key of its own, the return at its end too.
     for (const character of name === 'text' ? [...input] : ['']) {
-      const answer = onKey(current.current, { name, text: character, ctrl: key.ctrl }, pageSizeOf(size.rows));
+      const named = controlKeys[character];
+      const typed: Key = named ? { name: named, text: '', ctrl: false } : { name, text: character, ctrl: key.ctrl };
+      const answer = onKey(current.current, typed, pageSizeOf(size.rows));
       update(() => answer.model);
       for (const effect of answer.effects) run(effect);
     }
