@@ -11,8 +11,8 @@ import { Endpoints, HorizontalPodAutoscaler, Node, Pod, ReplicaSet, Service } fr
 import { processRuntime } from '@orbitkit/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './cluster.js';
-import { type Distribution, isReady, type Place, startDistribution } from './distribution/distribution.js';
-import { makeImages, whyNoDocker } from './distribution/docker-images.js';
+import { type Distribution, isReady, type Place, startDistribution, startMs } from './distribution/distribution.js';
+import { whyNoDocker } from './distribution/docker-images.js';
 
 const beside = fileURLToPath(new URL('../../shared/manifests/', import.meta.url));
 const folder = process.env['MINIK8S_MANIFESTS'] ?? beside;
@@ -103,16 +103,13 @@ function acceptance(place: Place): void {
   const rootless = place === 'rootless';
   const tested = new Set<string>();
   let minik8s: Distribution;
-  let removeImages = () => {};
 
   beforeAll(async () => {
-    if (place === 'docker') removeImages = makeImages();
     // As many as want one port of the machine at one time.
     minik8s = await startDistribution(place, 5);
-  }, 120_000);
+  }, startMs);
   afterAll(async () => {
     await minik8s?.stop();
-    removeImages();
   }, 120_000);
 
   /** Applies files in this order; each becomes what the table says. */

@@ -19,8 +19,9 @@ import {
   type Place,
   sharedFolder,
   startDistribution,
+  startMs,
 } from './distribution/distribution.js';
-import { makeImages, whyNoDocker } from './distribution/docker-images.js';
+import { whyNoDocker } from './distribution/docker-images.js';
 
 const folder = fileURLToPath(new URL('./manifests/', import.meta.url));
 const manifestsIn = (name: string) =>
@@ -46,12 +47,10 @@ for (const place of ['rootless', 'root', 'docker'] as const) {
 function behaves(place: Place): void {
   const rootless = place === 'rootless';
   let minik8s: Distribution;
-  let removeImages = () => {};
   let report: CompatReport;
   let shared: string;
 
   beforeAll(async () => {
-    if (place === 'docker') removeImages = makeImages();
     minik8s = await startDistribution(place);
     shared = sharedFolder(minik8s.directory, 'bound');
     writeFileSync(join(shared, 'word'), 'from the machine\n');
@@ -60,10 +59,9 @@ function behaves(place: Place): void {
     // The pod that is to be adopted comes before its set.
     const files = manifestsIn('.').filter(file => !file.endsWith('/bind.yaml'));
     report = await minik8s.apply(join(folder, 'early.yaml'), ...files, bind);
-  }, 120_000);
+  }, startMs);
   afterAll(async () => {
     await minik8s?.stop();
-    removeImages();
   }, 120_000);
 
   const pod = (name: string, namespace = 'default') => minik8s.pod(name, isReady, { namespace, timeoutMs: 60_000 });

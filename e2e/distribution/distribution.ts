@@ -12,14 +12,15 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSession, type Session } from '@orbitkit/cli';
 import { type Client, execInPod, Pod, type Service } from '@orbitkit/core';
 import { applyOlder, type CompatReport } from '@orbitkit/example-minik8s/apply';
 import { eventually } from '../cluster.js';
-import { removeContainers } from './docker-images.js';
+import { makeImages, removeContainers } from './docker-images.js';
 import { openGate } from './gate.js';
+import { takeTurn } from './turn.js';
 
 export type Place = 'rootless' | 'root' | 'docker';
 
@@ -58,21 +59,19 @@ const upProgram = fileURLToPath(new URL('../../examples/minik8s/dist/up.js', imp
 const ordinary = { uid: 65_534, gid: 65_534 };
 const readyMs = 60_000;
 const stopMs = 60_000;
+const turnMs = 240_000;
+/** For the hooks that start and stop it: others may be before it. */
+export const startMs = turnMs + 120_000;
 
 export async function startDistribution(place: Place, nodes = 3): Promise<Distribution> {
   const directory = mkdtempSync(join(tmpdir(), `minik8s-${place}-`));
   chmodSync(directory, 0o755);
   const user = place === 'rootless' && process.geteuid?.() === 0 ? ordinary : undefined;
   if (user) chownSync(directory, user.uid, user.gid);
-  const namespace = place === 'root' ? `minik8s-${process.pid}` : undefined;
-  const enter = namespace ? ['nsenter', `--net=/run/netns/${namespace}`] : [];
-  if (namespace) {
-    execFileSync('ip', ['netns', 'add', namespace]);
-    execFileSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
-  }
-  const dataDir = join(directory, 'data');
   const undo: (() => Promise<unknown> | unknown)[] = [];
-  if (namespace) undo.push(() => execFileSync('ip', ['netns', 'delete', namespace]));
+  const namespace = place === 'root' ? basename(directory) : undefined;
+  const enter = namespace ? ['nsenter', `--net=/run/netns/${namespace}`] : [];
+  const dataDir = join(directory, 'data');
 
   async function stop(): Promise<void> {
     const problems: string[] = [];
@@ -89,6 +88,14 @@ export async function startDistribution(place: Place, nodes = 3): Promise<Distri
   }
 
   try {
+    // In a namespace of its own nobody is in the way.
+    if (!namespace) undo.push(await takeTurn(turnMs));
+    if (place === 'docker') undo.push(makeImages());
+    if (namespace) {
+      execFileSync('ip', ['netns', 'add', namespace]);
+      undo.push(() => execFileSync('ip', ['netns', 'delete', namespace]));
+      execFileSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+    }
     const words = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--nodes', String(nodes)];
     if (place === 'docker') words.push('--runtime', 'docker');
     const [program, ...rest] = [...enter, process.execPath, upProgram, ...words];
