@@ -2,7 +2,8 @@
  * The gateway: HTTP for clients, gRPC inward.
  *
  * `POST /v1/instances` answers 201 when the instance runs (with its id, node, address and each hop's time), or the truthful error: 400 bad request, 503 no
- * room or nobody to ask, 504 too late, 502 the start failed or the outcome is not known. `Idempotency-Key` makes a retry safe.
+ * room or nobody to ask, 504 too late, 502 the start failed or the outcome is not known. `Idempotency-Key` names a create: a retry
+ * finds its instance where the same node is asked.
  * `GET` and `DELETE /v1/instances/{id}` go straight to the node that the id names. The original's `/create` and `/getGatewayList` answer as well.
  * Every request needs the bearer token, when one is set.
  */
