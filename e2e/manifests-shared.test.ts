@@ -92,7 +92,8 @@ if (!existsSync(folder)) {
     it('is skipped', () => {});
   });
 } else {
-  for (const place of ['rootless', 'root', 'docker'] as const) {
+  // As root first: it waits for nobody's turn.
+  for (const place of ['root', 'rootless', 'docker'] as const) {
     const why = missing[place]();
     if (why && !mustRun) describe.skip(`shared manifests: ${place} (${why})`, () => it('is skipped', () => {}));
     else describe(`shared manifests: ${place}`, () => acceptance(place));

@@ -98,12 +98,20 @@ export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
           runtime: runtimeOf(name),
           listen: { clusterCA: () => server.certificateAuthority() },
           stopPodsOnShutdown: true,
-          // On one machine, the first node has its host ports on every address, each further one on its own of loopback.
-          ...(index > 0 ? { hostPortIP: `127.0.0.${index + 1}` } : {}),
+          ...hostPortsOf(index, nodes, runtime),
         }),
       ),
     ],
   };
+}
+
+/**
+ * Nodes of one machine may want the same host port: each has its own address of loopback for them. The first one's are on the machine's
+ * other addresses too, except with Docker, which opens all of them or one.
+ */
+function hostPortsOf(index: number, nodes: number, runtime: MiniK8sOptions['runtime']): { hostPortIP?: string } {
+  if (nodes === 1 || (index === 0 && runtime !== 'docker')) return {};
+  return { hostPortIP: `127.0.0.${index + 1}` };
 }
 
 interface Runtimes {
