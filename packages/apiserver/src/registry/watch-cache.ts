@@ -60,6 +60,14 @@ export interface Subscription {
   onEnd?(): void;
 }
 
+/** Follows one resource for something that is derived from it (an index of roles, the graph of pods and nodes). */
+export interface CacheObserver {
+  /** One object's new version; undefined: it is gone. Called at once, in order, before watchers hear of it. Must not throw. */
+  changed(path: string, object: StoredObject | undefined): void;
+  /** Everything known so far is void: `changed` follows for every object that there is. */
+  reset(): void;
+}
+
 export class WatchCache {
   readonly store: Store;
   readonly clock: Clock;
@@ -77,6 +85,7 @@ export class WatchCache {
   /** Objects that a writer in this process made of its commit before the cache saw it. */
   readonly #offered = new Map<string, StoredObject>();
   #bookmarkTimer: { cancel(): void } | undefined;
+  readonly #observers = new Map<ResourceId, Set<CacheObserver>>();
 
   constructor(options: WatchCacheOptions) {
     this.store = options.store;
@@ -109,6 +118,14 @@ export class WatchCache {
 
   peek(id: ResourceId, path: string): StoredObject | undefined {
     return this.#resources.get(id)?.objects.get(path);
+  }
+
+  /** Tells the observer what there is, and of every change from now on. Answers the end of it. */
+  observe(id: ResourceId, observer: CacheObserver): () => void {
+    const observers = this.#observers.get(id) ?? new Set();
+    this.#observers.set(id, observers.add(observer));
+    for (const [path, object] of this.#resources.get(id)?.objects ?? []) observer.changed(path, object);
+    return () => void observers.delete(observer);
   }
 
   /** Feeds the cache until the signal aborts. */
@@ -157,6 +174,12 @@ export class WatchCache {
       this.resource(place.id).restore(place.path, object);
     }
     this.#offered.clear();
+    for (const [id, observers] of this.#observers) {
+      for (const observer of observers) {
+        observer.reset();
+        for (const [path, object] of this.#resources.get(id)?.objects ?? []) observer.changed(path, object);
+      }
+    }
     this.#live = true;
     this.#advance(revision);
   }
@@ -168,6 +191,7 @@ export class WatchCache {
       const place = parseStorageKey(event.key);
       if (place === undefined) continue;
       const resource = this.resource(place.id);
+      const observers = this.#observers.get(place.id);
       if (event.type === 'put') {
         let object = this.#offered.get(event.key);
         if (object !== undefined) this.#offered.delete(event.key);
@@ -175,8 +199,10 @@ export class WatchCache {
           object = new StoredObject(jsonOf(event.key, event.value), event.revision, this.parsed);
         }
         resource.put(place.path, object, time);
+        if (observers) for (const observer of observers) observer.changed(place.path, object);
       } else {
         resource.delete(place.path, event.revision, time);
+        if (observers) for (const observer of observers) observer.changed(place.path, undefined);
       }
       touched.add(resource);
     }
