@@ -24,7 +24,9 @@ interface FactsOfField {
   default?: unknown;
 }
 export type FactsRow = readonly [json: string, type: string, flags: string, proto: number, more?: FactsOfField];
-interface FactsOfType {
+export interface FactsOfType {
+  /** JSON that is a schema or something shorter (`Schema|bool`); the rows are its protobuf fields, without JSON names. */
+  form?: string;
   f: readonly FactsRow[];
   structType?: StructSchema['structType'];
 }
@@ -68,8 +70,14 @@ function factsOfGroup(group: string): FactsOfGroup {
   return facts;
 }
 
+/** Whether there are facts of a type. */
+export function hasFactsOf(name: string): boolean {
+  const [group, type] = split(name);
+  return factsByGroup[group] !== undefined && Object.hasOwn(factsOfGroup(group).types, type);
+}
+
 /** The rows of a type as they stand in the facts, with protobuf numbers, inlined types unmerged. */
-function factsOf(name: string): FactsOfType {
+export function factsOf(name: string): FactsOfType {
   const [group, type] = split(name);
   const facts = factsOfGroup(group).types[type];
   if (!facts)
@@ -127,7 +135,8 @@ function addFields(fields: Map<string, FieldSchema>, owner: string): void {
   }
 }
 
-const qualify = (type: string, group: string): string => (type.startsWith('.') ? group + type : type);
+/** `.PodSpec` in `core/v1` -> `core/v1.PodSpec` */
+export const qualify = (type: string, group: string): string => (type.startsWith('.') ? group + type : type);
 
 function schemaOfRow(row: FactsRow, group: string): Schema {
   const [, , flags, , more] = row;
