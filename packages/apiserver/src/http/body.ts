@@ -2,9 +2,10 @@
  * Request bodies: bounded in size, read by their content type into plain values. JSON and YAML are read strictly enough to name
  * fields that came twice; a body without a content type is sniffed (kubectl sends such PUTs).
  *
- * Kubernetes' protobuf is refused with 415 and a message that says so: this server cannot read it yet.
+ * Kubernetes' protobuf is read for built-in kinds; it has no unknown or repeated fields to speak of. For others it is refused with 415.
  */
 import { badRequest, parseStrictJson, StatusError } from '@orbitkit/core';
+import { decodeProtobuf, isProtobuf } from '@orbitkit/core/protobuf';
 import type { Body, PatchBody } from '../registry/contract.js';
 import type { ApiRequest } from './exchange.js';
 import { jsonType, parseMediaType, protobufType, unsupportedMediaType, yamlType } from './media-type.js';
@@ -17,14 +18,11 @@ export function entityTooLarge(limit: number): StatusError {
   return new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
 }
 
-const protobufMagic = Buffer.from('k8s\0', 'latin1');
-
-function protobufRefused(): StatusError {
-  return new StatusError(
-    'UnsupportedMediaType',
-    `the body of the request is Kubernetes protobuf (${protobufType}), which this server cannot read yet; send ${jsonType} or ${yamlType}` +
-      ' (with kubectl: write the object to a file with --dry-run=client -o yaml and apply that)',
-  );
+/** What a body is when it does not say so itself. */
+interface KindName {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
 }
 
 /** The content type without parameters; '' when there is none. */
@@ -33,7 +31,7 @@ const contentTypeOf = (request: ApiRequest): string => {
   return header === undefined ? '' : parseMediaType(header).type;
 };
 
-function parse(bytes: Buffer, request: ApiRequest): Body {
+function parse(bytes: Buffer, request: ApiRequest, expected?: KindName): Body {
   const type = contentTypeOf(request);
   switch (type) {
     case jsonType:
@@ -43,12 +41,12 @@ function parse(bytes: Buffer, request: ApiRequest): Body {
     case 'application/x-yaml':
       return yamlBody(bytes);
     case protobufType:
-      throw protobufRefused();
+      return protobufBody(bytes, expected);
     case '':
-      if (bytes.subarray(0, 4).equals(protobufMagic)) throw protobufRefused();
+      if (isProtobuf(bytes)) return protobufBody(bytes, expected);
       return looksLikeJson(bytes) ? jsonBody(bytes, request) : yamlBody(bytes);
     default:
-      throw unsupportedMediaType([jsonType, yamlType]);
+      throw unsupportedMediaType([jsonType, yamlType, protobufType]);
   }
 }
 
@@ -60,22 +58,31 @@ function looksLikeJson(bytes: Buffer): boolean {
   return true;
 }
 
+function protobufBody(bytes: Buffer, expected: KindName | undefined): Body {
+  if (!expected) return { value: decodeProtobuf(bytes) };
+  const { group, version, kind } = expected;
+  return { value: decodeProtobuf(bytes, { apiVersion: group === '' ? version : `${group}/${version}`, kind }) };
+}
+
 /** Looking for fields that came twice costs a walk over the text, so it is left out for who does not want to know. */
 function jsonBody(bytes: Buffer, request: ApiRequest): Body {
   return parseStrictJson(bytes, { duplicates: request.query.get('fieldValidation') !== 'Ignore' });
 }
 
-/** @throws StatusError BadRequest, RequestEntityTooLarge, UnsupportedMediaType */
-export async function readBody(request: ApiRequest): Promise<Body> {
+/**
+ * @param expected what a protobuf body is whose envelope does not say it
+ * @throws StatusError BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+ */
+export async function readBody(request: ApiRequest, expected?: KindName): Promise<Body> {
   const bytes = await request.readBody(maxBodyBytes);
   if (bytes.length === 0) throw badRequest('the request needs a body, and it is empty');
-  return parse(bytes, request);
+  return parse(bytes, request, expected);
 }
 
 /** The body of a delete, which may be absent. */
 export async function readOptionalBody(request: ApiRequest): Promise<Body | undefined> {
   const bytes = await request.readBody(maxBodyBytes);
-  return bytes.length === 0 ? undefined : parse(bytes, request);
+  return bytes.length === 0 ? undefined : parse(bytes, request, { group: '', version: 'v1', kind: 'DeleteOptions' });
 }
 
 const applyPatch = 'application/apply-patch+yaml';

@@ -95,7 +95,7 @@ describe('objects', () => {
 
   it.each([
     ['text/xml', 415, 'UnsupportedMediaType', /accepted media types include: application\/json, application\/yaml/],
-    ['application/vnd.kubernetes.protobuf', 415, 'UnsupportedMediaType', /protobuf .* cannot read yet/],
+    ['application/vnd.kubernetes.protobuf', 400, 'BadRequest', /does not begin with "k8s\\0"/],
     ['application/json', 400, 'BadRequest', /json parse error: .*line 1, column 2/],
     ['application/yaml', 400, 'BadRequest', /cannot be read/],
   ])('refuse a broken body of type %s', async (type, status, reason, message) => {

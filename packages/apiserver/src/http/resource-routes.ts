@@ -106,7 +106,7 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
       case 'create': {
         const form = answerForm(request.headers['accept']);
         const options = writeOptions('CreateOptions', request);
-        const written = await resources.create(context, kind, { namespace }, await readBody(request), options);
+        const written = await resources.create(context, kind, { namespace }, await readBody(request, kind), options);
         return objectAnswer(call, form, written.object, 201);
       }
       case 'deletecollection': {
@@ -130,7 +130,7 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
       }
       case 'update': {
         const options = writeOptions('UpdateOptions', request);
-        const written = await resources.update(context, kind, key, await readBody(request), options);
+        const written = await resources.update(context, kind, key, await readBody(request, kind), options);
         return objectAnswer(call, form, written.object, written.created ? 201 : 200);
       }
       case 'patch': {
