@@ -2,7 +2,7 @@
 // Input: packages/core/data/kubernetes-types.json (see packages/core/data/NOTICE). Output: packages/core/src/kinds/generated/facts/.
 // The form of a string is described in packages/core/src/kinds/facts.ts, which reads it.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { served, spokenTypes } from './served.mjs';
+import { servedKinds, spokenTypes } from './served.mjs';
 
 /** `core/v1.Pod` -> ['core/v1', 'Pod']; `resource.Quantity` -> ['resource', 'Quantity'] */
 const split = key => {
@@ -11,7 +11,7 @@ const split = key => {
 };
 const fileOf = group => `${group.split('/')[0].split('.')[0]}-${group.split('/')[1]}`;
 
-/** The forms that stand for a whole type in JSON, by the table's `jsonForm`. Others do not reach the served kinds. */
+/** The forms that stand for a whole type in JSON, by the table's `jsonForm`. */
 const scalarOfForm = {
   any: 'any',
   time: 'Time',
@@ -19,29 +19,26 @@ const scalarOfForm = {
   duration: 'Duration',
   quantity: 'Quantity',
   'int|string': 'IntOrString',
+  list: 'Strings',
 };
+/** A schema or something shorter in its place: the type keeps its name and its protobuf fields. */
+const isUnion = form => form?.startsWith('Schema|');
 
 function scalarOf(facts, type) {
   const form = facts.types[type]?.jsonForm;
   if (form === undefined) return type === 'RawExtension' ? 'any' : type;
-  if (form === 'list') return 'list';
+  if (isUnion(form)) return type;
   if (!scalarOfForm[form]) throw new Error(`no compact form for ${type} (${form})`);
   return scalarOfForm[form];
 }
 
 function fieldOf(facts, field, group) {
   let type = scalarOf(facts, field.type);
-  let isList = field.list;
-  if (type === 'list') {
-    type = 'string';
-    if (isList || field.map) throw new Error(`list of lists at ${field.json}`);
-    isList = true;
-  }
   if (type.startsWith(`${group}.`)) type = type.slice(group.length);
   const required = field.required || (!field.optional && !field.omitempty);
   const flags = [
     field.inline && 'i',
-    isList && 'l',
+    field.list && 'l',
     field.map && 'm',
     field.pointer && 'p',
     field.omitempty && 'o',
@@ -71,11 +68,12 @@ function fieldOf(facts, field, group) {
 export function writeFacts(facts, out) {
   const reached = new Set();
   const reach = key => {
-    if (reached.has(key) || !facts.types[key] || facts.types[key].jsonForm) return;
+    const form = facts.types[key]?.jsonForm;
+    if (reached.has(key) || !facts.types[key] || (form && !isUnion(form))) return;
     reached.add(key);
     for (const field of facts.types[key].fields) reach(field.type);
   };
-  for (const gvk of served) reach(facts.kinds.find(each => `${each.group}/${each.version}/${each.kind}` === gvk).type);
+  for (const { type } of servedKinds(facts)) reach(type);
   for (const type of spokenTypes) reach(type);
 
   const groups = new Map();
@@ -85,10 +83,11 @@ export function writeFacts(facts, out) {
     const type = facts.types[key];
     const entry = {
       f: type.fields
-        .filter(field => field.inline || (field.json && field.json !== '-'))
+        .filter(field => field.inline || isUnion(type.jsonForm) || (field.json && field.json !== '-'))
         .map(field => fieldOf(facts, field, group)),
     };
     if (type.structType) entry.structType = type.structType;
+    if (type.jsonForm) entry.form = type.jsonForm;
     groups.get(group)[name] = entry;
   }
 

@@ -1,29 +1,42 @@
-// What is served so far, in discovery order; the rest of the table of facts follows with its behaviour.
-export const served = [
-  '/v1/Namespace',
-  '/v1/Pod',
-  '/v1/Node',
-  '/v1/Service',
-  '/v1/Endpoints',
-  '/v1/ConfigMap',
-  '/v1/Secret',
-  '/v1/Event',
-  '/v1/ServiceAccount',
+// What of the table of facts is served: every kind, in the table's order, which is that of discovery.
+export const servedKinds = facts => facts.kinds;
+
+/** Kinds that are asked or computed and never stored: an API server answers them by itself, or not at all. */
+export const virtualKinds = new Set([
   '/v1/Binding',
-  'apps/v1/ReplicaSet',
-  'apps/v1/Deployment',
-  'coordination.k8s.io/v1/Lease',
-  'discovery.k8s.io/v1/EndpointSlice',
-  'autoscaling/v2/HorizontalPodAutoscaler',
-];
+  '/v1/ComponentStatus',
+  'authentication.k8s.io/v1/SelfSubjectReview',
+  'authentication.k8s.io/v1/TokenReview',
+  'authorization.k8s.io/v1/LocalSubjectAccessReview',
+  'authorization.k8s.io/v1/SelfSubjectAccessReview',
+  'authorization.k8s.io/v1/SelfSubjectRulesReview',
+  'authorization.k8s.io/v1/SubjectAccessReview',
+  'metrics.k8s.io/v1beta1/NodeMetrics',
+  'metrics.k8s.io/v1beta1/PodMetrics',
+]);
+
+/** Kinds that are stored as another kind: its name here, and the conversion of kinds/versions/. */
+export const storedElsewhere = {
+  'autoscaling/v1/HorizontalPodAutoscaler': ['HorizontalPodAutoscaler', 'autoscalerV1'],
+  'events.k8s.io/v1/Event': ['Event', 'eventsV1'],
+};
 
 // Bodies and options that the served kinds' subresources and verbs speak, beside the kinds themselves.
 export const spokenTypes = [
   'autoscaling/v1.Scale',
   'policy/v1.Eviction',
   'authentication.k8s.io/v1.TokenRequest',
+  'apiextensions.k8s.io/v1.ConversionReview',
+  'core/v1.NodeProxyOptions',
+  'core/v1.PodAttachOptions',
+  'core/v1.PodExecOptions',
+  'core/v1.PodLogOptions',
+  'core/v1.PodPortForwardOptions',
+  'core/v1.PodProxyOptions',
+  'core/v1.ServiceProxyOptions',
   'meta/v1.CreateOptions',
   'meta/v1.DeleteOptions',
+  'meta/v1.GetOptions',
   'meta/v1.ListOptions',
   'meta/v1.ListMeta',
   'meta/v1.PatchOptions',

@@ -7,7 +7,7 @@ import type { KubeObject } from '../meta/object.js';
 import { behaviourOf, validateObject } from './behaviour.js';
 import { decodeStruct } from './decode.js';
 import { builtinSchema } from './facts.js';
-import { apiVersionOf, type Decoded, type Kind } from './kind.js';
+import { apiVersionOf, type Decoded, type Kind, type StorageForm } from './kind.js';
 import type { StructSchema } from './schema.js';
 
 type Static = Pick<
@@ -22,11 +22,19 @@ type Static = Pick<
   | 'shortNames'
   | 'categories'
   | 'subresources'
+  | 'virtual'
 > & { verbs: readonly string[] };
 
-export function builtin<T extends KubeObject>(type: string, facts: Static): Kind<T> {
+/** @param storedAs,conversion Of a kind that is stored as another. */
+export function builtin<T extends KubeObject>(
+  type: string,
+  facts: Static,
+  storedAs?: Kind<any>,
+  conversion?: Omit<StorageForm<T>, 'kind'>,
+): Kind<T> {
   return {
     ...(facts as Static & Pick<Kind, 'verbs'>),
+    ...(storedAs && conversion ? { storage: { kind: storedAs, ...conversion } } : {}),
     get schema() {
       return builtinSchema(type);
     },

@@ -241,7 +241,8 @@ function zeroOf(schema: Schema): (() => unknown) | undefined {
 /** null among elements is the element's zero value, as in Go. */
 function elementZero(schema: Schema): () => unknown {
   if (schema.type === 'scalar' && schema.form === 'quantity') return () => '0';
-  if (schema.type === 'scalar' && schema.form === 'any') return () => null;
+  // The zero of a time is written as null, and read as such.
+  if (schema.type === 'scalar' && ['any', 'time', 'microtime'].includes(schema.form)) return () => null;
   return zeroOf(schema) ?? (() => '');
 }
 

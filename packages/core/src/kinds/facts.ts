@@ -3,7 +3,8 @@
  *
  * The facts of a group version are one JSON string, `{openapi, types: {Name: {f: [row…], structType?}}}`, so that
  * importing a kind costs no more than the string. A row is `[json, type, flags, proto, more?]`: `type` is a scalar, a name
- * in the same group (`.PodSpec`) or anywhere (`meta/v1.ObjectMeta`); flags are i(nlined), l(ist), m(ap), p(ointer),
+ * in the same group (`.PodSpec`) or anywhere (`meta/v1.ObjectMeta`), or `Strings`: a bare list in JSON, a message with the field
+ * `items` (1) in protobuf; flags are i(nlined), l(ist), m(ap), p(ointer),
  * o(mitempty), r(equired); `proto` is the field's protobuf number, for which inlined fields are messages of their own.
  * They are written by generate/facts.mjs.
  */
@@ -25,10 +26,10 @@ interface FactsOfField {
 }
 export type FactsRow = readonly [json: string, type: string, flags: string, proto: number, more?: FactsOfField];
 export interface FactsOfType {
-  /** JSON that is a schema or something shorter (`Schema|bool`); the rows are its protobuf fields, without JSON names. */
-  form?: string;
   f: readonly FactsRow[];
   structType?: StructSchema['structType'];
+  /** JSON that is a schema or something shorter (`Schema|bool`); the rows are its protobuf fields, without JSON names. */
+  form?: string;
 }
 interface FactsOfGroup {
   openapi: string;
@@ -167,7 +168,11 @@ function elementOf(row: FactsRow, group: string): Schema {
       ...(named ? { named: goNameOf(qualify(named, group)) } : {}),
     } satisfies ScalarSchema;
   }
-  const schema = builtinSchema(qualify(type, group));
+  if (type === 'Strings') return { type: 'list', items: { type: 'scalar', form: 'string' } };
+  const name = qualify(type, group);
+  // A schema inside a schema, or `true`, or a list: whoever reads it looks which.
+  if (factsOf(name).form !== undefined) return { type: 'scalar', form: 'any' };
+  const schema = builtinSchema(name);
   // A field may rule its type's apply behaviour; the type itself stays shared.
   if (more?.structType && more.structType !== schema.structType) {
     return {

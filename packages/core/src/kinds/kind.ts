@@ -64,6 +64,24 @@ export interface Decoded<T> {
   unknownFields: string[];
 }
 
+/**
+ * How objects of a kind are stored in the form of another one: another version of the same resource, or the resource of another group.
+ * All kinds with one `storage.kind` share its keys, versions, events and field managers; each is a view of what is stored.
+ *
+ * Conversion loses nothing in either direction. A kind that is its own `storage.kind` may have one too, for objects that were
+ * stored in a form that has since been left.
+ */
+export interface StorageForm<T extends KubeObject = any> {
+  readonly kind: Kind<any>;
+  /**
+   * Converts what is there and adds nothing, so that parts of an object (what server-side apply is given) convert too.
+   * Consumes its argument.
+   */
+  toStorage(object: T): KubeObject;
+  /** The argument is shared and must not change; the very argument as the answer means that the stored bytes are right as they are. */
+  fromStorage(object: Readonly<KubeObject>): T;
+}
+
 export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> {
   readonly singular: string;
   readonly listKind: string;
@@ -88,6 +106,10 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   validate(object: T, previous?: T): FieldError[];
   /** Of a kind of one's own with a scale subresource. */
   readonly scale?: ScalePaths;
+  /** Asked or computed, never stored (`TokenReview`, `NodeMetrics`): a server answers it by itself or not at all. */
+  readonly virtual?: boolean;
+  /** Absent: objects are stored as they are. */
+  readonly storage?: StorageForm<T>;
   /** What marks the object's row in a table, if anything. */
   rowConditions?(object: T): RowCondition[] | undefined;
 }

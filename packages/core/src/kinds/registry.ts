@@ -115,7 +115,8 @@ function viewOf(unordered: readonly Kind<any>[]): View {
   for (const kind of kinds) {
     if (!groups.has(kind.group)) groups.set(kind.group, new Set());
     groups.get(kind.group)!.add(kind.version);
-    names.push([kind.plural, kind], [kind.singular, kind]);
+    names.push([kind.plural, kind]);
+    if (kind.singular) names.push([kind.singular, kind]);
   }
   for (const kind of kinds) for (const short of kind.shortNames) names.push([short, kind]);
   for (const kind of kinds) names.push([kind.kind, kind]);
