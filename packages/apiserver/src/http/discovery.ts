@@ -59,7 +59,8 @@ export function aggregatedDiscovery(kinds: ServedKinds, root: 'api' | 'apis', ve
 }
 
 /** Identifies the stored form of a resource (apiserver `discovery.StorageVersionHash`: first 8 bytes of SHA-256, base64). */
-function storageVersionHash(kind: Kind): string {
+function storageVersionHash(of: Kind): string {
+  const kind = of.storage?.kind ?? of;
   const text = `${kind.group}/${kind.version}/${kind.kind}`;
   return createHash('sha256').update(text).digest().subarray(0, 8).toString('base64');
 }
@@ -73,7 +74,7 @@ function legacyResource(kind: Kind) {
     verbs: kind.verbs,
     ...nonEmpty('shortNames', kind.shortNames),
     ...nonEmpty('categories', kind.categories),
-    ...(kind.verbs.includes('list') ? { storageVersionHash: storageVersionHash(kind) } : {}),
+    ...(kind.verbs.includes('list') && !kind.virtual ? { storageVersionHash: storageVersionHash(kind) } : {}),
   };
 }
 

@@ -116,6 +116,11 @@ export interface Written {
 export interface PatchBody extends Body {
   /** The media type without parameters: `application/strategic-merge-patch+json`. */
   readonly contentType: string;
+  /**
+   * Patches a document of the caller's own, in the place of what `contentType` means: for a patch that is written in another version
+   * than the stored one.
+   */
+  apply?(document: DynamicObject): DynamicObject;
 }
 
 export interface DeleteOptions {

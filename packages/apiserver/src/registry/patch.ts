@@ -54,6 +54,7 @@ const mergeSchema = (schema: Schema): Schema | undefined =>
 
 /** The patched form of a document of the caller's own. @throws StatusError */
 export function patched(schema: Schema, document: DynamicObject, patch: PatchBody): DynamicObject {
+  if (patch.apply) return patch.apply(document);
   const type = patchTypes[patch.contentType]!;
   return applyPatch(document, { type, patch: patch.value }, mergeSchema(schema)) as unknown as DynamicObject;
 }

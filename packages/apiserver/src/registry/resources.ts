@@ -6,7 +6,7 @@ import { admissionChain } from '../admission/chain.js';
 import type { AdmissionPlugin, AdmissionReader } from '../admission/contract.js';
 import { defaultAdmission } from '../admission/index.js';
 import type { Store } from '../storage/contract.js';
-import type { RequestContext, ResourceKey, RunningResources } from './contract.js';
+import type { RequestContext, ResourceKey, Resources, RunningResources } from './contract.js';
 import { createObject } from './create.js';
 import { deleteCollection, deleteObject } from './delete.js';
 import type { WindowBounds } from './event-window.js';
@@ -15,11 +15,13 @@ import { patchObject } from './patch.js';
 import { listObjects, newestObject, readObject } from './read.js';
 import { objectPath, resourceIdOf } from './storage-keys.js';
 import { storeFailure } from './store-failure.js';
+import { storedVersions } from './stored-versions.js';
 import { type StrategyOptions, strategiesOf } from './strategies/index.js';
 import { createSubresource, patchSubresource, readSubresource, updateSubresource } from './subresource.js';
 import { ensureSystemObjects, type SystemObject, systemNamespaceObjects } from './system-objects.js';
 import { TtlLeases } from './ttl-leases.js';
 import { updateObject } from './update.js';
+import { builtinVirtualResources, type VirtualResources, virtualResources } from './virtual-resources.js';
 import { watchObjects } from './watch.js';
 import { WatchCache } from './watch-cache.js';
 import type { Writing } from './writing.js';
@@ -31,6 +33,8 @@ export interface ResourcesOptions extends StrategyOptions {
   log?: Logger;
   /** In order. Default: `defaultAdmission()`. */
   admission?: readonly AdmissionPlugin[];
+  /** Answers for kinds that are never stored (reviews, metrics), beside or in the place of the built-in ones. */
+  virtual?: VirtualResources;
   /** Created at start when they do not exist, beside the system namespaces. */
   systemObjects?: readonly SystemObject[];
   /** Bounds of the events that a watch can resume from, per resource. */
@@ -87,8 +91,7 @@ export function createResources(options: ResourcesOptions): RunningResources & {
     }
   }
 
-  const resources: RunningResources & { readonly cache: WatchCache } = {
-    cache,
+  const stored: Resources = {
     get: (context, kind, key, get = {}) =>
       answer(context, kind, 'get', key, () => readObject(cache, kind, key, get, context.signal)),
     list: (context, kind, list = {}) =>
@@ -121,6 +124,28 @@ export function createResources(options: ResourcesOptions): RunningResources & {
       answer(context, kind, 'create', key, () =>
         createSubresource(writing, context, kind, key, subresource, body, write),
       ),
+  };
+  const versions = storedVersions(stored);
+  const virtual = virtualResources({ ...builtinVirtualResources(store, () => stored), ...options.virtual });
+  const of = (kind: Kind): Resources => (kind.virtual ? virtual : kind.storage ? versions : stored);
+
+  const resources: RunningResources & { readonly cache: WatchCache } = {
+    cache,
+    get: (context, kind, key, get) => of(kind).get(context, kind, key, get),
+    list: (context, kind, list) => of(kind).list(context, kind, list),
+    watch: (context, kind, watch) => of(kind).watch(context, kind, watch),
+    create: (context, kind, key, body, write) => of(kind).create(context, kind, key, body, write),
+    update: (context, kind, key, body, write) => of(kind).update(context, kind, key, body, write),
+    patch: (context, kind, key, patch, write) => of(kind).patch(context, kind, key, patch, write),
+    delete: (context, kind, key, del) => of(kind).delete(context, kind, key, del),
+    deleteCollection: (context, kind, del, selection) => of(kind).deleteCollection(context, kind, del, selection),
+    getSubresource: (context, kind, key, name, get) => of(kind).getSubresource(context, kind, key, name, get),
+    updateSubresource: (context, kind, key, name, body, write) =>
+      of(kind).updateSubresource(context, kind, key, name, body, write),
+    patchSubresource: (context, kind, key, name, patch, write) =>
+      of(kind).patchSubresource(context, kind, key, name, patch, write),
+    createSubresource: (context, kind, key, name, body, write) =>
+      of(kind).createSubresource(context, kind, key, name, body, write),
 
     async run({ signal }) {
       const feeding = cache.run({ signal });
