@@ -20,6 +20,8 @@ export interface Attributes {
   readonly resource: string;
   readonly subresource: string | undefined;
   readonly name: string | undefined;
+  /** Of a list or watch, as it stands in the query. */
+  readonly fieldSelector?: string | undefined;
 }
 
 export type Decision = 'allow' | 'deny' | 'noOpinion';
@@ -31,7 +33,8 @@ export interface Verdict {
 }
 
 export interface Authorizer {
-  authorize(attributes: Attributes): Promise<Verdict>;
+  /** A promise only when it has to wait: most decisions come from memory. */
+  authorize(attributes: Attributes): Verdict | Promise<Verdict>;
 }
 
 /** The first that allows or denies. An authorizer that throws has no opinion; its message joins the reasons. */
@@ -41,7 +44,8 @@ export function anyAuthorizer(...authorizers: readonly Authorizer[]): Authorizer
       const reasons: string[] = [];
       for (const authorizer of authorizers) {
         try {
-          const verdict = await authorizer.authorize(attributes);
+          const asked = authorizer.authorize(attributes);
+          const verdict = asked instanceof Promise ? await asked : asked;
           if (verdict.decision !== 'noOpinion') return verdict;
           if (verdict.reason !== '') reasons.push(verdict.reason);
         } catch (error) {
@@ -53,18 +57,19 @@ export function anyAuthorizer(...authorizers: readonly Authorizer[]): Authorizer
   };
 }
 
-const mastersGroup = 'system:masters';
+export const mastersGroup = 'system:masters';
 
 /** Members of `system:masters` may do everything; of others it has no opinion, so alone it keeps them out. */
 export function allowMasters(): Authorizer {
   const allowed: Verdict = { decision: 'allow', reason: '' };
   const unknown: Verdict = { decision: 'noOpinion', reason: '' };
-  return { authorize: async ({ user }) => (user.groups.includes(mastersGroup) ? allowed : unknown) };
+  return { authorize: ({ user }) => (user.groups.includes(mastersGroup) ? allowed : unknown) };
 }
 
 /** @throws StatusError Forbidden unless the authorizer allows it. */
 export async function requireAllowed(authorizer: Authorizer, attributes: Attributes): Promise<void> {
-  const { decision, reason } = await authorizer.authorize(attributes);
+  const asked = authorizer.authorize(attributes);
+  const { decision, reason } = asked instanceof Promise ? await asked : asked;
   if (decision !== 'allow') throw forbidden(attributes, reason);
 }
 

@@ -1,0 +1,170 @@
+/** The roles of a cluster's own components. Facts of Kubernetes (v1.33, `bootstrappolicy`). */
+import type { rbacv1 } from '@orbitkit/core';
+import { allow, allowPaths, type BootstrapRole, events, read } from './policy-form.js';
+
+const authentication = 'authentication.k8s.io';
+const authorization = 'authorization.k8s.io';
+const certificates = 'certificates.k8s.io';
+const coordination = 'coordination.k8s.io';
+const storage = 'storage.k8s.io';
+
+const delegated = [
+  allow('create', authentication, 'tokenreviews'),
+  allow('create', authorization, 'subjectaccessreviews'),
+];
+
+/** What every node may do; whose secrets, whose pods and which node is the node authorizer's and NodeRestriction's matter. */
+export const nodeRules: readonly rbacv1.PolicyRule[] = [
+  allow('create', authentication, 'tokenreviews'),
+  allow('create', authorization, 'localsubjectaccessreviews subjectaccessreviews'),
+  allow(read, '', 'services'),
+  allow('create get list watch', '', 'nodes'),
+  allow('patch update', '', 'nodes nodes/status'),
+  events,
+  allow(read, '', 'pods'),
+  allow('create delete', '', 'pods'),
+  allow('patch update', '', 'pods/status'),
+  allow('create', '', 'pods/eviction'),
+  allow(read, '', 'configmaps secrets'),
+  allow('get', '', 'persistentvolumeclaims persistentvolumes'),
+  allow('get patch update', '', 'persistentvolumeclaims/status'),
+  allow('get', '', 'endpoints'),
+  allow('create get list watch', certificates, 'certificatesigningrequests'),
+  allow('create delete get patch update', coordination, 'leases'),
+  allow('get', storage, 'volumeattachments'),
+  allow('create', '', 'serviceaccounts/token'),
+  allow(read, storage, 'csidrivers'),
+  allow('create delete get patch update', storage, 'csinodes'),
+  allow(read, 'node.k8s.io', 'runtimeclasses'),
+];
+
+const approver = (name: string, signer: string): BootstrapRole => ({
+  name: `system:certificates.k8s.io:${name}`,
+  rules: [allow('approve', certificates, 'signers', signer)],
+});
+
+export const componentRoles: readonly BootstrapRole[] = [
+  { name: 'system:node', rules: nodeRules },
+  {
+    name: 'system:node-problem-detector',
+    rules: [allow('get', '', 'nodes'), allow('patch', '', 'nodes/status'), events],
+  },
+  {
+    name: 'system:kubelet-api-admin',
+    rules: [
+      allow(read, '', 'nodes'),
+      allow('proxy', '', 'nodes'),
+      allow('*', '', 'nodes/log nodes/metrics nodes/proxy nodes/stats'),
+    ],
+  },
+  {
+    name: 'system:node-bootstrapper',
+    rules: [allow('create get list watch', certificates, 'certificatesigningrequests')],
+  },
+  { name: 'system:auth-delegator', rules: delegated },
+  {
+    name: 'system:kube-aggregator',
+    rules: [allow(read, '', 'endpoints services'), allow(read, 'discovery.k8s.io', 'endpointslices')],
+  },
+  {
+    name: 'system:kube-controller-manager',
+    rules: [
+      events,
+      allow('create', coordination, 'leases'),
+      allow('get update', coordination, 'leases', 'kube-controller-manager'),
+      allow('create', '', 'secrets serviceaccounts'),
+      allow('delete', '', 'secrets'),
+      allow('get', '', 'configmaps namespaces secrets serviceaccounts'),
+      allow('update', '', 'secrets serviceaccounts'),
+      ...delegated,
+      allow('list watch', '*', '*'),
+      allow('create', '', 'serviceaccounts/token'),
+    ],
+  },
+  {
+    name: 'system:kube-dns',
+    rules: [allow('list watch', '', 'endpoints services'), allow('list watch', 'discovery.k8s.io', 'endpointslices')],
+  },
+  {
+    name: 'system:persistent-volume-provisioner',
+    rules: [
+      allow(`create delete ${read}`, '', 'persistentvolumes'),
+      allow(`${read} update`, '', 'persistentvolumeclaims'),
+      allow(read, storage, 'storageclasses'),
+      allow('watch', '', 'events'),
+      events,
+    ],
+  },
+  {
+    name: 'system:certificates.k8s.io:certificatesigningrequests:nodeclient',
+    rules: [allow('create', certificates, 'certificatesigningrequests/nodeclient')],
+  },
+  {
+    name: 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient',
+    rules: [allow('create', certificates, 'certificatesigningrequests/selfnodeclient')],
+  },
+  approver('legacy-unknown-approver', 'kubernetes.io/legacy-unknown'),
+  approver('kubelet-serving-approver', 'kubernetes.io/kubelet-serving'),
+  approver('kube-apiserver-client-approver', 'kubernetes.io/kube-apiserver-client'),
+  approver('kube-apiserver-client-kubelet-approver', 'kubernetes.io/kube-apiserver-client-kubelet'),
+  {
+    name: 'system:volume-scheduler',
+    rules: [
+      allow(`${read} patch update`, '', 'persistentvolumes'),
+      allow(read, storage, 'storageclasses'),
+      allow(`${read} patch update`, '', 'persistentvolumeclaims'),
+    ],
+  },
+  {
+    name: 'system:kube-scheduler',
+    rules: [
+      events,
+      allow('create', coordination, 'leases'),
+      allow('get list update watch', coordination, 'leases', 'kube-scheduler'),
+      allow(read, '', 'nodes'),
+      allow('delete get list watch', '', 'pods'),
+      allow('create', '', 'bindings pods/binding'),
+      allow('patch update', '', 'pods/status'),
+      allow(read, '', 'replicationcontrollers services'),
+      allow(read, 'apps', 'replicasets statefulsets'),
+      allow(read, 'policy', 'poddisruptionbudgets'),
+      allow(read, '', 'persistentvolumeclaims persistentvolumes'),
+      ...delegated,
+      allow(read, storage, 'csidrivers csinodes csistoragecapacities'),
+      allow(read, '', 'namespaces'),
+    ],
+  },
+  {
+    name: 'system:node-proxier',
+    rules: [
+      allow('list watch', '', 'endpoints services'),
+      allow(read, '', 'nodes'),
+      events,
+      allow('list watch', 'discovery.k8s.io', 'endpointslices'),
+    ],
+  },
+  {
+    name: 'system:service-account-issuer-discovery',
+    rules: [
+      allowPaths(
+        'get',
+        '/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/',
+      ),
+    ],
+  },
+  {
+    name: 'extension-apiserver-authentication-reader',
+    namespace: 'kube-system',
+    rules: [allow(read, '', 'configmaps', 'extension-apiserver-authentication')],
+  },
+  {
+    name: 'system::leader-locking-kube-controller-manager',
+    namespace: 'kube-system',
+    rules: [allow('watch', '', 'configmaps'), allow('get update', '', 'configmaps', 'kube-controller-manager')],
+  },
+  {
+    name: 'system::leader-locking-kube-scheduler',
+    namespace: 'kube-system',
+    rules: [allow('watch', '', 'configmaps'), allow('get update', '', 'configmaps', 'kube-scheduler')],
+  },
+];
