@@ -56,6 +56,22 @@ describe('Reflector', () => {
     expect(said.at(-1)).toBe('apply a=7');
   });
 
+  it('ends at once when it is stopped between list and watch', async () => {
+    const stop = new AbortController();
+    const collection = new FakeCollection();
+    const reflector = new Reflector<Item>({ client: collection.client, kind: Items, clock: manualClock() });
+    let ended = false;
+    const done = (async () => {
+      for await (const batch of reflector.batches(stop.signal)) {
+        if (batch.some(event => event.type === 'initDone')) stop.abort(new Error('stop'));
+      }
+      ended = true;
+    })();
+    await settle();
+    expect(ended).toBe(true);
+    await done;
+  });
+
   it('lists again without pages when the continue token expires', async () => {
     const collection = new FakeCollection();
     for (const name of ['a', 'b', 'c']) collection.put(name);

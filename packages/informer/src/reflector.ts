@@ -179,7 +179,9 @@ export class Reflector<T extends KubeObject> {
     const seconds = Math.round(shortestWatchSeconds + random() * (longestWatchSeconds - shortestWatchSeconds));
     const stop = new AbortController();
     const onAbort = () => stop.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    // Aborted between the list and this: the event has passed.
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     const overdue = this.#clock.setTimer(seconds * 1000 + watchGraceMs, () =>
       stop.abort(new Error(`the watch of ${this.#resource} was still open after its ${seconds} s; taken for dead`)),
     );
