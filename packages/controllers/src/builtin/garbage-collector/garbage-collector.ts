@@ -122,7 +122,9 @@ class WatchedKinds {
     const { clock, log, metrics, signal } = this.context;
     const stop = new AbortController();
     const onAbort = () => stop.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    // Discovery may have ended after the stop: an event that has passed does not come again.
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     const ref = kind as ResourceRef<PartialObjectMetadata>;
     const informer = sharedInformer<PartialObjectMetadata>({ client: this.reader, kind: ref, clock, log, metrics });
     informer.addHandler({
