@@ -1,9 +1,9 @@
 /**
- * A whole control plane in one process, for tests: a real API server over a memory store and the controllers under test.
- * No socket, no file, no time of its own; several can run side by side. What a test needs besides (a scheduler, a node)
- * it adds as components, or plays itself through `client`.
+ * A whole control plane in one process, for tests: a real API server over a memory store, namespace deletion and garbage collection, and
+ * the controllers under test. No socket unless asked for one, no file, no time of its own; several can run side by side. What a test
+ * needs besides (a scheduler, a node) it adds as components, or plays itself through `client`.
  */
-import { type ApiServerOptions, apiServer, memoryStore } from '@orbitkit/apiserver';
+import { type ApiServerOptions, apiServer, type ListenOptions, memoryStore } from '@orbitkit/apiserver';
 import {
   type Client,
   type Clock,
@@ -14,18 +14,27 @@ import {
   type Logger,
   type UserInfo,
 } from '@orbitkit/core';
+import { garbageCollector } from '../builtin/garbage-collector/garbage-collector.js';
+import { namespaces } from '../builtin/namespace/namespaces.js';
 import type { Controller } from '../controller.js';
 import { controllerManager } from '../controller-manager.js';
 import { type EventuallyOptions, eventually } from './eventually.js';
 
 export interface TestControlPlaneOptions {
   controllers?: readonly Controller[];
+  /**
+   * Runs namespace deletion and garbage collection beside the controllers, as every cluster has them; a controller of the same name in
+   * `controllers` takes the place of one. They are not waited for: what they have to do, they do as soon as they know of it. Default true.
+   */
+  housekeeping?: boolean;
+  /** A port on the loopback (0: any free one), over plain HTTP, where everyone is the administrator. Default: none. */
+  port?: number;
   /** Started after the API server and the controllers. */
   components?: readonly Component[];
   /** What the API server serves. Default: the built-in kinds. */
   kinds?: readonly Kind<any>[];
   /** Further options of the API server, e.g. admission plugins. */
-  server?: Partial<Omit<ApiServerOptions, 'kinds' | 'listen'>>;
+  server?: Partial<Omit<ApiServerOptions, 'kinds' | 'listen' | 'insecureHttp'>>;
   /** The clock of controllers and components. The API server always runs on the system's. */
   clock?: Clock;
   log?: Logger;
@@ -35,6 +44,8 @@ export interface TestControlPlaneOptions {
 
 export interface TestControlPlane extends AsyncDisposable {
   readonly client: Client;
+  /** `http://127.0.0.1:PORT`, for other programs (kubectl, a browser). Undefined when no port was asked for. */
+  readonly url: string | undefined;
   clientFor(user: UserInfo): Client;
   /** Waits until `check` holds, and returns its value. */
   eventually<T>(check: () => T | Promise<T>, options?: EventuallyOptions): Promise<Exclude<T, false | undefined>>;
@@ -46,37 +57,51 @@ const administrator: UserInfo = { username: 'test-admin', groups: ['system:maste
 
 /** Resolves when everything is ready. Dispose it: `await using plane = await createTestControlPlane(…)`. */
 export async function createTestControlPlane(options: TestControlPlaneOptions = {}): Promise<TestControlPlane> {
-  const { controllers = [], components = [], kinds, clock, log, user = administrator } = options;
-  const server = apiServer({ store: memoryStore(), ...options.server, listen: false, ...(kinds ? { kinds } : {}) });
+  const { controllers = [], components = [], housekeeping = true, port, kinds, clock, log } = options;
+  const user = options.user ?? administrator;
+  const listen: ListenOptions | false = port === undefined ? false : { host: '127.0.0.1', port };
+  const server = apiServer({
+    store: memoryStore(),
+    ...options.server,
+    listen,
+    insecureHttp: true,
+    ...(kinds ? { kinds } : {}),
+  });
   const logging = log ? { log } : {};
   const serving = compose({ ...logging }, server);
   const run = serving.run();
   run.catch(() => {});
   await serving.ready;
 
+  const wiring = {
+    ...logging,
+    ...(clock ? { clock } : {}),
+    client: (identity: UserInfo) => server.clientFor(identity),
+  };
   const manager = controllers.length > 0 ? [controllerManager(controllers, { freeze: true })] : [];
-  const working = compose(
-    { ...logging, ...(clock ? { clock } : {}), client: identity => server.clientFor(identity) },
-    ...manager,
-    ...components,
-  );
+  const working = compose(wiring, ...manager, ...components);
+  const taken = new Set(controllers.map(({ name }) => name));
+  const keepers = housekeeping ? [namespaces(), garbageCollector()].filter(({ name }) => !taken.has(name)) : [];
+  const keeping = compose(wiring, controllerManager(keepers, { name: 'housekeeping' }));
   const dispose = async () => {
-    await working[Symbol.asyncDispose]();
+    await Promise.all([working[Symbol.asyncDispose](), keeping[Symbol.asyncDispose]()]);
     await serving[Symbol.asyncDispose]();
   };
   working.run().catch(() => {});
   try {
     await working.ready;
+    keeping.run().catch(() => {});
   } catch (error) {
     await dispose();
     throw error;
   }
   return {
     client: server.clientFor(user),
+    url: server.endpoint?.url,
     clientFor: identity => server.clientFor(identity),
     eventually: (check, eventuallyOptions) => eventually(check, eventuallyOptions),
     get components() {
-      return [...serving.components, ...working.components];
+      return [...serving.components, ...working.components, ...keeping.components];
     },
     [Symbol.asyncDispose]: dispose,
   };
