@@ -54,11 +54,18 @@ export function identifyWith(
   authenticator: Authenticator,
   options: IdentifyOptions = {},
 ): (credentials: Credentials) => Promise<UserInfo> {
+  // The same user is the same value each time: what is decided about it is kept by that.
+  const complete = new WeakMap<UserInfo, UserInfo>();
   return async credentials => {
     const user = await authenticator.authenticate(credentials);
     if (user !== undefined) {
       if (user.groups.includes(authenticatedGroup)) return user;
-      return { ...user, groups: [...user.groups, authenticatedGroup] };
+      let known = complete.get(user);
+      if (known === undefined) {
+        known = { ...user, groups: [...user.groups, authenticatedGroup] };
+        complete.set(user, known);
+      }
+      return known;
     }
     if (
       options.anonymous &&

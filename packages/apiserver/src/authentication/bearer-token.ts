@@ -1,38 +1,27 @@
-/**
- * Bearer tokens from a fixed table. Tokens are looked up by a keyed hash with a key that only this process knows, and compared in constant
- * time: neither the order of the table nor how much of a guess is right shows in the time of an answer.
- */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+/** Bearer tokens from a fixed table; looked up by digest (`token-digest.ts`) and compared in constant time. */
+import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs/promises';
 import type { UserInfo } from '@orbitkit/core';
 import type { Authenticator } from './authenticator.js';
+import { bearerOf, digestOfToken } from './token-digest.js';
 
 /** Token → user. @throws TypeError for an empty token or one that a header cannot carry. */
 export function bearerTokens(tokens: Iterable<readonly [token: string, user: UserInfo]>): Authenticator {
-  const key = randomBytes(32);
-  const hash = (token: string): Buffer => createHmac('sha256', key).update(token).digest();
   const users = new Map<string, { digest: Buffer; user: UserInfo }>();
   for (const [token, user] of tokens) {
     if (!/^[\x21-\x7e]+$/.test(token))
       throw new TypeError(`the token of user "${user.username}" must be printable ASCII without spaces, and not empty`);
-    const digest = hash(token);
-    users.set(digest.toString('base64'), { digest, user });
+    const digest = digestOfToken(token);
+    users.set(digest, { digest: Buffer.from(digest), user });
   }
   return {
-    async authenticate({ headers }) {
-      const token = bearerToken(headers['authorization']);
-      if (token === undefined) return undefined;
-      const digest = hash(token);
-      const found = users.get(digest.toString('base64'));
-      return found !== undefined && timingSafeEqual(found.digest, digest) ? found.user : undefined;
+    async authenticate(credentials) {
+      const bearer = bearerOf(credentials);
+      if (bearer === undefined) return undefined;
+      const found = users.get(bearer.digest);
+      return found !== undefined && timingSafeEqual(found.digest, Buffer.from(bearer.digest)) ? found.user : undefined;
     },
   };
-}
-
-/** What stands behind `Bearer`; the scheme in any case (RFC 9110 11.1). */
-export function bearerToken(header: string | undefined): string | undefined {
-  const match = /^bearer +(\S+) *$/i.exec(header ?? '');
-  return match?.[1];
 }
 
 /**

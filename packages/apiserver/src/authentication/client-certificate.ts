@@ -19,15 +19,21 @@ const cacheSize = 1_000;
 export function clientCertificates(options: { clock?: Clock } = {}): Authenticator {
   const clock = options.clock ?? systemClock;
   const cache = new Map<string, Known>();
+  /** A connection hands out the same buffer for each of its requests: not even a hash is needed. */
+  const byBuffer = new WeakMap<Buffer, Known>();
   return {
     async authenticate({ certificate }) {
       if (certificate === undefined) return undefined;
-      const digest = createHash('sha256').update(certificate).digest('base64');
-      let known = cache.get(digest);
+      let known = byBuffer.get(certificate);
       if (known === undefined) {
-        known = read(certificate);
-        if (cache.size >= cacheSize) cache.delete(cache.keys().next().value!);
-        cache.set(digest, known);
+        const digest = createHash('sha256').update(certificate).digest('base64');
+        known = cache.get(digest);
+        if (known === undefined) {
+          known = read(certificate);
+          if (cache.size >= cacheSize) cache.delete(cache.keys().next().value!);
+          cache.set(digest, known);
+        }
+        byBuffer.set(certificate, known);
       }
       const now = clock.now();
       return known.notBefore <= now && now <= known.notAfter ? known.user : undefined;

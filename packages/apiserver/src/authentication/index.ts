@@ -8,5 +8,6 @@ export {
   type IdentifyOptions,
   identifyWith,
 } from './authenticator.js';
-export { bearerToken, bearerTokens, readTokenFile } from './bearer-token.js';
+export { bearerTokens, readTokenFile } from './bearer-token.js';
 export { clientCertificates } from './client-certificate.js';
+export { bearerToken } from './token-digest.js';

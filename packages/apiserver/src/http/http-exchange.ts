@@ -10,6 +10,21 @@ import { type Query, splitTarget } from './query.js';
 /** The reason with which a request's signal aborts when all is well. */
 export const ended = new Error('the request has ended');
 
+/** By connection: node makes an object of the whole certificate each time it is asked. */
+const certificates = new WeakMap<object, Buffer>();
+
+/** DER of the client's certificate when TLS verified it; renegotiation, which could change it, is not offered. */
+function verifiedCertificate(of: object): Buffer | undefined {
+  const socket = of as Partial<TLSSocket>;
+  if (!socket.authorized) return undefined;
+  let certificate = certificates.get(of);
+  if (certificate === undefined) {
+    certificate = socket.getPeerCertificate?.().raw;
+    if (certificate !== undefined) certificates.set(of, certificate);
+  }
+  return certificate;
+}
+
 export class HttpExchange implements ApiRequest {
   readonly method: string;
   readonly path: string;
@@ -43,8 +58,7 @@ export class HttpExchange implements ApiRequest {
   }
 
   identify(): Promise<UserInfo> {
-    const socket = this.incoming.socket as Partial<TLSSocket>;
-    const certificate = socket.authorized ? socket.getPeerCertificate?.().raw : undefined;
+    const certificate = verifiedCertificate(this.incoming.socket);
     return this.who({ headers: this.headers, certificate });
   }
 
