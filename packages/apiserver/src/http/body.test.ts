@@ -12,8 +12,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const send = (method: string, path: string, body: Uint8Array, headers: Record<string, string> = protobuf) =>
-  server.json(path, { method, body: body as never, headers });
+const send = (
+  method: 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body: Uint8Array,
+  headers: Record<string, string> = protobuf,
+) => server.json(path, { method, body: body as never, headers });
 const map = (name: string, more: object = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, ...more });
 
 describe('protobuf bodies', () => {

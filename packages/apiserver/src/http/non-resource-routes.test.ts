@@ -179,8 +179,8 @@ describe('OpenAPI v3', () => {
     });
   });
 
-  it('is all there is: v2 exists as protobuf only', async () => {
-    for (const path of ['/openapi/v2', '/openapi', '/openapi/v3/apis/foo/v1'])
+  it('is all there is beside v2', async () => {
+    for (const path of ['/openapi/v1', '/openapi', '/openapi/v3/apis/foo/v1'])
       expect(await server.json(path)).toMatchObject({ status: 404 });
   });
 });

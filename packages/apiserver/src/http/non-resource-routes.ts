@@ -123,7 +123,7 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
       `/${name}`,
       ...checks.map(check => `/${name}/${check.name}`),
     ]);
-    return ['/api', '/apis', ...served, ...checks, '/metrics', '/openapi/v3', '/version'].sort();
+    return ['/api', '/apis', ...served, ...checks, '/metrics', '/openapi/v2', '/openapi/v3', '/version'].sort();
   }
 
   async function route(request: ApiRequest): Promise<ApiResponse> {
@@ -144,7 +144,7 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
         if (rest.length > 0) return pageNotFound();
         return bytesAnswer(200, Buffer.from(await metrics.text()), 'text/plain; version=0.0.4; charset=utf-8');
       case 'openapi':
-        return rest[0] === 'v3' ? openApi.answer(request, rest.slice(1).join('/')) : pageNotFound();
+        return openApi.answer(request, rest.join('/'));
       default: {
         const endpoint = health.get(first);
         return endpoint ? healthAnswer(endpoint, rest.join('/'), request.query) : pageNotFound();
