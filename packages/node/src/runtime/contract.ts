@@ -125,8 +125,9 @@ export interface ExecRequest {
   stdin?: AsyncIterable<Uint8Array>;
   tty: boolean;
   signal?: AbortSignal;
-  onStdout(chunk: Uint8Array): void;
-  onStderr(chunk: Uint8Array): void;
+  /** May answer with a promise: little more is handed out before it resolves, and the program waits. It must not reject. */
+  onStdout(chunk: Uint8Array): unknown;
+  onStderr(chunk: Uint8Array): unknown;
   /** Terminal sizes as they change. */
   resize?: AsyncIterable<{ width: number; height: number }>;
 }

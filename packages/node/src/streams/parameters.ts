@@ -1,7 +1,7 @@
 /** Reads the query of a stream request. The kubelet's own short names (`input`, `output`, `error`) are understood as well. */
 import { badRequest } from '@orbitkit/core';
 import type { ContainerLogOptions } from './container-log.js';
-import type { StreamRequest } from './exec.js';
+import type { StreamRequest } from './remote-streams.js';
 
 /** `1`, `true` or the bare name. */
 const flag = (query: URLSearchParams, ...names: string[]): boolean =>

@@ -1,84 +1,80 @@
 /**
- * Port-forward over channels: for the i-th port of the query, channel 2i carries its bytes and 2i+1 its error as text. On each the
- * server first sends the port's number (uint16, little-endian). One connection to the pod per port and WebSocket.
+ * One forwarded connection: a port of the pod joined with the client's stream, whichever protocol carries it.
+ *
+ * Either direction ends by itself; the error stream ends when the pod has said all that it will (kubectl waits for that). What cannot be
+ * connected is said on the error stream, in kubelet's words. The client's leaving closes the pod's connection.
  */
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
-import { type Channels, channelsOver } from './channels.js';
 
-export async function servePortForward(
-  socket: WebSocket,
-  ports: readonly number[],
-  connect: (port: number, signal: AbortSignal) => Promise<Duplex>,
-): Promise<void> {
-  const streams = new Map<number, Duplex>();
-  /** What came before the connection stood. */
-  const early = new Map<number, Buffer[]>(ports.map((_, index) => [2 * index, []]));
-  const endedEarly = new Set<number>();
-  const channels = channelsOver(socket, {
-    onData(channel, data) {
-      const stream = streams.get(channel);
-      if (stream) {
-        if (!stream.writableEnded && !stream.write(data)) {
-          channels.pause();
-          stream.once('drain', channels.resume);
-          stream.once('close', channels.resume);
-        }
-      } else if (early.has(channel)) {
-        early.get(channel)!.push(data);
-        channels.pause();
-      }
-    },
-    onEnd(channel) {
-      const stream = streams.get(channel);
-      if (stream) stream.end();
-      else endedEarly.add(channel);
-    },
-  });
-  ports.forEach((port, index) => {
-    const number = Buffer.alloc(2);
-    number.writeUInt16LE(port);
-    channels.send(2 * index, number);
-    channels.send(2 * index + 1, number);
-  });
-  const forward = async (port: number, channel: number): Promise<void> => {
-    try {
-      const stream = await connect(port, channels.signal);
-      const closed = new Promise<void>(resolve => stream.once('close', () => resolve()));
-      stream.on('error', error =>
-        channels.send(channel + 1, Buffer.from(`error forwarding port ${port}: ${error.message}`)),
-      );
-      channels.signal.addEventListener('abort', () => stream.destroy(), { once: true });
-      if (channels.signal.aborted) stream.destroy();
-      streams.set(channel, stream);
-      for (const data of early.get(channel) ?? []) stream.write(data);
-      early.delete(channel);
-      channels.resume();
-      if (endedEarly.has(channel)) stream.end();
-      await pump(stream, channel, channels);
-      // A half-closed connection goes on in the other direction, as long as the client could tell its end.
-      if (channels.canClose && !stream.destroyed) await closed;
-      stream.destroy();
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      channels.send(channel + 1, Buffer.from(`error forwarding port ${port}: ${message}`));
-      channels.sendEnd(channel);
-      early.delete(channel);
-      channels.resume();
-    }
-  };
-  await Promise.all(ports.map((port, index) => forward(port, 2 * index)));
-  channels.close();
+/** One direction each way of a client's connection. */
+export interface ClientStream {
+  readonly input: AsyncIterable<Uint8Array>;
+  /** A promise when the caller should wait: it resolves when there is room for more. Never rejects. */
+  write(data: Uint8Array): Promise<void> | undefined;
+  end(): void;
+  /** What still comes is discarded. */
+  ignoreInput(): void;
+  /** Aborted when the client gives the stream up. */
+  readonly signal: AbortSignal;
 }
 
-async function pump(stream: Duplex, channel: number, channels: Channels): Promise<void> {
+export interface ForwardedPort {
+  port: number;
+  data: ClientStream;
+  error: Pick<ClientStream, 'write' | 'end'>;
+}
+
+export interface ForwardTarget {
+  /** For messages: `pod web, uid 1234`. */
+  what: string;
+  connect(port: number, signal: AbortSignal): Promise<Duplex>;
+}
+
+/** Resolves when both directions have ended. Never rejects. */
+export async function forwardPort({ port, data, error }: ForwardedPort, target: ForwardTarget): Promise<void> {
+  const failed = async (why: unknown) => {
+    if (data.signal.aborted) return;
+    const message = why instanceof Error ? why.message : String(why);
+    await error.write(Buffer.from(`error forwarding port ${port} to ${target.what}: ${message}`));
+  };
+  let pod: Duplex;
   try {
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-      channels.send(channel, chunk as Buffer);
-      await channels.drained();
-    }
-  } catch {
-    // Said on the error channel by the stream's own listener.
+    pod = await target.connect(port, data.signal);
+  } catch (why) {
+    data.ignoreInput();
+    await failed(why);
+    data.end();
+    error.end();
+    return;
   }
-  channels.sendEnd(channel);
+  const leave = () => pod.destroy();
+  if (data.signal.aborted) leave();
+  else data.signal.addEventListener('abort', leave, { once: true });
+  let broken: unknown;
+  pod.on('error', why => {
+    broken ??= why;
+  });
+  const closed = new Promise<void>(resolve => (pod.closed ? resolve() : pod.once('close', () => resolve())));
+  void closed.then(() => data.ignoreInput());
+
+  const into = passInput(data.input, pod, closed);
+  try {
+    for await (const chunk of pod.iterator({ destroyOnReturn: false })) await data.write(chunk as Buffer);
+  } catch (why) {
+    broken ??= why;
+  }
+  if (broken !== undefined) await failed(broken);
+  data.end();
+  error.end();
+  await Promise.race([into, closed]);
+  pod.destroy();
+  data.signal.removeEventListener('abort', leave);
+}
+
+async function passInput(input: AsyncIterable<Uint8Array>, pod: Duplex, closed: Promise<void>): Promise<void> {
+  for await (const chunk of input) {
+    if (pod.destroyed || pod.writableEnded) break;
+    if (!pod.write(chunk)) await Promise.race([new Promise<void>(resolve => pod.once('drain', resolve)), closed]);
+  }
+  if (!pod.destroyed) pod.end();
 }

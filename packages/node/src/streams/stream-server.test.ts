@@ -420,7 +420,7 @@ describe('port-forward', () => {
     await start({ program: () => ({ ports }) });
     const { on, closed } = await connect('/portForward/default/web?ports=81', ['v4.channel.k8s.io']);
     await meanwhile(closed);
-    expect(on(1).slice(2)).toMatch(/^error forwarding port 81: nothing listens on port 81/);
+    expect(on(1).slice(2)).toMatch(/^error forwarding port 81 to pod web, uid \S+: nothing listens on port 81/);
   });
 
   it.each(['', '?ports=', '?ports=0', '?ports=70000', '?ports=http'])('refuses %j', async query => {

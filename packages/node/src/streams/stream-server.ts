@@ -2,7 +2,7 @@
  * The agent's HTTPS server: logs, exec, attach, port-forward, pods, statistics, at the kubelet's paths.
  *
  * Only a client certificate that the cluster's authority signed for the API server is let in; everybody and everything else is
- * answered 401, `/healthz` too. HTTP/1.1; streams are WebSockets (`v5.channel.k8s.io`, `v4`). Errors before the first byte are a Status.
+ * answered 401, `/healthz` too. HTTP/1.1; streams are WebSockets or SPDY/3.1 (`upgrade.ts`). Errors before the first byte are a Status.
  */
 
 import { once } from 'node:events';
@@ -12,19 +12,22 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { badRequest, type Clock, isStatusError, type Logger, StatusError } from '@orbitkit/core';
-import { type WebSocket, WebSocketServer } from 'ws';
 import type { ListenOptions } from '../agent/options.js';
 import { substitutePort } from '../network/low-port.js';
 import type { PodWorker } from '../pod-worker/pod-worker.js';
 import type { Runtime } from '../runtime/contract.js';
 import { statsSummary } from '../stats/summary.js';
-import { channelProtocols } from './channels.js';
+import { channelPortForward } from './channel-port-forward.js';
+import { channelStreams } from './channel-streams.js';
 import { containerLog } from './container-log.js';
 import { serveStreams } from './exec.js';
 import { logOptionsOf, portsOf, streamRequestOf } from './parameters.js';
 import { loggedContainer, podTarget, runningContainer, sandboxOf } from './pod-target.js';
-import { servePortForward } from './port-forward.js';
+import type { ForwardTarget } from './port-forward.js';
 import { servingCertificate } from './serving-certificate.js';
+import { spdyPortForward } from './spdy-port-forward.js';
+import { spdyStreams } from './spdy-streams.js';
+import { type Agreed, agreeOn, type StreamAction, type Upgraded, upgrader } from './upgrade.js';
 
 export interface StreamServer {
   readonly port: number;
@@ -51,10 +54,13 @@ export interface StreamServerOptions {
 }
 
 const apiServerName = 'kube-apiserver-kubelet-client';
-/** Longest message of a client: kubectl sends 32 KiB, client libraries up to 64. */
-const largestMessage = 8 * 1024 * 1024;
+const streamActions: readonly string[] = ['exec', 'attach', 'portForward'] satisfies StreamAction[];
 
-type Upgraded = (socket: WebSocket) => Promise<void>;
+/** What to do with a connection once it has left HTTP. */
+interface Plan {
+  agreed: Agreed;
+  serve(upgraded: Upgraded): Promise<void>;
+}
 
 export async function streamServer(options: StreamServerOptions): Promise<StreamServer> {
   const { listen, name, address, dataDir, runtime, clock, log } = options;
@@ -105,9 +111,10 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     authenticate(request);
     const url = new URL(request.url ?? '/', 'https://agent');
-    const parts = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+    const parts = segmentsOf(url);
     const json = (value: unknown) =>
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    if (streamActions.includes(parts[0] ?? '')) throw badRequest('Upgrade request required');
     if (request.method !== 'GET')
       throw new StatusError('MethodNotAllowed', `${request.method} is not served here; use GET`);
     if (url.pathname === '/healthz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
@@ -116,39 +123,49 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
       json({ apiVersion: 'v1', kind: 'PodList', metadata: {}, items });
     } else if (url.pathname === '/stats/summary') json(await summary());
     else if (parts[0] === 'containerLogs' && parts.length === 4) await serveLog(url, parts, response);
-    else if (['exec', 'attach', 'portForward'].includes(parts[0] ?? '')) throw badRequest('Upgrade request required');
     else throw new StatusError('NotFound', `the agent of node ${name} serves nothing at ${url.pathname}`);
   }
 
-  /** What to do once the connection is a WebSocket. @throws StatusError for what can be refused before. */
-  async function upgradeOf(url: URL): Promise<Upgraded> {
-    const [action, namespace = '', podName = '', container = ''] = url.pathname
-      .split('/')
-      .filter(Boolean)
-      .map(decodeURIComponent);
-    if (action === 'portForward') {
-      const sandbox = sandboxOf(await target(namespace, podName));
-      const ports = portsOf(url.searchParams);
-      return socket =>
-        servePortForward(socket, ports, (port, signal) =>
-          runtime.portForward(sandbox.id, substitutePort(port, runtime.capabilities), signal),
-        );
-    }
-    if (action !== 'exec' && action !== 'attach') {
+  /** @throws StatusError for what can be refused before the handshake. */
+  async function planOf(request: IncomingMessage): Promise<Plan> {
+    const url = new URL(request.url ?? '/', 'https://agent');
+    const [action = '', namespace = '', podName = '', container = ''] = segmentsOf(url);
+    if (!streamActions.includes(action))
       throw new StatusError('NotFound', `the agent of node ${name} serves nothing at ${url.pathname}`);
+    if (action === 'portForward') {
+      const { id, uid } = sandboxOf(await target(namespace, podName));
+      const agreed = agreeOn(request, action);
+      const forwarding: ForwardTarget = {
+        what: `pod ${podName}, uid ${uid}`,
+        connect: (port, signal) => runtime.portForward(id, substitutePort(port, runtime.capabilities), signal),
+      };
+      const ports = agreed.kind === 'channels' ? portsOf(url.searchParams) : [];
+      return {
+        agreed,
+        serve: upgraded =>
+          upgraded.kind === 'channels'
+            ? channelPortForward(upgraded.socket, ports, forwarding)
+            : spdyPortForward(upgraded.socket, forwarding, clock),
+      };
     }
     const asked = streamRequestOf(url.searchParams);
     const { id } = runningContainer(await target(namespace, podName), container);
-    if (action === 'attach') {
-      return socket =>
-        serveStreams(socket, asked, async request => {
-          await runtime.attach(id, request);
+    const command = url.searchParams.getAll('command');
+    if (action === 'exec' && command.length === 0) throw badRequest('you must specify at least 1 command for exec');
+    return {
+      agreed: agreeOn(request, action as StreamAction),
+      async serve(upgraded) {
+        const streams =
+          upgraded.kind === 'channels'
+            ? channelStreams(upgraded.socket, asked)
+            : await spdyStreams(upgraded.socket, asked, upgraded.protocol, clock);
+        await serveStreams(streams, asked.tty, async streamed => {
+          if (action === 'exec') return runtime.exec(id, { ...streamed, command });
+          await runtime.attach(id, streamed);
           return 0;
         });
-    }
-    const command = url.searchParams.getAll('command');
-    if (command.length === 0) throw badRequest('you must specify at least 1 command for exec');
-    return socket => serveStreams(socket, asked, request => runtime.exec(id, { ...request, command }));
+      },
+    };
   }
 
   const server = createServer({
@@ -160,12 +177,7 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
   });
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: largestMessage,
-    handleProtocols: offered => channelProtocols.find(protocol => offered.has(protocol)) ?? false,
-  });
+  const upgrades = upgrader();
 
   server.on('request', (request, response) => {
     serve(request, response).catch(error => {
@@ -176,25 +188,25 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(protocol => protocol.trim());
-    const accept = async (): Promise<Upgraded> => {
+    const accept = async () => {
       authenticate(request);
-      if (!channelProtocols.some(protocol => offered.includes(protocol))) {
-        throw badRequest(`offer one of the subprotocols ${channelProtocols.join(', ')}`);
-      }
-      return upgradeOf(new URL(request.url ?? '/', 'https://agent'));
+      return planOf(request);
     };
     accept().then(
-      upgraded =>
-        sockets.handleUpgrade(request, socket, head, webSocket => {
-          upgraded(webSocket).catch(error => {
+      async ({ agreed, serve: served }) => {
+        try {
+          const upgraded = await upgrades.upgrade(agreed, request, socket, head);
+          if (upgraded) await served(upgraded);
+        } catch (error) {
+          if (!socket.destroyed && !closing.signal.aborted) {
             log.warn('a stream ended badly', {
               path: request.url,
               error: error instanceof Error ? error.message : String(error),
             });
-            webSocket.terminate();
-          });
-        }),
+          }
+          socket.destroy();
+        }
+      },
       error => refuse(socket, statusOf(error)),
     );
   });
@@ -214,12 +226,21 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     async close() {
       if (closing.signal.aborted) return;
       closing.abort(new Error('the node agent is stopping'));
-      for (const socket of sockets.clients) socket.terminate();
+      upgrades.terminate();
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+/** @throws StatusError BadRequest */
+function segmentsOf(url: URL): string[] {
+  try {
+    return url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    throw badRequest(`the path ${url.pathname} is not valid percent-encoding`);
+  }
 }
 
 function statusOf(error: unknown) {

@@ -5,12 +5,12 @@ import { type ExecRequest, RuntimeError } from '../contract.js';
 
 type Output = Pick<ExecRequest, 'onStdout' | 'onStderr' | 'tty'>;
 
-/** Hands the stream's output on; resolves at its end. */
+/** Hands the stream's output on, as fast as it is taken; resolves at its end. */
 export async function readOutput(stream: Duplex, output: Output): Promise<void> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of stream) {
     if (output.tty) {
-      output.onStdout(chunk as Buffer);
+      await output.onStdout(chunk as Buffer);
       continue;
     }
     rest = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
@@ -18,8 +18,7 @@ export async function readOutput(stream: Duplex, output: Output): Promise<void> 
       const length = rest.readUInt32BE(4);
       if (rest.length < 8 + length) break;
       const payload = rest.subarray(8, 8 + length);
-      if (rest[0] === 2) output.onStderr(payload);
-      else output.onStdout(payload);
+      await (rest[0] === 2 ? output.onStderr(payload) : output.onStdout(payload));
       rest = rest.subarray(8 + length);
     }
   }
@@ -60,7 +59,7 @@ export async function runExec(docker: Docker, containerId: string, request: Exec
     tty: request.tty,
     onStdout(chunk) {
       if (first.length < 200) first += Buffer.from(chunk).toString('utf8');
-      if (!first.startsWith(failure)) request.onStdout(chunk);
+      return first.startsWith(failure) ? undefined : request.onStdout(chunk);
     },
     onStderr: request.onStderr,
   };

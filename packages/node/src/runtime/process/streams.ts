@@ -41,16 +41,31 @@ async function converse(
   const closed = new Promise<void>(resolve => {
     close = resolve;
   });
-  const stream = await open({
+  let stream: HelperStream | undefined;
+  /** Chunks that the reader has not taken yet; while there are any, the helper is asked to wait. */
+  let untaken = 0;
+  const handOut = (taken: unknown) => {
+    if (!(taken instanceof Promise)) return;
+    untaken += 1;
+    stream?.pause();
+    const settle = () => {
+      untaken -= 1;
+      if (untaken === 0) stream?.resume();
+    };
+    taken.then(settle, settle);
+  };
+  stream = await open({
     onOutput(output) {
       if ('exit' in output) code = output.exit;
-      else if ('stdout' in output) request.onStdout(Buffer.from(output.stdout, 'base64'));
-      else request.onStderr(Buffer.from(output.stderr, 'base64'));
+      else if ('stdout' in output) handOut(request.onStdout(Buffer.from(output.stdout, 'base64')));
+      else handOut(request.onStderr(Buffer.from(output.stderr, 'base64')));
     },
     onClose: () => close(),
   });
   const onAbort = () => {
     failure = signal!.reason;
+    // A connection that waits would not see its end.
+    stream.resume();
     stream.close();
   };
   if (signal?.aborted) onAbort();

@@ -309,9 +309,9 @@ function open(machine: Machine, images: Map<string, ImageStatus>, options: Simul
       const container = runningOf(containerId);
       const result = (await container.program.exec?.(request.command)) ?? {};
       if (result.startError !== undefined) throw new RuntimeError('StartFailed', result.startError);
-      if (result.stdout) request.onStdout(Buffer.from(result.stdout));
-      if (result.stderr) request.onStderr(Buffer.from(result.stderr));
-      if (result.echo) for await (const chunk of request.stdin ?? []) request.onStdout(chunk);
+      if (result.stdout) await request.onStdout(Buffer.from(result.stdout));
+      if (result.stderr) await request.onStderr(Buffer.from(result.stderr));
+      if (result.echo) for await (const chunk of request.stdin ?? []) await request.onStdout(chunk);
       if (result.runMs !== undefined) {
         const end = new AbortController();
         const signal = request.signal ? AbortSignal.any([request.signal, end.signal]) : end.signal;
