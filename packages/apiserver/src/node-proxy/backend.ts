@@ -33,8 +33,6 @@ export interface Tunnel {
   readonly method: string;
   /** With query, as the backend is asked. */
   readonly path: string;
-  /** Told why the backend did not agree. */
-  readonly refused?: (error: StatusError) => void;
 }
 
 const connectTimeoutMs = 10_000;

@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
+
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import {
   EndpointSlice,
   type Kind,
@@ -323,42 +325,52 @@ describe('exec', () => {
       404,
       { reason: 'NotFound', message: 'no container' },
     ]);
-    // What kubectl does next: the same URL by SPDY, of whose answer it shows the message. It is told the first reason.
-    expect(await json(await fetch(`${server.url}${target}`))).toMatchObject({ code: 404, message: 'no container' });
     await expect(server.transport.connect(target, { protocols: ['v4.channel.k8s.io'] })).rejects.toMatchObject({
       code: 404,
       message: 'no container',
     });
   });
 
-  it('refuses what it cannot speak, and says what to use', async () => {
-    const { url, port } = await proxyServer(world(nodeObject(1, 'aa'), podObject()));
-    expect(await json(await fetch(`${url}${target}`))).toMatchObject({
-      code: 400,
-      message: 'Upgrade request required',
-    });
-    const upgrade = (at: string, headers: string) =>
-      new Promise<string>((resolve, reject) => {
-        const socket = connect(port, '127.0.0.1', () =>
-          socket.write(
-            `POST ${at} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${headers}\r\nContent-Length: 0\r\n\r\n`,
-          ),
-        );
-        let text = '';
-        socket
-          .on('data', data => (text += data))
-          .on('end', () => resolve(text))
-          .on('error', reject);
-      });
-    expect(await upgrade(target, 'Upgrade: SPDY/3.1')).toMatch(/^HTTP\/1.1 400 [\s\S]*use kubectl 1.30 or newer/);
-    expect(
-      await upgrade(
-        '/api/v1/namespaces/d/pods/p/portforward',
-        'Upgrade: websocket\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io',
-      ),
-    ).toMatch(/^HTTP\/1.1 400 [\s\S]*port-forward over SPDY/);
+  it('needs an upgrade; of a missing pod it says so at both doors', async () => {
+    const { url } = await proxyServer(world(nodeObject(1, 'aa'), podObject()));
+    for (const method of ['GET', 'POST']) {
+      for (const path of [target, '/api/v1/namespaces/d/pods/p/portforward']) {
+        expect(await json(await fetch(`${url}${path}`, { method }))).toMatchObject({
+          code: 400,
+          message: 'Upgrade request required',
+        });
+      }
+    }
     const error = (await proxyServer(world())).transport.connect(target, { protocols: ['v5.channel.k8s.io'] });
     await expect(error).rejects.toMatchObject({ code: 404 } satisfies Partial<StatusError>);
+  });
+
+  it("passes SPDY's handshake, by POST, and every byte of what a side said before it closed", async () => {
+    const { server, port: agentPort, sha256 } = await agent((_request, response) => response.writeHead(500).end());
+    const said = Buffer.alloc(4_000_000, 'x');
+    const asked: string[] = [];
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+      const { upgrade, 'x-stream-protocol-version': versions, 'x-hop': hop } = request.headers;
+      asked.push(`${request.method} ${upgrade} ${versions} ${hop}`);
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n');
+      socket.end(said);
+    });
+    const { port } = await proxyServer(world(nodeObject(agentPort, sha256), podObject()));
+    const socket = connect(port, '127.0.0.1');
+    socket.write(
+      `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: SPDY/3.1\r\n` +
+        'X-Stream-Protocol-Version: v4.channel.k8s.io\r\nX-Stream-Protocol-Version: v3.channel.k8s.io\r\nContent-Length: 0\r\n\r\n',
+    );
+    // A reader that comes late: what is buffered on the way must not be lost.
+    await new Promise(resolve => setTimeout(resolve, 200));
+    const parts: Buffer[] = [];
+    for await (const part of socket) parts.push(part as Buffer);
+    const answer = Buffer.concat(parts);
+    const head = answer.indexOf('\r\n\r\n') + 4;
+    expect(answer.toString('latin1', 0, head)).toMatch(/^HTTP\/1.1 101 [\s\S]*Upgrade: SPDY\/3.1/);
+    expect(answer.length - head).toBe(said.length);
+    expect(asked).toEqual(['POST SPDY/3.1 v4.channel.k8s.io, v3.channel.k8s.io undefined']);
   });
 });
 

@@ -2,11 +2,11 @@
  * The subresources behind which another server stands: `pods/log|exec|attach|portforward` at the agent of the pod's node,
  * `nodes/proxy` at a node's agent, `pods/proxy` and `services/proxy` at a pod's own port.
  *
- * Agents are asked with the kubelet's paths. exec, attach and port-forward are WebSockets (v5 and v4.channel.k8s.io) whose bytes pass
- * through untouched once the agent has agreed. SPDY/3.1, which kubectl before 1.30 and `kubectl port-forward` speak, is refused with a
- * message that says so.
+ * Agents are asked with the kubelet's paths. exec, attach and port-forward leave HTTP: which protocol (WebSocket channels, SPDY/3.1, one in
+ * the other) is agreed between the client and the agent, and the bytes pass through untouched once the agent has answered 101. What the agent refuses, the
+ * client is told as the agent's Status.
  */
-import { badRequest, type Clock, type DynamicObject, type Kind, type StatusError, systemClock } from '@orbitkit/core';
+import { badRequest, type DynamicObject, type Kind } from '@orbitkit/core';
 import { resourceNotFound } from '../http/answers.js';
 import type { ApiRequest, ApiResponse, ApiUpgrade } from '../http/exchange.js';
 import type { RequestInfo } from '../http/request-info.js';
@@ -17,7 +17,6 @@ import type { Backend, ClientCertificate } from './backend.js';
 import { containerOf } from './container.js';
 import { podLog } from './pod-log.js';
 import { podBackend, serviceBackend, splitProxyName } from './proxy-target.js';
-import { refusals } from './refusals.js';
 import { proxyThrough } from './reverse-proxy.js';
 
 export interface NodeProxyCall {
@@ -35,15 +34,12 @@ export interface NodeProxyOptions {
   readonly kinds: () => ServedKinds;
   readonly resources: Resources;
   /** With which the server proves itself to agents (CN kube-apiserver-kubelet-client). */
-  readonly clock?: Clock;
   readonly clientCertificate?: (() => Promise<ClientCertificate>) | undefined;
 }
 
 type Pod = DynamicObject;
 
-export function nodeProxy({ kinds, resources, clientCertificate, clock = systemClock }: NodeProxyOptions): NodeProxy {
-  const refused = refusals(clock);
-
+export function nodeProxy({ kinds, resources, clientCertificate }: NodeProxyOptions): NodeProxy {
   async function read(call: NodeProxyCall, plural: string, name: string, namespace?: string): Promise<DynamicObject> {
     const kind = kinds().find('', 'v1', plural);
     if (!kind) throw resourceNotFound();
@@ -78,7 +74,7 @@ export function nodeProxy({ kinds, resources, clientCertificate, clock = systemC
     if (action === 'exec') for (const command of commands) params.append('command', command);
     for (const name of wanted) params.append(name, 'true');
     const path = `/${action}/${encodeURIComponent(info.namespace!)}/${encodeURIComponent(info.name!)}/${encodeURIComponent(container)}`;
-    return webSocketTo(call, await agentOfPod(call, pod), `${path}?${params}`);
+    return tunnelTo(call, await agentOfPod(call, pod), `${path}?${params}`);
   }
 
   async function portForward(call: NodeProxyCall): Promise<ApiUpgrade> {
@@ -86,15 +82,13 @@ export function nodeProxy({ kinds, resources, clientCertificate, clock = systemC
     const pod = await read(call, 'pods', info.name!, info.namespace);
     const params = new URLSearchParams(request.query.all('ports').map((port): [string, string] => ['ports', port]));
     const path = `/portForward/${encodeURIComponent(info.namespace!)}/${encodeURIComponent(info.name!)}`;
-    return webSocketTo(call, await agentOfPod(call, pod), params.size > 0 ? `${path}?${params}` : path);
+    return tunnelTo(call, await agentOfPod(call, pod), params.size > 0 ? `${path}?${params}` : path);
   }
 
   /** Checked last: what is wrong with the pod or its node is worth more to a person than what is wrong with the protocol. */
-  function webSocketTo({ request, context }: NodeProxyCall, backend: Backend, path: string): ApiUpgrade {
-    const key = `${context.user.username} ${request.path}?${request.query.text}`;
-    const speaks = protocolOf(request);
-    if (speaks !== 'websocket') throw refused.recent(key) ?? speaks;
-    return { tunnel: { backend, method: 'GET', path, refused: error => refused.note(key, error) } };
+  function tunnelTo({ request }: NodeProxyCall, backend: Backend, path: string): ApiUpgrade {
+    if (!request.upgrade) throw badRequest('Upgrade request required');
+    return { tunnel: { backend, method: request.method, path } };
   }
 
   async function proxyTarget(call: NodeProxyCall): Promise<Backend> {
@@ -145,29 +139,4 @@ export function nodeProxy({ kinds, resources, clientCertificate, clock = systemC
       }
     },
   };
-}
-
-const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
-
-/** `websocket` when the client offers one of a known subprotocol, else the error that says what it must do. */
-function protocolOf(request: ApiRequest): 'websocket' | StatusError {
-  const protocol = request.headers['upgrade']?.toLowerCase();
-  if (!request.upgrade || protocol === undefined) return badRequest('Upgrade request required');
-  if (protocol.startsWith('spdy'))
-    return badRequest(
-      'SPDY/3.1 streams are not supported by this server yet; use kubectl 1.30 or newer, which speaks WebSocket',
-    );
-  if (protocol !== 'websocket')
-    return badRequest(
-      `this server cannot change to the protocol ${JSON.stringify(protocol)} on this path; it knows websocket`,
-    );
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim());
-  if (offered.some(name => channelProtocols.includes(name))) return 'websocket';
-  if (offered.some(name => name.startsWith('SPDY/3.1+')))
-    return badRequest(
-      'port-forward over SPDY/3.1 in a WebSocket (as kubectl speaks it) is not supported by this server yet; clients that use v4.channel.k8s.io can forward ports',
-    );
-  return badRequest(
-    `the client must offer one of the subprotocols ${channelProtocols.join(', ')}, it offers ${offered.join(', ') || 'none'}`,
-  );
 }

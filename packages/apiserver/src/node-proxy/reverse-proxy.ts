@@ -23,21 +23,29 @@ const notPassed = new Set([
   'authorization',
   'content-length',
   'expect',
+  'http2-settings',
   'impersonate-user',
   'impersonate-group',
   'impersonate-uid',
 ]);
 
-export function passedHeaders(
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-): Record<string, string | readonly string[]> {
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** What `Connection` names belongs to the connection as well, whatever it is. */
+export function passedHeaders(headers: Headers): Record<string, string | readonly string[]> {
+  const named = headers['connection'];
+  const own = new Set(
+    (typeof named === 'string' ? named : (named ?? []).join(',')).split(',').map(name => name.trim().toLowerCase()),
+  );
   const passed: Record<string, string | readonly string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !notPassed.has(name) && !name.startsWith('impersonate-extra-')) passed[name] = value;
+    if (value === undefined || notPassed.has(name) || own.has(name) || name.startsWith('impersonate-extra-')) continue;
+    passed[name] = value;
   }
   return passed;
 }
 
+/** Where the path goes on at the backend: as data, so that neither `..` nor an encoded slash is read here. */
 export async function proxyThrough(
   backend: Backend,
   request: ApiRequest,
@@ -56,10 +64,9 @@ export async function proxyThrough(
     body,
     signal: request.signal,
   });
-  return {
-    status: answer.status,
-    headers: passedHeaders(answer.headers) as Record<string, string>,
-    body: answer.body,
-    stream: true,
-  };
+  const headers = passedHeaders(answer.headers);
+  // Of a body that comes as it is; node:http has checked that there is not both.
+  const length = answer.headers['content-length'];
+  if (length !== undefined && answer.headers['transfer-encoding'] === undefined) headers['content-length'] = length;
+  return { status: answer.status, headers, body: answer.body, stream: true };
 }

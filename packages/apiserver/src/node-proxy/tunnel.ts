@@ -1,10 +1,10 @@
 /**
  * Opens tunnels: asks the backend to leave HTTP with the client's own handshake headers, and joins the two connections when it agrees.
- * Bytes pass untouched in both directions with back-pressure; when one side ends or breaks, so does the other.
+ * Bytes pass untouched in both directions with back-pressure; when one side has gone, so does the other once it has taken what was sent.
  */
 import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { isStatusError } from '@orbitkit/core';
 import type { ApiRequest } from '../http/exchange.js';
 import type { Tunnel } from './backend.js';
 import { type BackendUpgrade, upgradeBackend } from './backend-request.js';
@@ -13,15 +13,6 @@ import { passedHeaders } from './reverse-proxy.js';
 
 /** @throws StatusError with the backend's answer when it refuses. */
 export async function openTunnel(tunnel: Tunnel, request: ApiRequest): Promise<BackendUpgrade> {
-  try {
-    return await handshake(tunnel, request);
-  } catch (error) {
-    if (isStatusError(error)) tunnel.refused?.(error);
-    throw error;
-  }
-}
-
-async function handshake(tunnel: Tunnel, request: ApiRequest): Promise<BackendUpgrade> {
   const outcome = await upgradeBackend(tunnel.backend, {
     method: tunnel.method,
     path: tunnel.path,
@@ -45,19 +36,31 @@ export function switchingProtocols(answer: IncomingMessage): Buffer {
   return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
-/** Joins two connections until both have ended; resolves then. */
+/** Within which one side takes what is left after the other has gone. */
+const farewellMs = 5_000;
+const keepAliveMs = 30_000;
+
+/** Joins two connections until both are closed; resolves then. What arrived before one side's end still reaches the other. */
 export function join(client: Duplex, backend: Duplex): Promise<void> {
   return new Promise(resolve => {
     let open = 2;
-    const closed = (other: Duplex) => () => {
-      other.destroy();
-      if (--open === 0) resolve();
+    const link = (from: Duplex, to: Duplex) => {
+      // A peer whose machine vanished says nothing more.
+      if (from instanceof Socket) from.setKeepAlive(true, keepAliveMs);
+      from.on('error', () => from.destroy());
+      from.once('close', () => {
+        if (--open === 0) return resolve();
+        // It takes what is left and answers the end with its own. What it still says is read: closing over unread bytes would cut both ways.
+        to.end();
+        to.unpipe(from);
+        to.resume();
+        to.once('end', () => to.destroy());
+        const timer = setTimeout(() => to.destroy(), farewellMs);
+        to.once('close', () => clearTimeout(timer));
+      });
+      from.pipe(to);
     };
-    client.on('error', () => client.destroy());
-    backend.on('error', () => backend.destroy());
-    client.once('close', closed(backend));
-    backend.once('close', closed(client));
-    client.pipe(backend);
-    backend.pipe(client);
+    link(client, backend);
+    link(backend, client);
   });
 }

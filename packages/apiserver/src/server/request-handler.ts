@@ -50,7 +50,7 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
       health: options.health,
       metrics,
     }),
-    nodeProxy: nodeProxy({ kinds, resources, clock, clientCertificate: options.agentCertificate }),
+    nodeProxy: nodeProxy({ kinds, resources, clientCertificate: options.agentCertificate }),
     clock,
     log,
     metrics,
