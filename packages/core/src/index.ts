@@ -56,6 +56,7 @@ export {
   portNameProblem,
   portProblem,
 } from './kinds/rules/forms.js';
+export { metadataErrors } from './kinds/rules/metadata.js';
 export { defaultNodePortRange } from './kinds/rules/service.js';
 export type * from './kinds/schema.js';
 export * from './kinds/table.js';

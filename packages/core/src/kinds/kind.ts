@@ -82,6 +82,14 @@ export interface StorageForm<T extends KubeObject = any> {
   fromStorage(object: Readonly<KubeObject>): T;
 }
 
+/** What a definition says of its kind beyond the intermediate form. */
+export interface CustomKindFacts {
+  /** The schema for OpenAPI documents, with the texts and constraints of its author. */
+  readonly published: Readonly<Record<string, unknown>>;
+  /** Told to everyone who uses this version. */
+  readonly deprecation?: string;
+}
+
 export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> {
   readonly singular: string;
   readonly listKind: string;
@@ -110,6 +118,10 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   readonly virtual?: boolean;
   /** Absent: objects are stored as they are. */
   readonly storage?: StorageForm<T>;
+  /** Beside name and namespace: by what objects can be selected, and how it is read. Built-in kinds have theirs in the server. */
+  readonly selectableFields?: Readonly<Record<string, (object: Readonly<T>) => unknown>>;
+  /** Of a kind that a CustomResourceDefinition defines. */
+  readonly custom?: CustomKindFacts;
   /** What marks the object's row in a table, if anything. */
   rowConditions?(object: T): RowCondition[] | undefined;
 }

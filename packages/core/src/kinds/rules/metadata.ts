@@ -2,14 +2,22 @@
  * Rules of `metadata` that hold for every kind. The kind tells the form of its names and whether it lives in a namespace.
  * Source: apimachinery `api/validation` and the finalizer rule of core/validation (v0.33).
  */
+import type { FieldError } from '../../errors/status-error.js';
 import { dnsLabelProblem, dnsSubdomainProblem, labelValueProblem, qualifiedNameProblem } from '../../meta/names.js';
 import type { ObjectMeta } from '../../meta/object.js';
-import type { Report } from './report.js';
+import { Report } from './report.js';
 
 export interface NameRule {
   readonly namespaced: boolean;
   /** Default: RFC 1123 subdomain. */
   readonly nameProblem?: (name: string) => string | undefined;
+}
+
+/** What is wrong with metadata; with `previous` also what may not change. */
+export function metadataErrors(meta: ObjectMeta, rule: NameRule, previous?: ObjectMeta): FieldError[] {
+  const report = new Report();
+  checkMetadata(report, meta, rule, previous);
+  return report.errors;
 }
 
 /** Keys and values together, in bytes. */
