@@ -51,7 +51,6 @@ async function runAll(context: ComponentContext, controllers: readonly Controlle
   const client = stoppable(context.client, signal);
   const informers = informerFactory({ client, clock, log, metrics, freeze });
   const running = informers.run({ signal });
-  // Leader election comes between the informers, which a standby keeps warm, and the controllers, which only a leader runs.
   const waiting = new Set(controllers);
   if (waiting.size === 0) context.ready();
   await Promise.all([

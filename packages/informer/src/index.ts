@@ -7,6 +7,13 @@ export {
   type InformerRequest,
   informerFactory,
 } from './informer-factory.js';
+export { type ElectedOptions, elected } from './leader-election/elected.js';
+export {
+  type LeaderElection,
+  type LeaderElectionOptions,
+  type Leadership,
+  leaderElection,
+} from './leader-election/leader-election.js';
 export { type DeepReadonly, deepFreeze, type Mutable, mutableCopy } from './read-only.js';
 export {
   compareVersions,
