@@ -119,7 +119,7 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> 
   /** Absent: objects are stored as they are. */
   readonly storage?: StorageForm<T>;
   /** Beside name and namespace: by what objects can be selected, and how it is read. Built-in kinds have theirs in the server. */
-  readonly selectableFields?: Readonly<Record<string, (object: Readonly<T>) => unknown>>;
+  readonly selectableFields?: Readonly<Record<string, (object: any) => unknown>>;
   /** Of a kind that a CustomResourceDefinition defines. */
   readonly custom?: CustomKindFacts;
   /** What marks the object's row in a table, if anything. */
