@@ -44,6 +44,20 @@ export interface IdentifyOptions {
 }
 
 export const authenticatedGroup = 'system:authenticated';
+/** The same user is the same value each time: what is decided about it is kept by that. */
+const complete = new WeakMap<UserInfo, UserInfo>();
+
+/** The user in the group that all authenticated users are in. */
+export function authenticated(user: UserInfo): UserInfo {
+  if (user.groups.includes(authenticatedGroup) || user.username === anonymousUser.username) return user;
+  let known = complete.get(user);
+  if (known === undefined) {
+    known = { ...user, groups: [...user.groups, authenticatedGroup] };
+    complete.set(user, known);
+  }
+  return known;
+}
+
 export const anonymousUser: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 
 /**
@@ -54,19 +68,9 @@ export function identifyWith(
   authenticator: Authenticator,
   options: IdentifyOptions = {},
 ): (credentials: Credentials) => Promise<UserInfo> {
-  // The same user is the same value each time: what is decided about it is kept by that.
-  const complete = new WeakMap<UserInfo, UserInfo>();
   return async credentials => {
     const user = await authenticator.authenticate(credentials);
-    if (user !== undefined) {
-      if (user.groups.includes(authenticatedGroup)) return user;
-      let known = complete.get(user);
-      if (known === undefined) {
-        known = { ...user, groups: [...user.groups, authenticatedGroup] };
-        complete.set(user, known);
-      }
-      return known;
-    }
+    if (user !== undefined) return authenticated(user);
     if (
       options.anonymous &&
       credentials.headers['authorization'] === undefined &&

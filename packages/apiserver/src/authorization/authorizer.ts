@@ -39,23 +39,41 @@ export interface Authorizer {
 
 /** The first that allows or denies. An authorizer that throws has no opinion; its message joins the reasons. */
 export function anyAuthorizer(...authorizers: readonly Authorizer[]): Authorizer {
-  return {
-    async authorize(attributes) {
-      const reasons: string[] = [];
-      for (const authorizer of authorizers) {
-        try {
-          const asked = authorizer.authorize(attributes);
-          const verdict = asked instanceof Promise ? await asked : asked;
-          if (verdict.decision !== 'noOpinion') return verdict;
-          if (verdict.reason !== '') reasons.push(verdict.reason);
-        } catch (error) {
-          reasons.push(error instanceof Error ? error.message : String(error));
-        }
+  async function goOn(
+    attributes: Attributes,
+    at: number,
+    asked: Promise<Verdict>,
+    reasons: string[],
+  ): Promise<Verdict> {
+    try {
+      const verdict = await asked;
+      if (verdict.decision !== 'noOpinion') return verdict;
+      if (verdict.reason !== '') reasons.push(verdict.reason);
+    } catch (error) {
+      reasons.push(textOf(error));
+    }
+    return ask(attributes, at + 1, reasons);
+  }
+
+  /** Waits only for those that wait. */
+  function ask(attributes: Attributes, from: number, reasons: string[]): Verdict | Promise<Verdict> {
+    for (let at = from; at < authorizers.length; at++) {
+      try {
+        const verdict = authorizers[at]!.authorize(attributes);
+        if (verdict instanceof Promise) return goOn(attributes, at, verdict, reasons);
+        if (verdict.decision !== 'noOpinion') return verdict;
+        if (verdict.reason !== '') reasons.push(verdict.reason);
+      } catch (error) {
+        reasons.push(textOf(error));
       }
-      return { decision: 'noOpinion', reason: reasons.join(', ') };
-    },
-  };
+    }
+    return { decision: 'noOpinion', reason: reasons.join(', ') };
+  }
+
+  return { authorize: attributes => ask(attributes, 0, []) };
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export const mastersGroup = 'system:masters';
 

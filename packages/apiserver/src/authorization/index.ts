@@ -1,4 +1,5 @@
 /** May they. */
+export { accessReviews } from './access-reviews.js';
 export {
   type Attributes,
   type Authorizer,
@@ -9,3 +10,10 @@ export {
   requireAllowed,
   type Verdict,
 } from './authorizer.js';
+export { rbacKinds, reconcileBootstrapPolicy } from './bootstrap/reconcile.js';
+export { nodeAuthorizer } from './node/node-authorizer.js';
+export { NodeGraph } from './node/node-graph.js';
+export { nodeRestriction } from './node/node-restriction.js';
+export { escalationCheck } from './rbac/escalation.js';
+export { rbacAuthorizer } from './rbac/rbac-authorizer.js';
+export { RoleIndex } from './rbac/role-index.js';

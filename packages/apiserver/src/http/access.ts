@@ -1,12 +1,14 @@
 /**
  * Who a request acts as, and whether it may: authentication (the door's), impersonation, authorization, in this order.
  *
- * - Health and version are open to everyone who sends no wrong credentials (Kubernetes' `system:public-info-viewer`).
+ * - Health and version are open to everyone who sends no wrong credentials (Kubernetes' `system:public-info-viewer`), unless the
+ *   server's composer says otherwise.
  * - Impersonation headers need the right to `impersonate` each user, group, uid and extra that they name; the request then acts as
  *   that user in everything that follows. Source: apiserver `filters/impersonation`.
  */
 import { badRequest, isStatusError, type UserInfo } from '@orbitkit/core';
 import { anonymousUser, authenticatedGroup } from '../authentication/authenticator.js';
+import { serviceAccountGroups, serviceAccountOf } from '../authentication/service-account/service-account-user.js';
 import { type Attributes, type Authorizer, requireAllowed } from '../authorization/authorizer.js';
 import type { ApiRequest } from './exchange.js';
 import type { AccessCheck } from './handler.js';
@@ -14,17 +16,29 @@ import type { RequestInfo } from './request-info.js';
 
 const publicPath = /^\/(?:healthz|livez|readyz|version)(?:\/|$)/;
 
-export function accessCheck(authorizer: Authorizer): AccessCheck {
-  return async (request, info) => {
-    const open = !info.isResource && publicPath.test(info.path) && (info.verb === 'get' || info.verb === 'head');
+export interface AccessOptions {
+  /** Health and version need no credentials. Default: true; what watches over a server seldom has any. */
+  publicHealth?: boolean;
+}
+
+export function accessCheck(authorizer: Authorizer, { publicHealth = true }: AccessOptions = {}): AccessCheck {
+  return async (request, info, seen) => {
+    const open =
+      publicHealth && !info.isResource && (info.verb === 'get' || info.verb === 'head') && publicPath.test(info.path);
     const user = open ? await identifyOrAnonymous(request) : await request.identify();
-    const acting = await impersonated(request, user, authorizer);
-    if (!open) await requireAllowed(authorizer, attributesOf(acting, info));
+    if (seen !== undefined) seen.user = user;
+    const acting = impersonates(request) ? await impersonated(request, user, authorizer) : user;
+    if (seen !== undefined) seen.acting = acting;
+    if (!open) await requireAllowed(authorizer, attributesOf(acting, info, request));
     return acting;
   };
 }
 
-const attributesOf = (user: UserInfo, info: RequestInfo): Attributes => ({ ...info, user });
+function attributesOf(user: UserInfo, info: RequestInfo, { query }: ApiRequest): Attributes {
+  const { verb, isResource, path, group, version, namespace, resource, subresource, name } = info;
+  const fieldSelector = verb === 'list' || verb === 'watch' ? query.get('fieldSelector') : undefined;
+  return { user, verb, isResource, path, group, version, namespace, resource, subresource, name, fieldSelector };
+}
 
 /** Wrong credentials are refused even where none are needed. */
 async function identifyOrAnonymous(request: ApiRequest): Promise<UserInfo> {
@@ -37,8 +51,14 @@ async function identifyOrAnonymous(request: ApiRequest): Promise<UserInfo> {
   }
 }
 
+const impersonationPrefix = 'impersonate-';
+
+function impersonates({ headers }: ApiRequest): boolean {
+  for (const name in headers) if (name.startsWith(impersonationPrefix)) return true;
+  return false;
+}
+
 const extraPrefix = 'impersonate-extra-';
-const serviceAccountPrefix = 'system:serviceaccount:';
 
 async function impersonated(request: ApiRequest, user: UserInfo, authorizer: Authorizer): Promise<UserInfo> {
   const { headers } = request;
@@ -71,10 +91,8 @@ async function impersonated(request: ApiRequest, user: UserInfo, authorizer: Aut
       name,
       ...more,
     });
-  const [namespace, account] = username.startsWith(serviceAccountPrefix)
-    ? username.slice(serviceAccountPrefix.length).split(':')
-    : [];
-  if (namespace !== undefined && account !== undefined) await ask('serviceaccounts', account, { namespace });
+  const account = serviceAccountOf(username);
+  if (account !== undefined) await ask('serviceaccounts', account.name, { namespace: account.namespace });
   else await ask('users', username);
   for (const group of groups) await ask('groups', group);
   const authentication = { group: 'authentication.k8s.io' };
@@ -82,10 +100,7 @@ async function impersonated(request: ApiRequest, user: UserInfo, authorizer: Aut
   for (const [key, values] of Object.entries(extra))
     for (const value of values) await ask('userextras', value, { ...authentication, subresource: key });
 
-  const all =
-    groups.length > 0 || namespace === undefined
-      ? [...groups]
-      : ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+  const all = groups.length > 0 || account === undefined ? [...groups] : serviceAccountGroups(account.namespace);
   const unknown = username === anonymousUser.username ? anonymousUser.groups[0]! : authenticatedGroup;
   if (!all.includes(unknown)) all.push(unknown);
   return {

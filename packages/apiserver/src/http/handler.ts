@@ -20,8 +20,16 @@ import { type RequestMetrics, requestMetrics } from './request-metrics.js';
 import type { ResourceRoutes } from './resource-routes.js';
 import type { ServedKinds } from './served-kinds.js';
 
+/** Who was recognised on the way of a request, also when it is refused: for the audit trail. */
+export interface SeenUsers {
+  /** By its credentials. */
+  user: UserInfo | undefined;
+  /** Whom it acts as: another one when it impersonates. */
+  acting: UserInfo | undefined;
+}
+
 /** Says who the request acts as and whether it may. @throws StatusError Unauthorized, Forbidden */
-export type AccessCheck = (request: ApiRequest, info: RequestInfo) => Promise<UserInfo>;
+export type AccessCheck = (request: ApiRequest, info: RequestInfo, seen?: SeenUsers) => Promise<UserInfo>;
 
 export interface HandlerOptions {
   readonly kinds: () => ServedKinds;

@@ -17,6 +17,7 @@ import {
   type TransportSocket,
   type UserInfo,
 } from '@orbitkit/core';
+import { authenticated } from '../authentication/authenticator.js';
 import { connectThrough } from '../node-proxy/tunnel-socket.js';
 import { entityTooLarge } from './body.js';
 import type { ApiHandler, ApiRequest, ApiResponse, ApiUpgrade } from './exchange.js';
@@ -43,6 +44,7 @@ const closed = new StatusError('ServiceUnavailable', 'the connection to the API 
 export function inProcessTransport(options: InProcessOptions, user: UserInfo): Transport {
   const { handler, signal: serverSignal, clock = systemClock } = options;
   const takeTurn = turnTaker();
+  const acting = authenticated(user);
   const userAgent = `${user.username.replace(/[^\w.-]+/g, '-')}/in-process`;
   const open = new Set<Exchange>();
   let refusal: StatusError | undefined;
@@ -58,7 +60,7 @@ export function inProcessTransport(options: InProcessOptions, user: UserInfo): T
   function begin(asked: Pick<TransportRequest, 'method' | 'path' | 'headers' | 'body' | 'signal'>, upgrade: boolean) {
     if (refusal) throw refusal;
     asked.signal?.throwIfAborted();
-    const exchange = new Exchange(asked, user, { 'user-agent': userAgent, ...asked.headers }, upgrade, () =>
+    const exchange = new Exchange(asked, acting, { 'user-agent': userAgent, ...asked.headers }, upgrade, () =>
       open.delete(exchange),
     );
     open.add(exchange);

@@ -23,6 +23,8 @@ export interface NonResourceOptions {
   readonly version: ServerVersion;
   readonly health: readonly HealthEndpoint[];
   readonly metrics: Metrics;
+  /** Further documents, by path. */
+  readonly documents?: Readonly<Record<string, () => Promise<ApiResponse>>> | undefined;
 }
 
 interface Document {
@@ -123,7 +125,18 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
       `/${name}`,
       ...checks.map(check => `/${name}/${check.name}`),
     ]);
-    return ['/api', '/apis', ...served, ...checks, '/metrics', '/openapi/v2', '/openapi/v3', '/version'].sort();
+    const documents = Object.keys(options.documents ?? {});
+    return [
+      '/api',
+      '/apis',
+      ...served,
+      ...checks,
+      ...documents,
+      '/metrics',
+      '/openapi/v2',
+      '/openapi/v3',
+      '/version',
+    ].sort();
   }
 
   async function route(request: ApiRequest): Promise<ApiResponse> {
@@ -146,6 +159,8 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
       case 'openapi':
         return openApi.answer(request, rest.join('/'));
       default: {
+        const document = options.documents?.[path];
+        if (document) return document();
         const endpoint = health.get(first);
         return endpoint ? healthAnswer(endpoint, rest.join('/'), request.query) : pageNotFound();
       }

@@ -4,6 +4,7 @@
  */
 import type { DynamicObject, Kind } from '@orbitkit/core';
 import type { AdmissionReader } from '../admission/contract.js';
+import type { RequestContext } from './contract.js';
 import type { ReadonlyObject } from './object-bytes.js';
 
 /** What strategies may use. */
@@ -71,15 +72,20 @@ export interface ScaleOf {
   set(object: DynamicObject, replicas: number): void;
 }
 
-export interface SubresourceAction {
-  /** The kind of the body. */
-  readonly body: Kind;
-  /**
-   * Changes the object (its own copy), or refuses. A change passes compare-and-swap like any other write.
-   * @throws StatusError
-   */
-  change(object: DynamicObject, body: DynamicObject, environment: StrategyEnvironment): void;
-}
+/** POST to a subresource: it changes the object, or answers with something of its own and stores nothing. */
+export type SubresourceAction = { /** The kind of the body. */ readonly body: Kind } & (
+  | {
+      /**
+       * Changes the object (its own copy), or refuses. A change passes compare-and-swap like any other write.
+       * @throws StatusError
+       */
+      change(object: DynamicObject, body: DynamicObject, environment: StrategyEnvironment): void;
+    }
+  | {
+      /** @throws StatusError */
+      answer(object: ReadonlyObject, body: DynamicObject, context: RequestContext): Promise<object>;
+    }
+);
 
 export type Strategies = (kind: { group: string; plural: string }) => Strategy;
 

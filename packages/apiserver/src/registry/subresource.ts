@@ -113,6 +113,11 @@ async function act(
   });
   await writing.admission.admit(request);
   await writing.admission.validate(request);
+  if ('answer' in action) {
+    const object = await readObject(writing.cache, kind, key, {}, context.signal);
+    checkPreconditions(kind, key.name, object.object(), { uid, resourceVersion });
+    return { bytes: Buffer.from(JSON.stringify(await action.answer(object.object(), given, context))), code: 201 };
+  }
   await writeObject(writing.cache, context, targetOf(kind, key), (current): Decision => {
     if (current === undefined) throw notFound(kind, key.name);
     checkPreconditions(kind, key.name, current.object(), { uid, resourceVersion });

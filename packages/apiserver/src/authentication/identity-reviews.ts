@@ -1,0 +1,67 @@
+/** Who somebody is, asked as an object: TokenReview for a token, SelfSubjectReview for oneself. */
+import { type authenticationv1, invalid, isStatusError, type UserInfo } from '@orbitkit/core';
+import type { VirtualResources } from '../registry/virtual-resources.js';
+
+const group = 'authentication.k8s.io';
+
+export interface TokenReviewer {
+  readonly apiAudiences: readonly string[];
+  /** Undefined: nobody knows the token, or it is for other audiences. */
+  review(
+    token: string,
+    audiences: readonly string[],
+  ): Promise<{ user: UserInfo; audiences: readonly string[] } | undefined>;
+}
+
+export function identityReviews(reviewer: TokenReviewer): VirtualResources {
+  return {
+    [`${group}/v1/TokenReview`]: {
+      async create(_context, object) {
+        const spec = (object['spec'] ?? {}) as authenticationv1.TokenReviewSpec;
+        if (!spec.token) {
+          throw invalid({ group, kind: 'TokenReview' }, '', [
+            {
+              field: 'spec.token',
+              type: 'FieldValueRequired',
+              message: 'Required value: token is required for TokenReview in authentication',
+            },
+          ]);
+        }
+        return review('TokenReview', spec, await statusOf(spec.token, spec.audiences ?? []));
+      },
+    },
+    [`${group}/v1/SelfSubjectReview`]: {
+      create: ({ user }) => review('SelfSubjectReview', undefined, { userInfo: shown(user) }),
+    },
+  };
+
+  async function statusOf(token: string, audiences: readonly string[]): Promise<object> {
+    try {
+      const found = await reviewer.review(token, audiences.length === 0 ? reviewer.apiAudiences : audiences);
+      if (found === undefined) return { authenticated: false, error: 'invalid bearer token' };
+      return {
+        authenticated: true,
+        user: shown(found.user),
+        ...(audiences.length === 0 ? {} : { audiences: found.audiences }),
+      };
+    } catch (error) {
+      if (!isStatusError(error)) throw error;
+      return { authenticated: false, error: error.message };
+    }
+  }
+}
+
+const review = (kind: string, spec: object | undefined, status: object): object => ({
+  kind,
+  apiVersion: `${group}/v1`,
+  metadata: { creationTimestamp: null },
+  ...(spec ? { spec } : {}),
+  status,
+});
+
+const shown = ({ username, uid, groups, extra }: UserInfo) => ({
+  username,
+  ...(uid ? { uid } : {}),
+  groups,
+  ...(extra ? { extra } : {}),
+});
