@@ -1,4 +1,5 @@
 /** @orbitkit/core: what an object is, and how to reach one. */
+export * from './apply/index.js';
 export type * from './client/client.js';
 export { type ClientOptions, createClient, queryOf } from './client/create-client.js';
 export { type DiscoveredKind, discoverKinds, type KindResolver, kindResolver } from './client/discovery.js';
