@@ -34,8 +34,9 @@ interface Document {
 
 const pathOf = ({ group, version }: GroupVersion) => (group === '' ? `api/${version}` : `apis/${group}/${version}`);
 
-/** A subtype with an `@` in it, as gnostic's readers ask for it. */
-const gnosticType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** kubectl asks with an `@`, which no media type may have, and its client refuses one in the answer (kube-openapi `handler`). */
+const gnosticAsked = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const gnosticType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 export function openApiDocuments({ kinds, documentOf }: OpenApiOptions): OpenApiDocuments {
   const documents = new Map<string, Document & { kinds: readonly Kind[] }>();
@@ -106,7 +107,7 @@ export function openApiDocuments({ kinds, documentOf }: OpenApiOptions): OpenApi
 
   async function v2(request: ApiRequest, served: ServedKinds): Promise<ApiResponse> {
     for (const type of parseAccept(request.headers['accept'])) {
-      const protobuf = type.type === gnosticType;
+      const protobuf = type.type === gnosticAsked || type.type === gnosticType;
       if (!protobuf && (type.params['as'] !== undefined || encodingOf(type) !== 'json')) continue;
       if (whole?.of !== served) whole = { of: served, forms: new Map() };
       const form = protobuf ? gnosticType : jsonType;
@@ -119,7 +120,7 @@ export function openApiDocuments({ kinds, documentOf }: OpenApiOptions): OpenApi
       }
       return conditional(request, await made, form, 'no-cache, private');
     }
-    throw notAcceptable([gnosticType, jsonType]);
+    throw notAcceptable([gnosticAsked, jsonType]);
   }
 
   return {
