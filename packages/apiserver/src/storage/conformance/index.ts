@@ -22,7 +22,7 @@ const clauseMs = 30_000;
 const modelRuns = 10;
 
 export function storeConformance(options: StoreConformanceOptions, runner: TestRunner): void {
-  const { durable, watchQueueBytes } = options;
+  const { durable, watchQueueBytes, ownWrites = false } = options;
   const clause: Clause = (name, body) =>
     runner.it(
       name,
@@ -52,11 +52,12 @@ export function storeConformance(options: StoreConformanceOptions, runner: TestR
     runner.describe('reads', () => readClauses(clause));
     runner.describe('watches', () => watchClauses(clause, { watchQueueBytes }));
     runner.describe('leases', () => leaseClauses(clause));
-    runner.describe('lifetime', () => lifetimeClauses(clause, { durable }));
+    runner.describe('lifetime', () => lifetimeClauses(clause, { durable, ownWrites }));
     runner.describe('model', () => {
       for (let seed = 1; seed <= modelRuns; seed++) {
         clause(`random operations agree with a naive model (seed ${seed})`, ({ store, reopen }) =>
-          compareWithModel(store, randomOperations(seed, 200), durable ? reopen : undefined),
+          // The model counts revisions; a store opened again may have to take one before it can watch the past.
+          compareWithModel(store, randomOperations(seed, 200), durable && !ownWrites ? reopen : undefined),
         );
       }
     });

@@ -20,10 +20,8 @@ export function leaseClauses(clause: Clause): void {
         ['delete', 'delete'],
       );
       assert.deepEqual(new Set(events.map(({ key }) => key)), new Set(['p/a', 'p/b']));
-      assert.deepEqual(
-        events.map(({ revision }) => revision),
-        [last + 1n, last + 2n],
-      );
+      const [first, second] = events.map(({ revision }) => revision);
+      assert.ok(first! > last && second! > first!);
       assert.deepEqual(keysOf((await store.list('p/')).entries), ['p/c']);
       assert.ok(isLeaseNotFound(await rejection(store.keepAlive(lease))));
     },
@@ -46,7 +44,8 @@ export function leaseClauses(clause: Clause): void {
     await put(store, 'p/a', '1', lease);
     await put(store, 'p/b', '1', lease);
     await store.revokeLease(lease);
-    assert.deepEqual(await store.list('p/'), { entries: [], revision: 5n, more: false, remaining: 0 });
+    const { entries, revision, remaining } = await store.list('p/');
+    assert.deepEqual([entries, remaining, revision >= 5n], [[], 0, true]);
     assert.ok(isLeaseNotFound(await rejection(store.revokeLease(lease))));
   });
 
@@ -76,7 +75,7 @@ export function leaseClauses(clause: Clause): void {
       assert.ok(isLeaseNotFound(error));
       assert.equal(error.lease, lease);
     }
-    assert.deepEqual(await store.get('a'), { entry: undefined, revision: 1n });
+    assert.equal((await store.get('a')).entry, undefined);
   });
 
   clause('nothing is left of a lease that is revoked while writers use it', async ({ store }) => {

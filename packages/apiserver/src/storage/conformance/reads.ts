@@ -132,8 +132,8 @@ export function readClauses(clause: Clause): void {
 
   clause('a revision that is not written yet is refused as such', async ({ store }) => {
     await put(store, 'a', '1');
-    for (const read of [store.get('a', { revision: 3n }), store.list('', { revision: 3n })]) {
-      assert.ok(isFutureRevision(await rejection(read)));
+    for (const read of [() => store.get('a', { revision: 3n }), () => store.list('', { revision: 3n })]) {
+      assert.ok(isFutureRevision(await rejection(read())));
     }
     assert.equal(text((await store.get('a', { revision: 2n })).entry?.value), '1');
   });
@@ -147,11 +147,11 @@ export function readClauses(clause: Clause): void {
     await store.compact(gone);
     assert.equal((await store.status()).compactedRevision, gone);
     for (const read of [
-      store.get('a', { revision: b }),
-      store.list('', { revision: gone - 1n }),
-      store.get('a', { revision: 1n }),
+      () => store.get('a', { revision: b }),
+      () => store.list('', { revision: gone - 1n }),
+      () => store.get('a', { revision: 1n }),
     ]) {
-      const error = await rejection(read);
+      const error = await rejection(read());
       assert.ok(isCompacted(error));
       assert.equal(error.compacted, gone);
     }

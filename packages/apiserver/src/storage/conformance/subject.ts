@@ -18,6 +18,8 @@ export interface StoreConformanceOptions {
   create(): Promise<StoreSubject>;
   /** Acknowledged writes, leases and history are there after closing and opening again. */
   readonly durable: boolean;
+  /** The back end takes revisions for itself (for leases, or to open a watch on the past): writes may leave gaps. */
+  readonly ownWrites?: boolean;
   /** A watcher may fall behind by so many bytes at most; the suite writes twice that. Absent: the back end has no bound of its own. */
   readonly watchQueueBytes?: number;
 }

@@ -22,6 +22,7 @@ import {
   type WatchOptions,
   type Write,
 } from '../contract.js';
+import { checkKey } from '../key.js';
 import { type Change, type Journal, noLease } from './change.js';
 import { GroupCommit, type Staged } from './group-commit.js';
 import { defaultHistoryLimits, type HistoryLimits, historyEnd } from './history-limits.js';
@@ -331,11 +332,3 @@ export class VersionedStore implements Store {
 }
 
 const closedError = (name: string) => new StoreUnavailableError(`the ${name} store is closed: open it again to use it`);
-
-const loneSurrogate = /\p{Surrogate}/u;
-
-function checkKey(key: string): void {
-  if (key.includes('\0') || loneSurrogate.test(key)) {
-    throw new TypeError(`a key must be well-formed Unicode without NUL: ${JSON.stringify(key)}`);
-  }
-}

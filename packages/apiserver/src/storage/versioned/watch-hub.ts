@@ -100,6 +100,17 @@ export class WatchHub {
     this.#progress ??= this.#options.clock.setTimer(this.#options.progressMs, () => this.#tellProgress());
   }
 
+  /** Everything up to the revision was published: tells the watchers that have not heard of it, at once. */
+  progress(revision: bigint): void {
+    if (revision > this.#revision) this.#revision = revision;
+    this.#tellProgress();
+  }
+
+  /** Ends the watchers of now with the error; new ones may come. */
+  cutOff(error: unknown): void {
+    for (const group of [...this.#watchers.values()]) for (const watcher of [...group]) watcher.end(error);
+  }
+
   /** Ends every watcher with the error. */
   close(error: StoreUnavailableError): void {
     this.#closed ??= error;
@@ -108,6 +119,7 @@ export class WatchHub {
   }
 
   #tellProgress(): void {
+    this.#progress?.cancel();
     this.#progress = undefined;
     const batch: StoreBatch = { events: [], revision: this.#revision };
     for (const group of this.#watchers.values()) {
