@@ -94,12 +94,12 @@ async function* watchView(kind: Version, batches: AsyncIterable<WatchBatch>): As
 }
 
 /** The body in the stored form. Fields are judged here, in the version that the writer speaks. @throws StatusError */
-function storedBody(context: RequestContext, kind: Version, body: Body, options: WriteOptions): Body {
+function storedBody(context: RequestContext, kind: Version, body: Body, options: WriteOptions, isNew = false): Body {
   const { object, unknownFields } = kind.decode(body.value);
   reportFields(context, kind, unknownFields, body.duplicateFields ?? [], options);
   kind.applyDefaults(object);
-  // Rules of this version alone; metadata and what is common are judged in the stored form.
-  const errors = kind.validate(object).filter(({ field }) => !field.startsWith('metadata'));
+  // Rules of this version alone for what is new; metadata and what is common are judged in the stored form.
+  const errors = isNew ? kind.validate(object).filter(({ field }) => !field.startsWith('metadata')) : [];
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors);
   return { value: kind.storage.toStorage(object) };
 }
@@ -145,7 +145,7 @@ export function storedVersions(resources: Resources): Resources {
     watch: async (context, kind, options) =>
       watchView(kind as Version, await resources.watch(context, storedKind(kind), options)),
     async create(context, kind, key, body, options = {}) {
-      const stored = storedBody(context, kind as Version, body, options);
+      const stored = storedBody(context, kind as Version, body, options, true);
       return written(kind as Version, resources.create(context, storedKind(kind), key, stored, judged(options)));
     },
     async update(context, kind, key, body, options = {}) {

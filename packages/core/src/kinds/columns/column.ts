@@ -3,7 +3,7 @@
  * data/printer-columns.json, which columns.test.ts compares.
  */
 import { formatLabelSelector } from '../../meta/label-selector.js';
-import type { LabelSelector, ObjectMeta } from '../../meta/object.js';
+import type { KubeObject, LabelSelector, ObjectMeta } from '../../meta/object.js';
 import type { corev1 } from '../generated/types/index.js';
 import { ageOf } from '../human-duration.js';
 import type { Column } from '../kind.js';
@@ -104,3 +104,33 @@ export const imagesColumn: Column<any> = column<WithTemplate>(
       .join(','),
   { wide: true },
 );
+
+/** The owner that controls the object, as `deployment.apps/web`. */
+export function controllerText({ metadata }: { metadata: Pick<ObjectMeta, 'ownerReferences'> }): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller);
+  if (!owner) return none;
+  const slash = owner.apiVersion.indexOf('/');
+  return `${owner.kind.toLowerCase()}${slash < 0 ? '' : `.${owner.apiVersion.slice(0, slash)}`}/${owner.name}`;
+}
+
+/** Columns of what an object is stored as. */
+export function storedColumns<T extends KubeObject>(
+  columns: readonly Column<any>[],
+  toStorage: (object: T) => KubeObject,
+): readonly Column<T>[] {
+  const stored = new WeakMap<T, KubeObject>();
+  return columns.map(each => ({
+    ...each,
+    cell(object: T, now: number) {
+      let converted = stored.get(object);
+      if (!converted) {
+        converted = toStorage({
+          ...object,
+          metadata: { ...object.metadata, annotations: { ...object.metadata.annotations } },
+        });
+        stored.set(object, converted);
+      }
+      return each.cell(converted, now);
+    },
+  }));
+}

@@ -1,7 +1,17 @@
-/** Columns of ReplicaSets, Deployments, HorizontalPodAutoscalers and Scale. Rules: data/printer-columns.json. */
-import type { appsv1, autoscalingv1, autoscalingv2 } from '../generated/types/index.js';
+/** Columns of what keeps pods running, HorizontalPodAutoscalers and Scale. Rules: data/printer-columns.json. */
+import type { appsv1, autoscalingv1, autoscalingv2, corev1 } from '../generated/types/index.js';
 import type { Column } from '../kind.js';
-import { ageColumn, column, containersColumn, imagesColumn, nameColumn, none, selectorText } from './column.js';
+import {
+  ageColumn,
+  column,
+  containersColumn,
+  controllerText,
+  imagesColumn,
+  nameColumn,
+  none,
+  pairs,
+  selectorText,
+} from './column.js';
 
 export const replicaSetColumns: readonly Column<appsv1.ReplicaSet>[] = [
   nameColumn,
@@ -17,6 +27,74 @@ export const replicaSetColumns: readonly Column<appsv1.ReplicaSet>[] = [
     ({ spec }) => selectorText(spec.selector, { empty: none, invalid: '<error>' }),
     { wide: true },
   ),
+];
+
+export const replicationControllerColumns: readonly Column<corev1.ReplicationController>[] = [
+  nameColumn,
+  column('Desired', 'Pods that are wanted.', ({ spec }) => spec.replicas ?? 0, { type: 'integer' }),
+  column('Current', 'Pods that are there.', ({ status }) => status?.replicas ?? 0, { type: 'integer' }),
+  column('Ready', 'Pods that are ready.', ({ status }) => status?.readyReplicas ?? 0, { type: 'integer' }),
+  ageColumn,
+  containersColumn,
+  imagesColumn,
+  column('Selector', 'Which pods belong to the controller.', ({ spec }) => pairs(spec.selector), { wide: true }),
+];
+
+export const daemonSetColumns: readonly Column<appsv1.DaemonSet>[] = [
+  nameColumn,
+  column('Desired', 'Nodes that should run it.', ({ status }) => status?.desiredNumberScheduled ?? 0, {
+    type: 'integer',
+  }),
+  column('Current', 'Nodes that should and do.', ({ status }) => status?.currentNumberScheduled ?? 0, {
+    type: 'integer',
+  }),
+  column('Ready', 'Pods that are ready.', ({ status }) => status?.numberReady ?? 0, { type: 'integer' }),
+  column('Up-to-date', 'Pods that follow the present template.', ({ status }) => status?.updatedNumberScheduled ?? 0, {
+    type: 'integer',
+  }),
+  column('Available', 'Pods that have been ready for long enough.', ({ status }) => status?.numberAvailable ?? 0, {
+    type: 'integer',
+  }),
+  column('Node Selector', 'Which nodes run it.', ({ spec }) => pairs(spec.template?.spec?.nodeSelector)),
+  ageColumn,
+  containersColumn,
+  imagesColumn,
+  column(
+    'Selector',
+    'Which pods belong to the set.',
+    ({ spec }) => selectorText(spec.selector, { empty: none, invalid: '<error>' }),
+    { wide: true },
+  ),
+];
+
+export const statefulSetColumns: readonly Column<appsv1.StatefulSet>[] = [
+  nameColumn,
+  column(
+    'Ready',
+    'Pods that are ready, of those wanted.',
+    ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+  ),
+  ageColumn,
+  containersColumn,
+  imagesColumn,
+];
+
+export const controllerRevisionColumns: readonly Column<appsv1.ControllerRevision>[] = [
+  nameColumn,
+  column('Controller', 'What it is a revision of.', controllerText),
+  column('Revision', 'Number of the revision.', ({ revision }) => revision),
+  ageColumn,
+];
+
+export const podTemplateColumns: readonly Column<corev1.PodTemplate>[] = [
+  nameColumn,
+  column('Containers', 'Names of the containers.', ({ template }) =>
+    (template?.spec?.containers ?? []).map(({ name }) => name).join(','),
+  ),
+  column('Images', 'Images of the containers.', ({ template }) =>
+    (template?.spec?.containers ?? []).map(({ image }) => image ?? '').join(','),
+  ),
+  column('Pod Labels', 'Labels of the pods.', ({ template }) => pairs(template?.metadata?.labels)),
 ];
 
 export const deploymentColumns: readonly Column<appsv1.Deployment>[] = [

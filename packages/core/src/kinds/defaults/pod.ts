@@ -105,7 +105,8 @@ function defaultVolume(volume: corev1.Volume): void {
   if (!hasSource) volume.emptyDir = {};
 }
 
-const sourceDefaults: Readonly<Record<string, (volume: corev1.Volume) => void>> = {
+/** Of a volume's source, by its name; persistent volumes have the same. */
+export const sourceDefaults: Readonly<Record<string, (volume: corev1.Volume) => void>> = {
   configMap: ({ configMap }) => {
     configMap!.defaultMode ??= fileMode;
   },

@@ -96,3 +96,10 @@ export function volumeFileProblem(path: string): string | undefined {
 export function modeProblem(mode: number): string | undefined {
   return mode >= 0 && mode <= 0o777 ? undefined : 'must be a number between 0 and 0777 (octal), both inclusive';
 }
+
+/** Names that may be anything that fits between two slashes of a URL: roles, bindings, parameters. */
+export function pathSegmentProblem(name: string): string | undefined {
+  if (name === '.' || name === '..') return `may not be '${name}'`;
+  for (const part of ['/', '%']) if (name.includes(part)) return `may not contain '${part}'`;
+  return undefined;
+}

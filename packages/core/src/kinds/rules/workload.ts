@@ -1,5 +1,6 @@
 /**
- * Rules of ReplicaSets and Deployments. Source: apps/validation `ValidateReplicaSetSpec`, `ValidateDeploymentSpec` (v0.33).
+ * Rules of ReplicaSets and Deployments, and what all that keeps pods running has in common. Source: apps/validation
+ * `ValidateReplicaSetSpec`, `ValidateDeploymentSpec` (v0.33).
  */
 import { labelSelectorOf } from '../../meta/label-selector.js';
 import type { LabelSelector } from '../../meta/object.js';
@@ -15,7 +16,7 @@ interface WorkloadSpec {
 }
 
 /** A selector that is there, selects something, and selects the template; and a template that may run for ever. */
-function checkSelectorAndTemplate(report: Report, spec: WorkloadSpec, kind: string): void {
+export function checkSelectorAndTemplate(report: Report, spec: WorkloadSpec, kind: string, owner = 'ReplicaSet'): void {
   const { selector, template } = spec;
   let selectable = false;
   if (!selector) {
@@ -35,15 +36,17 @@ function checkSelectorAndTemplate(report: Report, spec: WorkloadSpec, kind: stri
   if (selectable && !labelSelectorOf(selector).matches(labels)) {
     report.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
   }
+  checkLastingTemplate(report, template, owner);
+}
+
+/** A template of pods that are meant to run for ever. */
+export function checkLastingTemplate(report: Report, template: corev1.PodTemplateSpec, owner: string): void {
   checkPodTemplate(report, template, 'spec.template');
   const restartPolicy = template.spec?.restartPolicy;
   if (restartPolicy && restartPolicy !== 'Always')
     report.unsupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']);
   if (template.spec?.activeDeadlineSeconds !== undefined) {
-    report.forbidden(
-      'spec.template.spec.activeDeadlineSeconds',
-      'activeDeadlineSeconds in ReplicaSet is not Supported',
-    );
+    report.forbidden('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${owner} is not Supported`);
   }
 }
 
@@ -98,7 +101,7 @@ export function checkDeployment(report: Report, deployment: appsv1.Deployment, p
   ]);
 }
 
-function checkCounts<S extends object>(report: Report, status: S, names: readonly (keyof S & string)[]): void {
+export function checkCounts<S extends object>(report: Report, status: S, names: readonly (keyof S & string)[]): void {
   for (const name of names) report.notNegative(`status.${name}`, status[name] as number | undefined);
 }
 
@@ -128,7 +131,7 @@ function checkStrategy(report: Report, strategy: appsv1.DeploymentStrategy): voi
 }
 
 /** Answers the number or percentage, undefined when it is neither. */
-function checkShare(report: Report, share: number | string, field: string): number | undefined {
+export function checkShare(report: Report, share: number | string, field: string): number | undefined {
   if (typeof share === 'number') {
     report.notNegative(field, share);
     return share;
