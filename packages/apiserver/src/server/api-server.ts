@@ -2,10 +2,10 @@
  * The API server as a component: opens its store, keeps the watch cache filled, serves over HTTPS, and gives clients to the components
  * that start after it.
  *
- * - Ready when the watch cache is complete, the system's namespaces exist and the socket listens.
- * - Secure by default: TLS under an authority of its own (kept in the data directory), the admin's bearer token and client certificates
- *   as identities, nothing allowed but to `system:masters` until an authorizer says otherwise. Plain HTTP is for tests, on the
- *   loopback only.
+ * - Ready when the watch cache is complete, the system's namespaces, roles and bindings exist and the socket listens.
+ * - Secure by default: TLS under an authority of its own (kept in the data directory), the admin's bearer token, client certificates
+ *   and service-account tokens as identities, RBAC with upstream's roles and the node authorizer over what they may do. Plain HTTP is for
+ *   tests, on the loopback only.
  * - Stops cleanly: answers are finished, streams end, then sockets and store are closed. It can be run again; with port 0 it comes back on the
  *   port that it had.
  */
@@ -25,6 +25,7 @@ import {
   unrecoverable,
 } from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
+import { defaultAdmission } from '../admission/index.js';
 import {
   type Authenticator,
   adminUser,
@@ -32,17 +33,19 @@ import {
   bearerTokens,
   clientCertificates,
   identifyWith,
+  type OidcIssuer,
   writeKubeconfig,
 } from '../authentication/index.js';
-import { type Authorizer, allowMasters } from '../authorization/index.js';
+import type { Authorizer } from '../authorization/index.js';
 import { accessCheck } from '../http/access.js';
 import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
 import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import type { Authority } from '../pki/index.js';
-import { createResources, type ResourcesOptions, type RunningResources } from '../registry/index.js';
+import { createResources, type ResourcesOptions } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
+import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import { requestHandler } from './request-handler.js';
 
@@ -68,9 +71,17 @@ export interface ApiServerOptions {
   tls?: { authority?: Authority; hosts?: readonly string[] };
   /** Plain HTTP without authentication, for tests: everyone is the administrator. Refused on other addresses than the loopback. */
   insecureHttp?: boolean;
-  /** Asked before the admin's token and client certificates. */
+  /** Asked before the admin's token, client certificates and service-account tokens. */
   authentication?: Authenticator;
-  /** Default: members of `system:masters` may do everything, others nothing. */
+  /** Requests without credentials act as `system:anonymous`. Default: false, they are refused. */
+  anonymous?: boolean;
+  /** Health and version need no credentials. Default: true; what watches over a server seldom has any. */
+  publicHealth?: boolean;
+  /** Tokens of service accounts. */
+  serviceAccounts?: ServiceAccountOptions;
+  /** Identity providers whose users are known here. */
+  oidc?: readonly OidcIssuer[];
+  /** In the place of the default: members of `system:masters`, then the node authorizer, then RBAC with upstream's roles. */
   authorization?: Authorizer;
   /** In order. Default: `defaultAdmission()`. */
   admission?: readonly AdmissionPlugin[];
@@ -185,6 +196,19 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     if (context.signal.aborted) onStop();
     context.signal.addEventListener('abort', onStop, { once: true });
 
+    const secure = listen !== false && !options.insecureHttp;
+    const kept =
+      secure || options.tls?.authority || options.dataDir !== undefined ? await keptCredentials() : undefined;
+    const control = accessControl({
+      kinds,
+      clock,
+      keysDir: kept && path.join(dataDir, 'pki', 'service-account'),
+      serviceAccounts: options.serviceAccounts,
+      oidc: options.oidc,
+      authorization: options.authorization,
+      url: () => endpoint?.url,
+    });
+    const authentication = authenticators(kept, control);
     const resources = createResources({
       ...options.resources,
       services: {
@@ -194,20 +218,22 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       store,
       clock,
       log,
-      ...(options.admission ? { admission: options.admission } : {}),
+      admission: [...(options.admission ?? defaultAdmission()), ...control.admission],
+      virtual: { ...control.virtual(() => authentication), ...options.resources?.virtual },
+      strategies: { ...control.strategies, ...options.resources?.strategies },
     });
+    control.follow(resources.cache, resources);
+    let bootstrapped = false;
     /** Outlives the doors: answers that are being finished still read and write. */
     const feeding = new AbortController();
     const feed = resources.run({ signal: feeding.signal });
 
-    const secure = listen !== false && !options.insecureHttp;
-    const kept =
-      secure || options.tls?.authority || options.dataDir !== undefined ? await keptCredentials() : undefined;
     const handler = requestHandler({
       kinds,
       resources,
-      access: accessCheck(options.authorization ?? allowMasters()),
-      health: healthEndpoints(resources, stop.signal),
+      access: accessCheck(control.authorizer, { publicHealth: options.publicHealth ?? true }),
+      documents: control.documents,
+      health: healthEndpoints(() => resources.ready() && bootstrapped, stop.signal),
       clock,
       log,
       metrics,
@@ -222,7 +248,9 @@ export function apiServer(options: ApiServerOptions): ApiServer {
         ? undefined
         : httpDoor({
             handler,
-            identify: options.insecureHttp ? async () => adminUser : identifyWith(authenticators(kept!)),
+            identify: options.insecureHttp
+              ? async () => adminUser
+              : identifyWith(authentication, { anonymous: options.anonymous ?? false }),
             log,
             tls: kept && secure ? await kept.serving() : undefined,
           });
@@ -231,6 +259,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
         (async () => {
           while (!resources.ready() && !stop.signal.aborted) await clock.sleep(5, stop.signal).catch(() => undefined);
           if (stop.signal.aborted) return;
+          await control.bootstrap(resources, stop.signal);
+          bootstrapped = true;
           if (door && listen !== false) {
             endpoint = await bind(door, listen, options.insecureHttp === true);
             lastPort = endpoint.port;
@@ -257,8 +287,9 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  function authenticators(kept: ServerCredentials): Authenticator {
-    const own = [bearerTokens([[kept.adminToken, adminUser]]), clientCertificates()];
+  function authenticators(kept: ServerCredentials | undefined, control: AccessControl): Authenticator {
+    const admin = kept === undefined ? [] : [bearerTokens([[kept.adminToken, adminUser]])];
+    const own = [...admin, clientCertificates(), control.tokens];
     return anyAuthenticator(...(options.authentication ? [options.authentication, ...own] : own));
   }
 
@@ -300,12 +331,12 @@ const isRegistry = (kinds: ApiServerOptions['kinds']): kinds is KindRegistry =>
 
 const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
-function healthEndpoints(resources: RunningResources, stopping: AbortSignal): HealthEndpoint[] {
+function healthEndpoints(ready: () => boolean, stopping: AbortSignal): HealthEndpoint[] {
   const ping = { name: 'ping', check: () => undefined };
   const cache = {
     name: 'watch-cache',
     check: () =>
-      resources.ready() ? undefined : 'the watch cache does not follow the store, or the system namespaces are missing',
+      ready() ? undefined : 'the watch cache does not follow the store, or the objects of the system are missing',
   };
   const shutdown = { name: 'shutdown', check: () => (stopping.aborted ? 'the server is stopping' : undefined) };
   return [
