@@ -1,23 +1,26 @@
 /**
- * The door for HTTP: takes requests from a node:http or node:https server to the handler and writes its answers.
+ * The door for HTTP: takes requests from a listening socket to the handler and writes its answers. With TLS, HTTP/2 and HTTP/1.1 share the
+ * port and ALPN decides; plain HTTP is 1.1.
  *
- * Bounds: headers within 10 s, a whole request within 60 s (both against slow clients), bodies as the handler says. Streams: headers go out
- * at once (clients wait for them), one write a piece, and the next piece is asked for only when the socket has drained; a client that
- * takes nothing for `stalledMs` is cut off. `close` lets running answers finish, ends streams cleanly, and then closes what is left.
+ * Bounds: headers within 10 s, a whole request within 60 s (both against slow clients), bodies as the handler says, connections as
+ * `connections.ts` and streams as `http2-server.ts` say. Streams: headers go out at once (clients wait for them). Who takes nothing of
+ * an answer for `stalledMs` (longer for a large one: 16 KiB/s are enough) is cut off. `close` lets running answers finish, ends streams
+ * cleanly, and then closes what is left.
  */
-import { createServer as createHttpServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import type { Logger, UserInfo } from '@orbitkit/core';
 import type { Credentials } from '../authentication/authenticator.js';
-import { join, openTunnel, switchingProtocols } from '../node-proxy/tunnel.js';
-import { errorAnswer } from './answers.js';
-import type { ApiHandler, ApiResponse } from './exchange.js';
-import { isUpgrade } from './exchange.js';
-import { ended, HttpExchange } from './http-exchange.js';
+import { type ConnectionBounds, Connections, keepAliveProbeMs } from './connections.js';
+import type { DoorContext } from './door-context.js';
+import type { ApiHandler } from './exchange.js';
+import { ended, type HttpExchange } from './http-exchange.js';
+import { serveHttp1 } from './http1-server.js';
+import { http2Sessions } from './http2-server.js';
 
-export interface HttpDoorOptions {
+export interface HttpDoorOptions extends ConnectionBounds {
   readonly handler: ApiHandler;
   /** @throws StatusError Unauthorized */
   readonly identify: (credentials: Credentials) => Promise<UserInfo>;
@@ -26,10 +29,12 @@ export interface HttpDoorOptions {
   readonly tls?: ServingIdentity | undefined;
   /** A stream whose client takes nothing for so long is cut off. Default 30 s. */
   readonly stalledMs?: number;
-  /** Time for a request's headers to arrive. Default 10 s. */
+  /** Time for the TLS handshake, and for a request's headers to arrive. Default 10 s. */
   readonly headersTimeoutMs?: number;
   /** Time for a whole request to arrive. Default 60 s. */
   readonly requestTimeoutMs?: number;
+  /** A kept connection without requests is closed after so long. Default 90 s (kube-apiserver's). */
+  readonly idleMs?: number;
 }
 
 export interface ServingIdentity {
@@ -42,25 +47,32 @@ export interface ServingIdentity {
 
 export interface HttpDoor {
   listen(host: string, port: number): Promise<AddressInfo>;
-  /** For connections from now on. */
+  /** For connections from now on; those that are open stay as they are. */
   renew(identity: ServingIdentity): void;
   /** Ends streams, waits for answers up to `graceMs`, then closes every connection. Twice is harmless. */
   close(graceMs: number): Promise<void>;
 }
 
 const maxHeaderBytes = 64 * 1024;
+/** Slowest client that gets a large answer. */
+const slowestBytesPerMs = 16;
 
 export function httpDoor(options: HttpDoorOptions): HttpDoor {
-  const { handler, tls, log } = options;
+  const { handler, tls, log, identify } = options;
   const stalledMs = options.stalledMs ?? 30_000;
   const headersTimeout = options.headersTimeoutMs ?? 10_000;
+  const requestTimeout = options.requestTimeoutMs ?? 60_000;
+  const idleMs = options.idleMs ?? 90_000;
+  const sweepMs = Math.min(5_000, headersTimeout / 2, requestTimeout / 2, stalledMs / 2, idleMs / 2);
   const settings = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout,
-    requestTimeout: options.requestTimeoutMs ?? 60_000,
-    keepAliveTimeout: 90_000,
-    connectionsCheckingInterval: Math.min(5_000, headersTimeout / 2),
+    requestTimeout,
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: sweepMs,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveProbeMs,
   };
   const server: Server = tls
     ? createHttpsServer({
@@ -70,131 +82,57 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
         // Clients without a certificate, or with one that this authority did not sign, may still have a token.
         rejectUnauthorized: false,
         minVersion: 'TLSv1.2',
-        ALPNProtocols: ['http/1.1'],
+        handshakeTimeout: headersTimeout,
+        ALPNProtocols: ['h2', 'http/1.1'],
       })
     : createHttpServer(settings);
 
+  const connections = new Connections(options);
   const exchanges = new Set<HttpExchange>();
-  const sockets = new Set<Socket>();
   let closing = false;
-
-  const begin = (incoming: IncomingMessage): HttpExchange => {
-    const exchange = new HttpExchange(incoming, options.identify);
-    exchanges.add(exchange);
-    return exchange;
+  let tick = performance.now();
+  const door: DoorContext = {
+    handler,
+    identify,
+    log,
+    stalledMs,
+    connections,
+    exchanges,
+    get tick() {
+      return tick;
+    },
+    get closing() {
+      return closing;
+    },
   };
-  const end = (exchange: HttpExchange) => {
-    exchanges.delete(exchange);
-    if (!exchange.answered) exchange.abort(ended);
-    // A kept connection would outlive the stop: its client does not know of it.
-    if (closing) exchange.incoming.socket.destroySoon();
-  };
+  const http2 = http2Sessions(door, { headersTimeoutMs: headersTimeout, idleMs });
+  serveHttp1(server, door);
 
-  server.on('connection', socket => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (socket.writable && error.code !== 'ECONNRESET') {
-      const status =
-        error.code === 'HPE_HEADER_OVERFLOW'
-          ? '431 Request Header Fields Too Large'
-          : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-            ? '408 Request Timeout'
-            : '400 Bad Request';
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    } else socket.destroy();
-  });
-
-  async function onRequest(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = begin(incoming);
-    response.once('close', () => end(exchange));
-    try {
-      const answer = await handler.handle(exchange);
-      // An upgrade cannot come out of a request that did not ask for one.
-      if (isUpgrade(answer)) return void response.destroy();
-      if (closing) response.setHeader('connection', 'close');
-      await write(response, incoming.method === 'HEAD', answer, exchange);
-    } catch (error) {
-      if (!exchange.signal.aborted)
-        log.warn('an answer broke off', {
-          path: exchange.path,
-          error: error instanceof Error ? error.message : String(error),
-        });
-      response.destroy();
-    }
-  }
-
-  async function write(
-    response: ServerResponse,
-    headOnly: boolean,
-    answer: ApiResponse,
-    exchange: HttpExchange,
-  ): Promise<void> {
-    const { body } = answer;
-    if (response.destroyed) return;
-    if (Buffer.isBuffer(body)) {
-      if (answer.status !== 304) response.setHeader('content-length', body.length);
-      response.writeHead(answer.status, answer.headers as Record<string, string | string[]>);
-      exchange.answered = true;
-      if (headOnly || answer.status === 304) response.end();
-      else response.end(body);
-      return discardRest(exchange.incoming);
-    }
-    response.writeHead(answer.status, answer.headers as Record<string, string | string[]>);
-    if (headOnly) {
-      response.end();
-      return;
-    }
-    if (answer.stream) {
-      response.flushHeaders();
-      exchange.startStream();
-    }
-    for await (const piece of body) {
-      if (response.destroyed) break;
-      if (piece.length > 0 && !response.write(piece)) await drained(response, stalledMs);
-    }
-    response.end();
-  }
-
-  /** Upgrades come with a bare socket; refusals are written to it as ordinary answers. */
-  async function onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const exchange = begin(incoming);
-    socket.on('error', () => socket.destroy());
-    socket.once('close', () => end(exchange));
-    let answer: ApiResponse;
-    try {
-      const outcome = await handler.handle(exchange);
-      if (isUpgrade(outcome)) {
-        const upgraded = await openTunnel(outcome.tunnel, exchange);
-        if (socket.destroyed) return void upgraded.socket.destroy();
-        exchange.startStream();
-        socket.write(switchingProtocols(upgraded.answer));
-        if (upgraded.head.length > 0) socket.write(upgraded.head);
-        if (head.length > 0) upgraded.socket.write(head);
-        exchange.signal.addEventListener('abort', () => upgraded.socket.destroy(), { once: true });
-        await join(socket, upgraded.socket);
-        return;
-      }
-      answer = outcome;
-    } catch (error) {
-      if (exchange.signal.aborted) return void socket.destroy();
-      answer = errorAnswer(error, 'upgrade', log);
-    }
-    const response = new ServerResponse(incoming);
-    response.assignSocket(socket as Socket);
-    response.shouldKeepAlive = false;
-    response.once('finish', () => socket.end());
-    await write(response, false, answer, exchange).catch(() => undefined);
-  }
-
-  server.on('request', (incoming, response) => void onRequest(incoming, response));
-  server.on('upgrade', (incoming, socket, head) => {
-    onUpgrade(incoming, socket, head).catch(error => {
-      log.warn('an upgrade broke off', { error: String(error) });
-      socket.destroy();
+  // What is not admitted is closed before TLS or HTTP see it.
+  before<Socket>(server, 'connection', socket => connections.admit(socket));
+  if (tls) {
+    before<TLSSocket>(server, 'secureConnection', socket => {
+      if (connections.secured(socket) === undefined) return void socket.destroy();
+      if (socket.alpnProtocol !== 'h2') return true;
+      http2.accept(socket);
     });
-  });
+  }
+
+  /** Looks for clients that neither send nor take. */
+  function sweep(): void {
+    tick = performance.now();
+    for (const exchange of exchanges) {
+      const waited = tick - exchange.waitingSince;
+      if (exchange.answered) {
+        if (waited > stalledMs + exchange.answerBytes / slowestBytesPerMs) exchange.cutOff();
+      } else if (!exchange.delivering && waited > requestTimeout + 2 * sweepMs && exchange.incomplete) {
+        // node:http answers 408 before that; HTTP/2 knows no such bound.
+        exchange.cutOff();
+      }
+    }
+    http2.sweep();
+  }
+  let sweeper: NodeJS.Timeout | undefined;
 
   let closed: Promise<void> | undefined;
   return {
@@ -204,6 +142,8 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
         server.listen({ host, port }, () => {
           server.off('error', reject);
           server.on('error', error => log.error('the server socket failed', { error: error.message }));
+          sweeper = setInterval(sweep, sweepMs);
+          sweeper.unref();
           resolve(server.address() as AddressInfo);
         });
       });
@@ -218,16 +158,26 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
         const stopped = new Promise<void>(resolve => server.close(() => resolve()));
         for (const exchange of exchanges) exchange.stop();
         server.closeIdleConnections();
-        const timer = setTimeout(() => {
-          for (const socket of sockets) socket.destroy();
-        }, graceMs);
+        http2.goAway();
+        const timer = setTimeout(() => connections.destroyAll(), graceMs);
         await stopped;
         clearTimeout(timer);
-        for (const socket of sockets) socket.destroy();
+        clearInterval(sweeper);
+        for (const exchange of exchanges) exchange.abort(ended);
+        connections.destroyAll();
       })();
       return closed;
     },
   };
+}
+
+/** The listeners that are there are called only for what passes. */
+function before<T>(server: Server, event: string, passes: (value: T) => boolean | undefined | void): void {
+  const listeners = server.listeners(event) as ((value: T) => void)[];
+  server.removeAllListeners(event);
+  server.on(event, (value: T) => {
+    if (passes(value)) for (const listener of listeners) listener.call(server, value);
+  });
 }
 
 const secureContext = ({ certificate, key, clientAuthority }: ServingIdentity) => ({
@@ -235,23 +185,3 @@ const secureContext = ({ certificate, key, clientAuthority }: ServingIdentity) =
   key,
   ca: clientAuthority,
 });
-
-/** Resolves when the response can take more or is gone. */
-function drained(response: ServerResponse, stalledMs: number): Promise<void> {
-  return new Promise(resolve => {
-    const settle = () => {
-      clearTimeout(timer);
-      response.off('drain', settle);
-      response.off('close', settle);
-      resolve();
-    };
-    const timer = setTimeout(() => response.destroy(), stalledMs);
-    response.once('drain', settle);
-    response.once('close', settle);
-  });
-}
-
-/** An answer that came before its request's body was read (413, 401) must not leave the rest of the body in the connection. */
-function discardRest(incoming: IncomingMessage): void {
-  if (!incoming.complete) incoming.resume();
-}

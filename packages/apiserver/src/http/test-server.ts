@@ -17,7 +17,7 @@ import { createResources, type ResourcesOptions } from '../registry/resources.js
 import { type RequestHandlerOptions, requestHandler } from '../server/request-handler.js';
 import { memoryStore } from '../storage/memory.js';
 import type { ApiHandler } from './exchange.js';
-import { type HttpDoorOptions, httpDoor } from './http-door.js';
+import { type HttpDoor, type HttpDoorOptions, httpDoor } from './http-door.js';
 import { inProcessTransport } from './in-process.js';
 
 const admin: UserInfo = { username: 'admin', groups: ['system:masters'] };
@@ -38,6 +38,7 @@ export interface TestServer extends AsyncDisposable {
   readonly metrics: ReturnType<typeof metrics>;
   readonly transport: Transport;
   readonly client: ReturnType<typeof createClient>;
+  readonly door: HttpDoor;
   readonly port: number;
   readonly url: string;
   /** A request through the in-process door, its answer read as JSON. */
@@ -87,6 +88,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     metrics: counted,
     transport,
     client: createClient(transport),
+    door,
     port,
     url: `http://127.0.0.1:${port}`,
     async json(path, request = {}) {
