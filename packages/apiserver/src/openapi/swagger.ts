@@ -2,7 +2,7 @@
  * The OpenAPI v2 document of everything that is served, made out of the v3 documents: kubectl up to 1.28 reads it before a validated
  * create or apply, `kubectl explain --output=plaintext-openapiv2` in every version.
  *
- * What v2 cannot say is left out: `oneOf` (quantities are texts, int-or-string has its format), nullable, links.
+ * What v2 cannot say is left out: `oneOf` (quantities are texts, int-or-string has its format), `anyOf`, `not`, nullable, links.
  */
 type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -39,12 +39,14 @@ const objectOf = (value: Json | undefined): JsonObject => (value ?? {}) as JsonO
 const inV2 = (reference: string): string => reference.replace('#/components/schemas/', '#/definitions/');
 
 /** A reference stands alone in v2, with its description and extensions beside it. */
-function schemaOf({ allOf, oneOf, nullable: _, ...schema }: JsonObject): JsonObject {
+function schemaOf({ allOf, oneOf, anyOf: _, not: __, nullable: ___, ...schema }: JsonObject): JsonObject {
   const result: Record<string, Json> = { ...schema };
   const [only, ...more] = (allOf ?? []) as readonly JsonObject[];
   if (only && more.length === 0) Object.assign(result, schemaOf(only));
   else if (only) result['allOf'] = [only, ...more].map(schemaOf);
-  if (oneOf && !('type' in result)) result['type'] = 'string';
+  if (oneOf && !('type' in result) && !result['x-kubernetes-int-or-string']) result['type'] = 'string';
+  // kubectl refuses the whole document for a list of it does not know what.
+  if (result['type'] === 'array' && !result['items']) delete result['type'];
   if (typeof result['$ref'] === 'string') result['$ref'] = inV2(result['$ref']);
   for (const name of ['items', 'additionalProperties']) {
     const inner = result[name];

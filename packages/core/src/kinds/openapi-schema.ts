@@ -82,7 +82,7 @@ export class SchemaCollector {
   /** A kind and its list. */
   addKind(kind: Kind<any>): void {
     const gvk: Json = [{ group: kind.group, kind: kind.kind, version: kind.version }];
-    const name = this.addStruct(kind.schema);
+    const name = this.#addObject(kind);
     this.put(name, { ...(this.#schemas.get(name) as JsonObject), 'x-kubernetes-group-version-kind': gvk });
     if (!kind.verbs.includes('list')) return;
     this.put(openApiNameOfList(kind), {
@@ -97,6 +97,15 @@ export class SchemaCollector {
       },
       'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.listKind, version: kind.version }],
     });
+  }
+
+  /** What a definition publishes is its author's own text; it refers to ObjectMeta and to nothing else. */
+  #addObject(kind: Kind<any>): string {
+    if (!kind.custom) return this.addStruct(kind.schema);
+    this.addNamed('meta/v1.ObjectMeta');
+    const name = openApiNameOfStruct(kind.schema.name);
+    this.put(name, kind.custom.published as JsonObject);
+    return name;
   }
 
   addNamed(name: string): string {

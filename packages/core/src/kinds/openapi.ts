@@ -20,14 +20,15 @@ export interface OpenApiOptions {
   title?: string;
   /** Version of the server. */
   version?: string;
-  /** Content types that PATCH takes. Default: JSON patch, merge patch and strategic merge patch. */
-  patchTypes?: readonly string[];
+  /** Content types that PATCH takes. Default: JSON patch, merge patch, and strategic merge patch for kinds that know how their lists merge. */
+  patchTypes?: (kind: Kind<any>) => readonly string[];
 }
 
-const defaultPatchTypes = [
+const strategic = 'application/strategic-merge-patch+json';
+const defaultPatchTypes = (kind: Kind<any>): readonly string[] => [
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
+  ...(kind.custom || kind.schema.preserveUnknownFields ? [] : [strategic]),
 ];
 
 export function openApiV3(
@@ -40,7 +41,7 @@ export function openApiV3(
   const kinds = registry.within(groupVersion.group, groupVersion.version);
   for (const kind of kinds) {
     schemas.addKind(kind);
-    addPaths(paths, kind, schemas, options.patchTypes ?? defaultPatchTypes);
+    addPaths(paths, kind, schemas, (options.patchTypes ?? defaultPatchTypes)(kind));
   }
   if (kinds.some(kind => kind.verbs.includes('delete'))) {
     schemas.addNamed('meta/v1.DeleteOptions');
