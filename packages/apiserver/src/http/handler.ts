@@ -157,6 +157,12 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
     }
   }
 
+  /** A patch may turn out to be a create, which needs the right to create (apiserver `withAuthorization`). */
+  function createCheck(request: ApiRequest, info: RequestInfo): (() => Promise<void>) | undefined {
+    if (info.verb !== 'patch') return undefined;
+    return async () => void (await access(request, { ...info, verb: 'create' }));
+  }
+
   return {
     async handle(request) {
       const started = clock.now();
@@ -176,7 +182,13 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
           warnings ??= new Set();
           warnings.add(text);
         };
-        answer = await bounded(request, info, { user, signal: request.signal, warn });
+        const mayCreate = createCheck(request, info);
+        answer = await bounded(request, info, {
+          user,
+          signal: request.signal,
+          warn,
+          ...(mayCreate === undefined ? {} : { mayCreate }),
+        });
         if (!isUpgrade(answer)) answer = await compressed(answer, request.headers['accept-encoding']);
       } catch (error) {
         answer =

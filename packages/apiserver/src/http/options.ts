@@ -64,7 +64,7 @@ export function writeOptions(
       type: 'FieldValueInvalid',
       message: `Invalid value: ${JSON.stringify(named)}: should only contain printable characters`,
     });
-  if (applyPatch && named === undefined)
+  if (applyPatch && !named)
     errors.push({
       field: 'fieldManager',
       type: 'FieldValueRequired',
@@ -80,7 +80,7 @@ export function writeOptions(
 
   return {
     ...(dryRun.length > 0 ? { dryRun: true } : {}),
-    fieldManager: named ?? fieldManagerOf(request.headers['user-agent']),
+    fieldManager: named || fieldManagerOf(request.headers['user-agent']),
     ...(fieldValidation !== undefined ? { fieldValidation: fieldValidation as FieldValidation } : {}),
     ...(applyPatch ? { force: query.flag('force') } : {}),
   };

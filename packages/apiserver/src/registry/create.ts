@@ -1,8 +1,16 @@
 /**
  * Create: decode, fill in, default, admit, name, reserve, validate, store, in the order of kube-apiserver (kube-wire.md 9).
  */
-import { alreadyExists, type DynamicObject, invalid, isAlreadyExists, type Kind } from '@orbitkit/core';
+import {
+  alreadyExists,
+  type DynamicObject,
+  type FieldManagers,
+  invalid,
+  isAlreadyExists,
+  type Kind,
+} from '@orbitkit/core';
 import type { Body, RequestContext, WriteOptions } from './contract.js';
+import { ownCreated, setManagers } from './field-tracking.js';
 import { reportFields } from './field-validation.js';
 import { generateName, prepareMetadataForCreate, requireAbsentVersion, settleNamespace } from './metadata.js';
 import { hasStatusSubresource } from './strategy.js';
@@ -25,7 +33,10 @@ export async function createObject(
   return createDecoded(writing, context, kind, key, decoded as DynamicObject, options);
 }
 
-/** The object is consumed. */
+/**
+ * The object is consumed.
+ * @param managers Who owns its fields, when that has been settled (by an apply).
+ */
 export async function createDecoded(
   writing: Writing,
   context: RequestContext,
@@ -33,6 +44,7 @@ export async function createDecoded(
   key: { name?: string | undefined; namespace?: string | undefined },
   object: DynamicObject,
   options: WriteOptions,
+  managers?: FieldManagers,
 ): Promise<StoredWrite> {
   const { cache, admission, environment } = writing;
   const strategy = writing.strategies(kind);
@@ -41,6 +53,8 @@ export async function createDecoded(
   requireAbsentVersion(object);
   const { namespace } = metadata;
   kind.applyDefaults(object);
+  if (managers === undefined) ownCreated(writing, kind, object, options);
+  else setManagers(object, managers);
   const asked = { name: metadata.name ?? '', namespace };
   const { dryRun } = options;
   await admission.admit(admissionRequest(context, 'CREATE', kind, asked, { object, dryRun }));

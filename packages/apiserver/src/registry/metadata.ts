@@ -66,8 +66,6 @@ export function prepareMetadataForCreate(object: DynamicObject, now: number, gen
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  // Field ownership comes with server-side apply; what clients say of it is not kept until then.
-  delete metadata.managedFields;
   if (generation) metadata.generation = 1;
   else delete metadata.generation;
 }
@@ -130,7 +128,6 @@ export function keepMetadata(object: DynamicObject, old: ReadonlyObject): void {
   if (before.generation === undefined) delete metadata.generation;
   else metadata.generation = before.generation;
   delete metadata.selfLink;
-  delete metadata.managedFields;
 }
 
 export function requireAbsentVersion(object: DynamicObject): void {

@@ -1,10 +1,12 @@
 /**
- * Patch: JSON patch, merge patch and strategic merge patch of the newest version (kube-wire.md 9, 10). A patch that names a
- * resourceVersion is a compare-and-swap; one that does not is applied again when another write was faster.
+ * Patch: JSON patch, merge patch, strategic merge patch and server-side apply of the newest version (kube-wire.md 9, 10, 11). A patch
+ * that names a resourceVersion is a compare-and-swap; one that does not is applied again when another write was faster. An apply
+ * creates what is not there.
  */
 import {
   applyPatch,
   type DynamicObject,
+  isAlreadyExists,
   type Kind,
   notFound,
   type Patch,
@@ -12,9 +14,13 @@ import {
   StatusError,
   staleVersion,
 } from '@orbitkit/core';
+import { applied, applyPatchType, checkConfiguration, readConfiguration } from './apply.js';
 import type { PatchBody } from './contract.js';
+import { createDecoded } from './create.js';
+import { setManagers } from './field-tracking.js';
 import { reportFields } from './field-validation.js';
 import { settleKey } from './metadata.js';
+import type { ReadonlyObject, StoredObject } from './object-bytes.js';
 import { replaceObject, type UpdateRequest } from './update.js';
 import type { StoredWrite } from './write.js';
 import type { Writing } from './writing.js';
@@ -24,16 +30,8 @@ const patchTypes: Readonly<Record<string, Patch['type']>> = {
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
 };
-const serverSideApply = 'application/apply-patch+yaml';
-
 /** @throws StatusError UnsupportedMediaType */
 export function checkPatchType(kind: Kind, contentType: string): void {
-  if (contentType === serverSideApply) {
-    throw new StatusError(
-      'UnsupportedMediaType',
-      `server-side apply (${serverSideApply}) is not implemented yet: apply without --server-side, or send one of ${acceptedTypes(kind).join(', ')}`,
-    );
-  }
   if (!acceptedTypes(kind).includes(contentType)) {
     throw new StatusError(
       'UnsupportedMediaType',
@@ -44,7 +42,7 @@ export function checkPatchType(kind: Kind, contentType: string): void {
 
 /** Strategic merge needs to know how lists merge; kinds that keep what they do not know cannot. */
 function acceptedTypes(kind: Kind): string[] {
-  return Object.keys(patchTypes).filter(
+  return [...Object.keys(patchTypes), applyPatchType].filter(
     type => patchTypes[type] !== 'strategic' || mergeSchema(kind.schema) !== undefined,
   );
 }
@@ -62,9 +60,10 @@ export function patched(schema: Schema, document: DynamicObject, patch: PatchBod
 export async function patchObject(writing: Writing, request: UpdateRequest, patch: PatchBody): Promise<StoredWrite> {
   const { context, kind, key, options } = request;
   checkPatchType(kind, patch.contentType);
+  if (patch.contentType === applyPatchType) return applyObject(writing, request, patch);
   // A patch that is applied again must not warn again.
   const warnings = new Set<string>();
-  const collecting = { user: context.user, signal: context.signal, warn: (text: string) => void warnings.add(text) };
+  const collecting = { ...context, warn: (text: string) => void warnings.add(text) };
   const written = await replaceObject(
     writing,
     { ...request, context: collecting },
@@ -86,4 +85,41 @@ export async function patchObject(writing: Writing, request: UpdateRequest, patc
   );
   for (const warning of warnings) context.warn(warning);
   return written;
+}
+
+/** Attempts when what was absent has been created meanwhile, or the other way round. */
+const applyAttempts = 5;
+
+async function applyObject(writing: Writing, request: UpdateRequest, patch: PatchBody): Promise<StoredWrite> {
+  const { context, kind, key, options, subresource } = request;
+  const configuration = readConfiguration(kind, patch);
+  checkConfiguration(kind, key, configuration.value);
+  reportFields(context, kind, [], patch.duplicateFields ?? [], options, true);
+  const apply = (live: ReadonlyObject | undefined) => {
+    const { object: merged, managers } = applied(writing, kind, key.name, live, configuration, options, subresource);
+    const object = kind.decode(merged).object as DynamicObject;
+    settleKey(kind, object, key);
+    return { object, managers };
+  };
+  const update = (current: StoredObject | undefined) => {
+    if (current === undefined) {
+      if (subresource !== undefined) throw notFound(kind, key.name);
+      return undefined;
+    }
+    const { object, managers } = apply(current.object());
+    setManagers(object, managers);
+    return object;
+  };
+  const create = async () => {
+    const { object, managers } = apply(undefined);
+    await context.mayCreate?.();
+    return createDecoded(writing, context, kind, key, object, options, managers);
+  };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await replaceObject(writing, { ...request, managersSettled: true }, update, create);
+    } catch (error) {
+      if (!isAlreadyExists(error) || attempt >= applyAttempts) throw error;
+    }
+  }
 }

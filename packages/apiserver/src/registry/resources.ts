@@ -10,6 +10,7 @@ import type { RequestContext, ResourceKey, Resources, RunningResources } from '.
 import { createObject } from './create.js';
 import { deleteCollection, deleteObject } from './delete.js';
 import type { WindowBounds } from './event-window.js';
+import { withinGroup } from './field-tracking.js';
 import { checkKey } from './metadata.js';
 import { patchObject } from './patch.js';
 import { listObjects, newestObject, readObject } from './read.js';
@@ -43,6 +44,11 @@ export interface ResourcesOptions extends StrategyOptions {
   watcherQueueBytes?: number;
   /** Default one minute. */
   bookmarkMs?: number;
+  /**
+   * Whether `metadata.managedFields` says who owns which fields. Default true: server-side apply needs it. Without it a write costs less
+   * and objects are smaller.
+   */
+  managedFields?: boolean;
   /** Spreads the ends of watches. Default `Math.random`. */
   random?: () => number;
 }
@@ -69,6 +75,8 @@ export function createResources(options: ResourcesOptions): RunningResources & {
     admission: admissionChain(options.admission ?? defaultAdmission(), reader),
     environment: { reader, now },
     leases: new TtlLeases(store, clock),
+    managedFields: options.managedFields !== false,
+    convertVersion: withinGroup,
   };
   let ready = false;
 

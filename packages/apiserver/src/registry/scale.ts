@@ -5,11 +5,15 @@ import {
   decodeStruct,
   formatLabelSelector,
   invalid,
+  type JsonObject,
   notFound,
 } from '@orbitkit/core';
 import { decodeValue } from '../storage/value.js';
+import { applied, applyPatchType, checkConfiguration, readConfiguration } from './apply.js';
 import type { Body, PatchBody } from './contract.js';
+import { setManagers } from './field-tracking.js';
 import { reportFields } from './field-validation.js';
+import { copyJson } from './json-value.js';
 import { checkPreconditions, settleKey } from './metadata.js';
 import { type ReadonlyObject, StoredObject, serialize } from './object-bytes.js';
 import { checkPatchType, patched } from './patch.js';
@@ -29,6 +33,15 @@ export const workloadScale: ScaleOf = {
   selector: object => (object['spec']?.selector === undefined ? '' : formatLabelSelector(object['spec'].selector)),
   set: (object, replicas) => {
     object['spec'].replicas = replicas;
+  },
+};
+
+/** For ReplicationControllers, whose selector is a plain set of labels. */
+export const labelSetScale: ScaleOf = {
+  ...workloadScale,
+  selector: object => {
+    const labels: Record<string, string> = object['spec']?.selector ?? {};
+    return Object.keys(labels).length === 0 ? '' : formatLabelSelector({ matchLabels: labels });
   },
 };
 
@@ -81,12 +94,14 @@ export async function writeScale(
   change: { body: Body } | { patch: PatchBody },
 ): Promise<StoredWrite> {
   const { kind, key } = request;
+  if ('patch' in change && change.patch.contentType === applyPatchType)
+    return applyScale(writing, request, scale, change.patch);
   const given =
     'body' in change ? decodeScale(request, change.body.value, change.body.duplicateFields ?? [], false) : undefined;
   if ('patch' in change) checkPatchType(kind, change.patch.contentType);
   const { object, created } = await replaceObject(
     writing,
-    { ...request, subresource: undefined },
+    { ...request, subresource: undefined, ownedAs: 'scale' },
     current => {
       if (current === undefined) throw notFound(kind, key.name);
       const old = current.object();
@@ -101,6 +116,39 @@ export async function writeScale(
       checkPreconditions(kind, key.name, old, wanted.metadata);
       const next = current.copy();
       scale.set(next, wanted['spec']?.replicas ?? 0);
+      return next;
+    },
+    () => {
+      throw notFound(kind, key.name);
+    },
+  );
+  return { object: scaleBytes(writing.cache, scale, object), created };
+}
+
+/** Who applies a Scale owns the replicas of the object, as far as the Scale names them. */
+async function applyScale(
+  writing: Writing,
+  request: UpdateRequest,
+  scale: ScaleOf,
+  patch: PatchBody,
+): Promise<StoredWrite> {
+  const { kind, key, options } = request;
+  const configuration = readConfiguration(scaleKind, patch);
+  checkConfiguration({ ...scaleKind, schema: scaleSchema() }, key, configuration.value);
+  const wanted = decodeScale(request, copyJson(configuration.value), patch.duplicateFields ?? [], true);
+  const named = (configuration.value['spec'] as DynamicObject | undefined)?.['replicas'] !== undefined;
+  const parent = { spec: {} } as unknown as DynamicObject;
+  if (named) scale.set(parent, wanted['spec'].replicas);
+  const { object, created } = await replaceObject(
+    writing,
+    { ...request, subresource: undefined, managersSettled: true },
+    current => {
+      if (current === undefined) throw notFound(kind, key.name);
+      const value = parent as unknown as JsonObject;
+      const outcome = applied(writing, kind, key.name, current.object(), { ...configuration, value }, options, 'scale');
+      const next = current.copy();
+      if (named) scale.set(next, wanted['spec'].replicas);
+      setManagers(next, outcome.managers);
       return next;
     },
     () => {

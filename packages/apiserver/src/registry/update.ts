@@ -5,14 +5,15 @@
  * nothing keeps the resourceVersion and makes no event. Status and the rest are written apart; only changes of the rest count as
  * generations. The update that takes the last finalizer off an object on its way out removes it.
  */
-import { type DynamicObject, invalid, type Kind, notFound } from '@orbitkit/core';
+import { type DynamicObject, type FieldManagers, invalid, type Kind, notFound } from '@orbitkit/core';
 import type { Body, RequestContext, ResourceKey, WriteOptions } from './contract.js';
 import { createDecoded } from './create.js';
 import { vanishesNow } from './delete.js';
+import { ownUpdated, setManagers } from './field-tracking.js';
 import { reportFields } from './field-validation.js';
 import { sameJson } from './json-value.js';
 import { checkPreconditions, keepMetadata, settleKey } from './metadata.js';
-import type { StoredObject } from './object-bytes.js';
+import type { ReadonlyObject, StoredObject } from './object-bytes.js';
 import { hasStatusSubresource, type PartOf, type Strategy } from './strategy.js';
 import { type Decision, dryRunAnswer, type StoredWrite, serialized, unchanged, writeObject } from './write.js';
 import {
@@ -38,6 +39,10 @@ export interface UpdateRequest {
   readonly key: ResourceKey;
   readonly options: WriteOptions;
   readonly subresource?: string | undefined;
+  /** Whose entries of managedFields it makes, where that is not `subresource` (a Scale is a window on the object). */
+  readonly ownedAs?: string | undefined;
+  /** The objects come with their managers settled (by an apply). */
+  readonly managersSettled?: boolean;
 }
 
 export async function updateObject(writing: Writing, request: UpdateRequest, body: Body): Promise<StoredWrite> {
@@ -109,6 +114,7 @@ async function decideUpdate(
   const { dryRun } = options;
   const strategy = writing.strategies(kind);
   const old = current.object();
+  const settledManagers = given.metadata.managedFields as FieldManagers | undefined;
   let object = given;
   if (subresource !== undefined) {
     const part = partOf(strategy, subresource);
@@ -117,6 +123,8 @@ async function decideUpdate(
   }
   keepMetadata(object, old);
   kind.applyDefaults(object);
+  if (request.managersSettled) setManagers(object, settledManagers ?? []);
+  else ownUpdated(writing, kind, object, old, options, request.ownedAs ?? subresource);
   await admission.admit(
     admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun }),
   );
@@ -127,7 +135,9 @@ async function decideUpdate(
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
   return withReservation(strategy, object, old, context, options, async reservation => {
-    const errors = kind.validate(object, old as DynamicObject);
+    const rules = subresource === undefined ? undefined : strategy.partRules?.[subresource];
+    const validate = (next: DynamicObject, before: ReadonlyObject) => kind.validate(next, before as DynamicObject);
+    const errors = rules ? rules(object, old, validate) : validate(object, old);
     if (errors.length > 0) throw invalid(kind, key.name, errors);
     await admission.validate(
       admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun }),

@@ -5,7 +5,14 @@
  * "nothing to change") is confirmed against the store before it is answered. A swap compares the version that the decision saw, so a
  * lost update is impossible, and a refused write wrote nothing.
  */
-import { type DynamicObject, type Kind, StatusError, staleVersion } from '@orbitkit/core';
+import {
+  type DynamicObject,
+  type FieldManagers,
+  type Kind,
+  StatusError,
+  sameOwnership,
+  staleVersion,
+} from '@orbitkit/core';
 import { decodeValue } from '../storage/value.js';
 import type { RequestContext } from './contract.js';
 import { sameJson } from './json-value.js';
@@ -119,7 +126,12 @@ export async function writeObject(
 
 /** The one serialisation of a write. @throws StatusError RequestEntityTooLarge */
 export function serialized(kind: Kind, object: DynamicObject): Buffer {
-  const value = serialize(object);
+  let value = serialize(object);
+  if (value.length > objectLimitBytes && object.metadata.managedFields !== undefined) {
+    // Better an object whose owners are forgotten than none (kube-apiserver does the same).
+    object.metadata.managedFields = undefined as never;
+    value = serialize(object);
+  }
   if (value.length <= objectLimitBytes) return value;
   throw new StatusError(
     'RequestEntityTooLarge',
@@ -138,5 +150,8 @@ export function unchanged(current: StoredObject, old: ReadonlyObject, object: Dy
   if (current.sameJson(json)) return true;
   // Another order of the members changes no length.
   if (current.jsonLength !== json.length) return false;
-  return sameJson({ ...old, metadata: { ...old.metadata, resourceVersion: undefined } }, object);
+  // Nor does a newer time of an entry that owns what it owned: it tried to change something and did not.
+  const [before, now] = [old.metadata.managedFields, object.metadata.managedFields];
+  const managedFields = before && now && sameOwnership(before as FieldManagers, now as FieldManagers) ? now : before;
+  return sameJson({ ...old, metadata: { ...old.metadata, resourceVersion: undefined, managedFields } }, object);
 }

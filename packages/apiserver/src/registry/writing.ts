@@ -1,5 +1,5 @@
 /** What every kind of write works with. */
-import { type Clock, type DynamicObject, isStatusError, type Kind } from '@orbitkit/core';
+import { type Clock, type ConvertVersion, type DynamicObject, isStatusError, type Kind } from '@orbitkit/core';
 import type { AdmissionChain } from '../admission/chain.js';
 import type { AdmissionRequest } from '../admission/contract.js';
 import type { RequestContext, ResourceKey, WriteOptions } from './contract.js';
@@ -23,6 +23,10 @@ export interface Writing {
   readonly admission: AdmissionChain;
   readonly environment: StrategyEnvironment;
   readonly leases: TtlLeases;
+  /** Whether `metadata.managedFields` is kept. Without it there is no server-side apply. */
+  readonly managedFields: boolean;
+  /** How entries of other API versions than the stored one are understood. */
+  readonly convertVersion: ConvertVersion;
 }
 
 export function targetOf(kind: Kind, key: ResourceKey): WriteTarget {

@@ -37,8 +37,12 @@ async function builtOracle(): Promise<{ binary: string } | { missing: string }> 
   const script = fileURLToPath(new URL('../../../../ci/apply-oracle/build.mjs', import.meta.url));
   const build = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { out: '', err: '' };
-  build.stdout.on('data', chunk => void (said.out += chunk));
-  build.stderr.on('data', chunk => void (said.err += chunk));
+  build.stdout.on('data', chunk => {
+    said.out += chunk;
+  });
+  build.stderr.on('data', chunk => {
+    said.err += chunk;
+  });
   const code = await new Promise(resolve => build.once('close', resolve));
   if (code === 0) return { binary: said.out.trim() };
   if (code === 2) return { missing: said.err.trim() };
