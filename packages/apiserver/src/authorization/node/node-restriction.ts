@@ -1,10 +1,10 @@
 /**
  * What a node agent may write: its own Node (not its taints, its owner or labels that others trust), the status of pods bound to it, its
- * lease and CSINode, mirror pods. The node authorizer has looked at names; here the objects are looked at.
+ * lease and CSINode, mirror pods, tokens for its pods. The node authorizer has looked at names; here the objects are looked at.
  *
  * An admission plugin that the server adds to every chain. Source and texts: upstream `plugin/pkg/admission/noderestriction`.
  */
-import { type corev1, type DynamicObject, StatusError } from '@orbitkit/core';
+import { type authenticationv1, type corev1, type DynamicObject, StatusError } from '@orbitkit/core';
 import type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from '../../admission/contract.js';
 import { sameJson } from '../../registry/json-value.js';
 import { nodeOf, nodesGroup } from './node-authorizer.js';
@@ -139,6 +139,29 @@ export function nodeRestriction(): AdmissionPlugin {
       refuse(request, `node ${JSON.stringify(node)} is not allowed to modify taints`);
   }
 
+  /** A token for a pod of its own, for audiences that the pod asks for. */
+  async function token(request: AdmissionRequest, reader: AdmissionReader, node: string): Promise<void> {
+    if (request.subresource !== 'token') return;
+    const { spec } = request.object as unknown as authenticationv1.TokenRequest;
+    const ref = spec.boundObjectRef;
+    if (ref?.kind !== 'Pod' || ref.apiVersion !== 'v1' || !ref.name)
+      return refuse(request, 'node requested token not bound to a pod');
+    if (!ref.uid) return refuse(request, 'node requested token with a pod binding without a uid');
+    const found = await reader.read(pods, { namespace: request.namespace, name: ref.name }, request.signal);
+    const pod = found?.object() as unknown as corev1.Pod | undefined;
+    if (pod === undefined || pod.metadata.uid !== ref.uid)
+      return refuse(request, 'node requested token bound to a pod that is not there');
+    if (pod.spec.nodeName !== node)
+      return refuse(request, 'node requested token bound to a pod scheduled on a different node');
+    const asked = new Set(
+      (pod.spec.volumes ?? []).flatMap(({ projected }) =>
+        (projected?.sources ?? []).flatMap(source => source.serviceAccountToken?.audience ?? []),
+      ),
+    );
+    for (const audience of spec.audiences ?? [])
+      if (!asked.has(audience)) refuse(request, `audience ${JSON.stringify(audience)} not found in pod spec volume`);
+  }
+
   function named(request: AdmissionRequest, node: string, what: string): void {
     const name = request.object?.metadata.name ?? request.name;
     if (name !== node) refuse(request, `can only access ${what} with the same name as the requesting node`);
@@ -155,6 +178,8 @@ export function nodeRestriction(): AdmissionPlugin {
           return pod(request, reader, node);
         case 'nodes':
           return nodeObject(request, node);
+        case 'serviceaccounts':
+          return token(request, reader, node);
         case 'coordination.k8s.io/leases':
           return named(request, node, 'node lease');
         case 'storage.k8s.io/csinodes':
