@@ -82,6 +82,9 @@ async function remove(
   options: DeleteOptions,
 ): Promise<{ gone: boolean; object: StoredObject }> {
   const strategy = writing.strategies(kind);
+  const { warning } = strategy.orphansByDefault ?? {};
+  if (warning !== undefined && options.propagationPolicy === undefined && options.orphanDependents === undefined)
+    context.warn(warning);
   let goneDry = false;
   const result = await writeObject(writing.cache, context, targetOf(kind, key), async (current): Promise<Decision> => {
     goneDry = false;
@@ -116,7 +119,7 @@ function afterDeletion(
   options: DeleteOptions,
 ): 'keep' | 'remove' | DynamicObject {
   const { deletionTimestamp, deletionGracePeriodSeconds: pendingGrace } = old.metadata;
-  const finalizers = finalizersFor(old.metadata.finalizers ?? [], options);
+  const finalizers = finalizersFor(old.metadata.finalizers ?? [], options, strategy.orphansByDefault !== undefined);
   const sameFinalizers = finalizers.join() === (old.metadata.finalizers ?? []).join();
   const grace = strategy.graceSeconds?.(old, options.gracePeriodSeconds);
 
@@ -164,9 +167,12 @@ function afterDeletion(
 function finalizersFor(
   finalizers: readonly string[],
   { propagationPolicy, orphanDependents }: DeleteOptions,
+  orphansByDefault: boolean,
 ): string[] {
-  const policy =
+  let policy =
     propagationPolicy ?? (orphanDependents === undefined ? undefined : orphanDependents ? 'Orphan' : 'Background');
+  // A finalizer that is there is a wish too.
+  if (policy === undefined && orphansByDefault && !finalizers.includes(foreground)) policy = 'Orphan';
   if (policy === undefined) return [...finalizers];
   const others = finalizers.filter(each => each !== foreground && each !== orphan);
   if (policy === 'Foreground') others.push(foreground);

@@ -16,3 +16,4 @@ export type {
   SubresourceAction,
 } from './strategy.js';
 export type { SystemObject } from './system-objects.js';
+export type { VirtualResource, VirtualResources } from './virtual-resources.js';

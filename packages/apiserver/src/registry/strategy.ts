@@ -2,7 +2,7 @@
  * What is special about writing objects of one kind. Everything has a default, so that most kinds need none: a kind with a `spec`
  * counts generations, one with a `status` subresource keeps status and the rest apart.
  */
-import type { DynamicObject, Kind } from '@orbitkit/core';
+import type { DynamicObject, FieldError, Kind } from '@orbitkit/core';
 import type { AdmissionReader } from '../admission/contract.js';
 import type { RequestContext } from './contract.js';
 import type { ReadonlyObject } from './object-bytes.js';
@@ -29,6 +29,13 @@ export interface ReserveRequest {
 
 /** PUT, PATCH and GET of a part of the object, in the object's own form. */
 export type PartOf = (given: DynamicObject, current: DynamicObject) => DynamicObject;
+
+/** @param validate The kind's own rules, for what they judge right. */
+export type PartRules = (
+  object: DynamicObject,
+  old: ReadonlyObject,
+  validate: (object: DynamicObject, old: ReadonlyObject) => FieldError[],
+) => FieldError[];
 
 export interface Strategy {
   /** `metadata.generation` counts changes of everything but metadata and status. Default: kinds that have a `spec`. */
@@ -59,6 +66,10 @@ export interface Strategy {
   gone?(object: ReadonlyObject): boolean;
   /** Subresources in the form of the object, by name; `status` has a default. What they answer is stored. */
   readonly parts?: Readonly<Record<string, PartOf>>;
+  /** Rules of an update through a part, in the place of the kind's own, which do not know the way by which a change comes. */
+  readonly partRules?: Readonly<Record<string, PartRules>>;
+  /** Dependents are left alone when a deletion does not say what becomes of them, with a warning. */
+  readonly orphansByDefault?: { readonly warning?: string };
   /** `spec.replicas` and what `scale` shows of the object. */
   readonly scale?: ScaleOf;
   /** POST to a subresource: an answer, or a change of the object. */

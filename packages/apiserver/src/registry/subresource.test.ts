@@ -2,7 +2,7 @@ import { ConfigMap, Deployment, Event, manualClock, Namespace, Pod } from '@orbi
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memoryStore } from '../storage/memory.js';
 import { configMap, type Fixture, fixture, pod } from './resources-fixture.js';
-import { qualityOfService } from './strategies/pod.js';
+import { qualityOfService } from './strategies/pod-parts.js';
 
 let cluster: Fixture;
 beforeEach(async () => {

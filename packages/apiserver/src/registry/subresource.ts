@@ -1,15 +1,7 @@
 /**
  * Subresources that live in the object (`status`, `finalize`, …), are computed from it (`scale`), or act on it (`binding`, `eviction`).
  */
-import {
-  builtinSchema,
-  type DynamicObject,
-  decodeStruct,
-  invalid,
-  type Kind,
-  notFound,
-  StatusError,
-} from '@orbitkit/core';
+import { type DynamicObject, type Kind, notFound, StatusError } from '@orbitkit/core';
 import type {
   Body,
   GetOptions,
@@ -19,7 +11,7 @@ import type {
   SubresourceAnswer,
   WriteOptions,
 } from './contract.js';
-import { deleteObject } from './delete.js';
+import { evictPod } from './eviction.js';
 import { reportFields } from './field-validation.js';
 import { checkPreconditions, settleNamespace } from './metadata.js';
 import type { StoredObject } from './object-bytes.js';
@@ -81,7 +73,10 @@ export async function createSubresource(
 ): Promise<SubresourceAnswer> {
   const action = writing.strategies(kind).actions?.[subresource];
   if (action !== undefined) return act(writing, context, kind, key, subresource, action, body, options);
-  if (subresource === 'eviction') return evict(writing, context, kind, key, body, options);
+  if (subresource === 'eviction') {
+    await evictPod(writing, context, kind, key, body, options);
+    return created();
+  }
   throw unknownSubresource();
 }
 
@@ -126,40 +121,6 @@ async function act(
     const value = serialized(kind, object);
     if (options.dryRun) return { type: 'answer', object: dryRunAnswer(writing.cache, value, current.revision) };
     return { type: 'put', object, value };
-  });
-  return created();
-}
-
-const evictionKind = { group: 'policy', version: 'v1', kind: 'Eviction' };
-
-/** There are no disruption budgets yet that could stand against it: an eviction is a deletion. */
-async function evict(
-  writing: Writing,
-  context: RequestContext,
-  kind: Kind,
-  key: ResourceKey,
-  body: Body,
-  options: WriteOptions,
-): Promise<SubresourceAnswer> {
-  const { value, unknownFields } = decodeStruct(builtinSchema('policy/v1.Eviction'), body.value ?? {}, evictionKind);
-  reportFields(context, { ...kind, ...evictionKind }, unknownFields, body.duplicateFields ?? [], options);
-  const name = value['metadata']?.name;
-  if (name !== undefined && name !== '' && name !== key.name) {
-    throw new StatusError('BadRequest', `name in URL does not match name in Eviction object: ${key.name} and ${name}`);
-  }
-  const { dryRun, ...deleteOptions } = value['deleteOptions'] ?? {};
-  if (dryRun?.some((each: string) => each !== 'All')) {
-    throw invalid(evictionKind, key.name, [
-      {
-        field: 'deleteOptions.dryRun',
-        type: 'FieldValueNotSupported',
-        message: `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`,
-      },
-    ]);
-  }
-  await deleteObject(writing, context, kind, key, {
-    ...deleteOptions,
-    dryRun: options.dryRun === true || (dryRun?.length ?? 0) > 0,
   });
   return created();
 }

@@ -1,9 +1,10 @@
 /** The built-in kinds whose writes are special. Every other kind has the default strategy. */
-import { workloadScale } from '../scale.js';
+import { labelSetScale, workloadScale } from '../scale.js';
 import type { ResourceId } from '../storage-keys.js';
 import { resourceIdOf } from '../storage-keys.js';
 import type { Strategies, Strategy } from '../strategy.js';
 import type { WatchCache } from '../watch-cache.js';
+import { jobStrategy } from './job.js';
 import { namespaceStrategy } from './namespace.js';
 import { podStrategy } from './pod.js';
 import { serviceStrategy } from './service.js';
@@ -21,18 +22,46 @@ export interface StrategyOptions {
 }
 
 const noGenerations: Strategy = { generation: false };
+const generations: Strategy = { generation: true };
+const createOnUpdate: Strategy = { createOnUpdate: true };
 const defaultStrategy: Strategy = {};
+
+/** kube-apiserver counts generations where it says so: most kinds with a spec, some without one, not these others. */
+const plain: Readonly<Record<ResourceId, Strategy>> = {
+  'core/persistentvolumes': noGenerations,
+  'core/persistentvolumeclaims': noGenerations,
+  'core/resourcequotas': noGenerations,
+  'core/limitranges': { generation: false, createOnUpdate: true },
+  'core/endpoints': createOnUpdate,
+  'autoscaling/horizontalpodautoscalers': noGenerations,
+  'certificates.k8s.io/certificatesigningrequests': noGenerations,
+  'networking.k8s.io/ipaddresses': noGenerations,
+  'networking.k8s.io/servicecidrs': noGenerations,
+  'storage.k8s.io/volumeattachments': noGenerations,
+  'storage.k8s.io/csinodes': noGenerations,
+  'discovery.k8s.io/endpointslices': generations,
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': generations,
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': generations,
+  'scheduling.k8s.io/priorityclasses': createOnUpdate,
+  'rbac.authorization.k8s.io/roles': createOnUpdate,
+  'rbac.authorization.k8s.io/rolebindings': createOnUpdate,
+  'rbac.authorization.k8s.io/clusterroles': createOnUpdate,
+  'rbac.authorization.k8s.io/clusterrolebindings': createOnUpdate,
+};
 
 export function strategiesOf(cache: WatchCache, now: () => number, options: StrategyOptions = {}): Strategies {
   const known = new Map<ResourceId, Strategy>(
     Object.entries({
+      ...plain,
       'core/pods': podStrategy,
       'core/namespaces': namespaceStrategy,
       'core/services': serviceStrategy(cache, now, options.services),
       'core/nodes': { generation: false, statusOnCreate: true },
-      'core/events': { generation: false, ttlMs: options.eventTtlMs ?? defaultEventTtlMs },
+      'core/events': { generation: false, createOnUpdate: true, ttlMs: options.eventTtlMs ?? defaultEventTtlMs },
       'coordination.k8s.io/leases': { generation: false, createOnUpdate: true },
-      'autoscaling/horizontalpodautoscalers': noGenerations,
+      'batch/jobs': jobStrategy,
+      'core/replicationcontrollers': { scale: labelSetScale, orphansByDefault: {} },
+      'apps/statefulsets': { scale: workloadScale },
       'apps/deployments': { scale: workloadScale },
       'apps/replicasets': { scale: workloadScale },
       ...options.strategies,

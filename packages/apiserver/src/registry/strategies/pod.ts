@@ -2,8 +2,9 @@
  * Pods: they begin Pending with a quality-of-service class, are bound to a node once, and go with a grace.
  * Source: core registry `pod/strategy.go`, `pod/storage` (binding), `qos.ComputePodQOS` (v0.33).
  */
-import { Binding, conflict, type corev1, type DynamicObject, formatTime, invalid, Quantity } from '@orbitkit/core';
+import { Binding, conflict, type corev1, type DynamicObject, formatTime, invalid } from '@orbitkit/core';
 import type { Strategy } from '../strategy.js';
+import { checkEphemeral, checkResize, qualityOfService, withResources } from './pod-parts.js';
 
 type PodSpec = corev1.PodSpec;
 
@@ -41,6 +42,11 @@ export const podStrategy: Strategy = {
       ...current,
       spec: { ...current['spec'], ephemeralContainers: given['spec']?.ephemeralContainers },
     }),
+    resize: (given, current) => ({ ...current, spec: withResources(current['spec'], given['spec'] ?? {}) }),
+  },
+  partRules: {
+    ephemeralcontainers: checkEphemeral,
+    resize: checkResize,
   },
   actions: {
     binding: {
@@ -91,28 +97,4 @@ function bind(pod: DynamicObject, binding: DynamicObject, now: number): void {
   const conditions = (status.conditions ?? []).filter(each => each.type !== 'PodScheduled');
   conditions.push({ type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(now) } as corev1.PodCondition);
   status.conditions = conditions;
-}
-
-const resourceNames = ['cpu', 'memory'] as const;
-
-/** Guaranteed: every container has equal limits and requests of cpu and memory; BestEffort: none has any; else Burstable. */
-export function qualityOfService(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  let any = false;
-  let guaranteed = true;
-  for (const { resources } of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
-    for (const name of resourceNames) {
-      const limit = positive(resources?.limits?.[name]);
-      const request = positive(resources?.requests?.[name]);
-      any ||= limit !== undefined || request !== undefined;
-      if (limit === undefined || (request !== undefined && !limit.equals(request))) guaranteed = false;
-    }
-  }
-  if (!any) return 'BestEffort';
-  return guaranteed ? 'Guaranteed' : 'Burstable';
-}
-
-function positive(text: string | number | undefined): Quantity | undefined {
-  if (text === undefined) return undefined;
-  const quantity = Quantity.parse(text);
-  return quantity.compare(Quantity.zero) > 0 ? quantity : undefined;
 }

@@ -2,8 +2,8 @@
  * Rules of pods and of pod templates, and of what an update of a pod may change. Source: core/validation `ValidatePodCreate`,
  * `ValidatePodSpec`, `ValidatePodUpdate` (v0.33).
  *
- * A difference: an update may set `spec.nodeName` where it was empty, which upstream only the binding subresource does; it may
- * also add ephemeral containers, since a rule cannot see through which subresource a write came.
+ * A difference: an update may set `spec.nodeName` where it was empty, which upstream only the binding subresource does. Ephemeral
+ * containers and resources change through subresources, whose own rules are the server's.
  */
 import { dnsLabelProblem, dnsSubdomainProblem, qualifiedNameProblem } from '../../meta/names.js';
 import type { corev1 } from '../generated/types/index.js';
@@ -121,18 +121,12 @@ function checkPodUpdate(report: Report, spec: corev1.PodSpec, before: corev1.Pod
     if (!gatesBefore.has(gate.name))
       report.forbidden('spec.schedulingGates', 'only deletion is allowed, but found new scheduling gate');
   }
-  const ephemeral = spec.ephemeralContainers ?? [];
-  for (const [index, container] of (before.ephemeralContainers ?? []).entries()) {
-    if (!sameValue(ephemeral[index], container))
-      report.forbidden('spec.ephemeralContainers', 'existing ephemeral containers may not be changed or removed');
-  }
-
   const munged: corev1.PodSpec = {
     ...spec,
     containers: withImagesOf(spec.containers, before.containers),
     initContainers: withImagesOf(spec.initContainers ?? [], before.initContainers ?? []),
   };
-  for (const name of ['activeDeadlineSeconds', 'tolerations', 'schedulingGates', 'ephemeralContainers'] as const) {
+  for (const name of ['activeDeadlineSeconds', 'tolerations', 'schedulingGates'] as const) {
     (munged as unknown as Record<string, unknown>)[name] = before[name];
   }
   if ((before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) {
