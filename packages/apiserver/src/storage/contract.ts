@@ -91,6 +91,20 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
+export interface DumpedEntry extends Entry {
+  /** 0: none. */
+  readonly lease: bigint;
+}
+
+/** The whole store as of one revision, for snapshots. */
+export interface StoreDump {
+  readonly revision: bigint;
+  /** Those that live, with their full time. */
+  readonly leases: readonly { readonly lease: bigint; readonly ttlMs: number }[];
+  /** In key order, in pieces; to be read once. */
+  readonly entries: AsyncIterable<readonly DumpedEntry[]>;
+}
+
 export interface Store {
   /** For messages and metrics: `memory (not durable)`, `embedded`, `etcd`. */
   readonly name: string;
@@ -121,6 +135,8 @@ export interface Store {
   /** @throws LeaseNotFoundError */
   keepAlive(lease: bigint): Promise<void>;
   revokeLease(lease: bigint): Promise<void>;
+  /** Everything that there is, values as they are stored. Writers go on meanwhile. */
+  dump(options?: { signal?: AbortSignal }): Promise<StoreDump>;
   /** Writes under way settle first. Twice is harmless. */
   close(): Promise<void>;
 }

@@ -4,6 +4,16 @@ export { type EmbeddedStoreOptions, embeddedStore } from './embedded.js';
 export type { FileSystem, LogFile } from './log/file-system.js';
 export { type MemoryStoreOptions, memoryStore } from './memory.js';
 export {
+  defaultRevisionBump,
+  type LoadedSnapshot,
+  loadSnapshot,
+  type RestoreDirectoryOptions,
+  restoreDirectory,
+  type SnapshotStatus,
+  saveSnapshot,
+  snapshotStatus,
+} from './snapshot/index.js';
+export {
   decodeValue,
   encodeValue,
   encodeValueText,

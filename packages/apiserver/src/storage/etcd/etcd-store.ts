@@ -25,6 +25,7 @@ import {
   type ReadOptions,
   type Store,
   type StoreBatch,
+  type StoreDump,
   type StoreFactory,
   StoreUnavailableError,
   type TxnResult,
@@ -32,14 +33,16 @@ import {
   type Write,
 } from '../contract.js';
 import { checkKey } from '../key.js';
-import { type Administration, administration } from './administration.js';
-import { Channel, type ChannelTls } from './channel.js';
+import type { Administration } from './administration.js';
+import type { Channel, ChannelTls } from './channel.js';
 import { compactor } from './compactor.js';
+import { addressOf, connect } from './connection.js';
 import { isCompactedAnswer, isFutureAnswer, isSpaceAnswer, storeErrorOf } from './errors.js';
-import { type KeySpace, keySpace } from './key-space.js';
-import { isGrpcError, Kv, wasNotFound } from './kv.js';
+import type { KeySpace } from './key-space.js';
+import { isGrpcError, type Kv, wasNotFound } from './kv.js';
 import { EtcdLeases } from './leases.js';
 import type { Comparison, KeyValue, Operation } from './messages.js';
+import { readRevisionOffset } from './revision-offset.js';
 import { WatchFeed } from './watch-feed.js';
 import { WatchStream } from './watch-stream.js';
 
@@ -80,16 +83,9 @@ export interface EtcdStoreOptions {
  * @throws StoreUnavailableError when etcd cannot be reached, does not let the user in, or etcd3 is missing.
  */
 export function etcdStore(options: EtcdStoreOptions): StoreFactory {
-  const hosts = typeof options.hosts === 'string' ? options.hosts.split(',').map(host => host.trim()) : options.hosts;
-  for (const host of hosts) {
-    if (!/^https?:\/\/[^/]+$/.test(host))
-      throw new TypeError(
-        `etcd: ${JSON.stringify(host)} is no address of a member: http://HOST:PORT or https://HOST:PORT`,
-      );
-  }
-  const prefix = (options.prefix ?? '/orbitkit').replace(/\/+$/, '');
-  checkKey(prefix);
-  return () => EtcdStore.open({ ...options, hosts }, prefix);
+  // What is no address is said at once.
+  addressOf(options);
+  return () => EtcdStore.open(options);
 }
 
 /** Entries of one read; longer lists are read in pieces, as of one revision. */
@@ -126,25 +122,18 @@ class EtcdStore implements Store {
   #closed: Promise<void> | undefined;
   #unusable: StoreUnavailableError | undefined;
 
-  static async open(options: EtcdStoreOptions & { hosts: readonly string[] }, prefix: string): Promise<EtcdStore> {
-    const { hosts, tls, auth } = options;
-    const clock = options.clock ?? systemClock;
-    const keys = keySpace(prefix);
-    const admin = await administration({ hosts, tls, auth });
-    const channel = new Channel({
-      hosts,
-      tls,
-      clock,
-      ...(auth === undefined ? {} : { token: () => admin.token() }),
-      ...(options.callTimeoutMs === undefined ? {} : { callTimeoutMs: options.callTimeoutMs }),
-      ...(options.pingMs === undefined ? {} : { pingMs: options.pingMs }),
-      ...(options.pongMs === undefined ? {} : { pongMs: options.pongMs }),
-    });
+  static async open(options: EtcdStoreOptions): Promise<EtcdStore> {
+    const { channel, kv, keys, administration: admin } = await connect(options);
     try {
-      const kv = new Kv(channel);
-      const { entries, revision } = await kv.range({ key: keys.offset });
-      const revisionOffset = entries[0] === undefined ? 0n : BigInt(entries[0].value.toString());
-      const store = new EtcdStore(options, { channel, kv, administration: admin, keys, revisionOffset, revision });
+      const { offset, revision } = await readRevisionOffset(kv, keys);
+      const store = new EtcdStore(options, {
+        channel,
+        kv,
+        administration: admin,
+        keys,
+        revisionOffset: offset,
+        revision,
+      });
       await store.#start();
       return store;
     } catch (error) {
@@ -276,7 +265,7 @@ class EtcdStore implements Store {
     if (lease !== undefined) {
       const sign = keys.lease(lease);
       comparisons.push({ key: sign, target: 'version', greater: true, value: 0n });
-      success.push({ type: 'put', key: keys.leaseKey(lease, write.key), value: nothing });
+      success.push(this.#leases.note(lease, write.key));
       failure.push({ type: 'range', key: sign });
     }
     const answer = await this.#write(() => kv.txn({ compare: comparisons, success, failure }));
@@ -310,6 +299,32 @@ class EtcdStore implements Store {
       if (!/compacted/.test(String(error))) throw asUnavailable(error);
     }
     this.#feed.compacted(revision);
+  }
+
+  async dump({ signal }: { signal?: AbortSignal } = {}): Promise<StoreDump> {
+    signal?.throwIfAborted();
+    this.#checkOpen();
+    const { kv, keys, revisionOffset } = this.#parts;
+    const { key, end } = keys.range('');
+    return this.#call(async () => {
+      const { revision } = await kv.range({ key: keys.offset }, signal);
+      const { leases, leaseOf } = await this.#leases.dump(revision);
+      const store = this;
+      return {
+        revision: revision + revisionOffset,
+        leases,
+        entries: (async function* () {
+          for await (const page of kv.pages({ key, end }, { limit: pageEntries, revision })) {
+            signal?.throwIfAborted();
+            yield page.entries.flatMap(each => {
+              const parsed = keys.parse(each.key);
+              if (parsed.type !== 'data') return [];
+              return [{ ...store.#entry(parsed.key, each), lease: leaseOf(parsed.key, each.modRevision) }];
+            });
+          }
+        })(),
+      };
+    });
   }
 
   async status(): Promise<{ revision: bigint; compactedRevision: bigint; keys: number; bytes: number }> {

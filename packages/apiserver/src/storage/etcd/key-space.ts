@@ -21,6 +21,7 @@ export interface KeySpace {
   /** The keys under a prefix; `after`: only those behind this key. */
   range(prefix: string, after?: string): { readonly key: Buffer; readonly end: Buffer };
   lease(id: bigint): Buffer;
+  readonly leases: { readonly key: Buffer; readonly end: Buffer };
   leaseKey(id: bigint, key: string): Buffer;
   leaseKeys(id?: bigint): { readonly key: Buffer; readonly end: Buffer };
   /** What a key in etcd is. */
@@ -71,6 +72,7 @@ export function keySpace(prefix: string): KeySpace {
       return { key: behind.compare(start) > 0 ? behind : start, end };
     },
     lease: id => Buffer.from(`${root}m/lease/${idText(id)}`),
+    leases: under(leaseStart),
     leaseKey: (id, key) => Buffer.from(`${root}m/lease-keys/${idText(id)}/${key}`),
     leaseKeys: id => under(id === undefined ? leaseKeysStart : Buffer.from(`${root}m/lease-keys/${idText(id)}/`)),
     parse(key) {

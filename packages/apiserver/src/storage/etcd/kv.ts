@@ -38,12 +38,12 @@ export class Kv {
   /** The pages of a range as of one revision. */
   async *pages(
     { key, end }: { readonly key: Buffer; readonly end: Buffer },
-    options: { limit: number; keysOnly?: boolean },
+    options: { limit: number; keysOnly?: boolean; revision?: bigint },
   ): AsyncGenerator<RangeAnswer, void, void> {
     let from = key;
-    let revision: bigint | undefined;
+    let { revision } = options;
     for (;;) {
-      const page = await this.range({ key: from, rangeEnd: end, revision, ...options });
+      const page = await this.range({ ...options, key: from, rangeEnd: end, revision });
       revision ??= page.revision;
       yield page;
       const last = page.entries[page.entries.length - 1];

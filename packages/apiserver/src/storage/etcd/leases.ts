@@ -13,7 +13,7 @@ import { LeaseNotFoundError } from '../contract.js';
 import type { Administration } from './administration.js';
 import type { KeySpace } from './key-space.js';
 import { isGrpcError, type Kv } from './kv.js';
-import type { KeyValue } from './messages.js';
+import type { KeyValue, Operation } from './messages.js';
 
 export interface EtcdLeasesOptions {
   readonly kv: Kv;
@@ -24,6 +24,7 @@ export interface EtcdLeasesOptions {
   readonly random?: () => number;
 }
 
+const nothing = Buffer.alloc(0);
 const page = 128;
 /** Longest wait of a server that did not grant the lease. */
 const otherServerMs = 1_500;
@@ -72,6 +73,11 @@ export class EtcdLeases {
     return id;
   }
 
+  /** Goes into the transaction of a put with the lease. */
+  note(lease: bigint, key: string): Operation {
+    return { type: 'put', key: this.#options.keys.leaseKey(lease, key), value: nothing };
+  }
+
   /** @throws LeaseNotFoundError */
   async keepAlive(lease: bigint): Promise<void> {
     const { kv, keys } = this.#options;
@@ -92,6 +98,36 @@ export class EtcdLeases {
     if (!succeeded) throw new LeaseNotFoundError(lease);
     await this.#end(lease);
     await administration.revokeLease(lease);
+  }
+
+  /** The leases as of etcd's revision, and which of them an entry that was last written at a revision hangs on. */
+  async dump(revision: bigint): Promise<{
+    leases: { lease: bigint; ttlMs: number }[];
+    leaseOf(key: string, modRevision: bigint): bigint;
+  }> {
+    const { kv, keys } = this.#options;
+    const leases: { lease: bigint; ttlMs: number }[] = [];
+    for await (const { entries } of kv.pages(keys.leases, { limit: 1_000, revision })) {
+      for (const { key, value } of entries) {
+        const parsed = keys.parse(key);
+        if (parsed.type === 'lease') leases.push({ lease: parsed.id, ttlMs: Number(value.toString()) });
+      }
+    }
+    const notes = new Map<string, { id: bigint; revision: bigint }>();
+    for await (const { entries } of kv.pages(keys.leaseKeys(), { limit: 1_000, keysOnly: true, revision })) {
+      for (const { key, modRevision } of entries) {
+        const parsed = keys.parse(key);
+        if (parsed.type !== 'lease-key' || (notes.get(parsed.key)?.revision ?? 0n) > modRevision) continue;
+        notes.set(parsed.key, { id: parsed.id, revision: modRevision });
+      }
+    }
+    return {
+      leases,
+      leaseOf(key, modRevision) {
+        const note = notes.get(key);
+        return note?.revision === modRevision ? note.id : 0n;
+      },
+    };
   }
 
   /** The sign of a lease is gone: seen by the watch of every server. */

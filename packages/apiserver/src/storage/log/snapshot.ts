@@ -4,7 +4,7 @@
  * an end record with their count closes it.
  */
 import path from 'node:path';
-import type { Entry } from '../contract.js';
+import type { DumpedEntry, Entry } from '../contract.js';
 import { damaged, otherVersion } from './damage.js';
 import { fileHeaderBytes, newSalt, readFileHeader, writeFileHeader } from './file-header.js';
 import type { FileSystem } from './file-system.js';
@@ -26,6 +26,46 @@ export interface SnapshotSource {
   read(after: string | undefined, limit: number): readonly Entry[];
 }
 
+/** What a snapshot says: leases first, then the entries in key order. */
+export interface SnapshotContent {
+  readonly revision: bigint;
+  readonly lastLease: bigint;
+  readonly leases: Iterable<{ readonly lease: bigint; readonly ttlMs: number }>;
+  readonly entries: AsyncIterable<readonly DumpedEntry[]> | Iterable<readonly DumpedEntry[]>;
+}
+
+/** The bytes of a snapshot, in pieces of about a megabyte. */
+export async function* encodeSnapshot(content: SnapshotContent): AsyncGenerator<Buffer, void, void> {
+  const salt = newSalt();
+  let sequence = 0;
+  let pending: Buffer[] = [writeFileHeader('snapshot', { salt, firstSequence: 0, baseRevision: content.revision })];
+  let pendingBytes = fileHeaderBytes;
+  const add = (record: SnapshotRecord) => {
+    const bytes = Buffer.allocUnsafe(recordBytes(record));
+    writeRecord(bytes, 0, record, 0, sequence++, salt);
+    pending.push(bytes);
+    pendingBytes += bytes.length;
+  };
+  const take = (): Buffer => {
+    const data = Buffer.concat(pending, pendingBytes);
+    pending = [];
+    pendingBytes = 0;
+    return data;
+  };
+  add({ type: 'snapshot', revision: content.revision, lastLease: content.lastLease });
+  for (const { lease, ttlMs } of content.leases) add({ type: 'lease', lease, ttlMs });
+  let count = 0n;
+  for await (const entries of content.entries) {
+    for (const { key, value, modRevision, createRevision, lease } of entries) {
+      add({ type: 'entry', key, value, modRevision, createRevision, lease });
+      count++;
+      if (pendingBytes >= chunkBytes) yield take();
+    }
+  }
+  add({ type: 'end', count });
+  yield take();
+}
+
 /** @returns the file and its size. Aborted or failed, it leaves nothing but perhaps a temporary file, which opening removes. */
 export async function writeSnapshot(
   files: FileSystem,
@@ -33,47 +73,36 @@ export async function writeSnapshot(
   source: SnapshotSource,
   options: { durable: boolean; signal: AbortSignal },
 ): Promise<{ file: string; bytes: number }> {
-  const file = path.join(directory, snapshotName(source.revision));
+  const { revision, lastLease, leases } = source;
+  function* entries(): Generator<readonly DumpedEntry[], void> {
+    let after: string | undefined;
+    for (let page = source.read(after, 256); page.length > 0; page = source.read(after, 256)) {
+      yield page.map(entry => ({ ...entry, lease: source.leaseOf(entry.key) }));
+      after = page[page.length - 1]!.key;
+    }
+  }
+  return writeSnapshotFile(files, directory, { revision, lastLease, leases, entries: entries() }, options);
+}
+
+/** The same from a content. */
+export async function writeSnapshotFile(
+  files: FileSystem,
+  directory: string,
+  content: SnapshotContent,
+  options: { durable: boolean; signal: AbortSignal },
+): Promise<{ file: string; bytes: number }> {
+  const file = path.join(directory, snapshotName(content.revision));
   const temporary = `${file}${temporarySuffix}`;
   await files.remove(temporary).catch(() => undefined);
   // Flushed once at the end: nothing depends on it before the rename.
   const handle = await files.open(temporary, { create: true, durable: false });
-  const salt = newSalt();
-  let sequence = 0;
   let position = 0;
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  const flush = async () => {
-    options.signal.throwIfAborted();
-    const data = Buffer.concat(pending, pendingBytes);
-    pending = [];
-    pendingBytes = 0;
-    await handle.write(data, position);
-    position += data.length;
-  };
-  const add = (record: SnapshotRecord) => {
-    const bytes = Buffer.allocUnsafe(recordBytes(record));
-    writeRecord(bytes, 0, record, 0, sequence++, salt);
-    pending.push(bytes);
-    pendingBytes += bytes.length;
-  };
   try {
-    pending.push(writeFileHeader('snapshot', { salt, firstSequence: 0, baseRevision: source.revision }));
-    pendingBytes = fileHeaderBytes;
-    add({ type: 'snapshot', revision: source.revision, lastLease: source.lastLease });
-    for (const { lease, ttlMs } of source.leases) add({ type: 'lease', lease, ttlMs });
-    let count = 0n;
-    let after: string | undefined;
-    for (let entries = source.read(after, 256); entries.length > 0; entries = source.read(after, 256)) {
-      for (const { key, value, modRevision, createRevision } of entries) {
-        add({ type: 'entry', key, value, modRevision, createRevision, lease: source.leaseOf(key) });
-        if (pendingBytes >= chunkBytes) await flush();
-        count++;
-        after = key;
-      }
+    for await (const data of encodeSnapshot(content)) {
+      options.signal.throwIfAborted();
+      await handle.write(data, position);
+      position += data.length;
     }
-    add({ type: 'end', count });
-    await flush();
     if (options.durable) await handle.sync();
   } finally {
     await handle.close();
@@ -84,7 +113,14 @@ export async function writeSnapshot(
 }
 
 /** Every record of the snapshot, checked, the end record included. Values are views into the chunk that was read: copy to keep. */
-export async function* readSnapshot(files: FileSystem, file: string): AsyncGenerator<LogRecord, void, void> {
+export const readSnapshot = (files: FileSystem, file: string): AsyncGenerator<LogRecord, void, void> =>
+  decodeSnapshot(files.readChunks(file), file);
+
+/** @param file for messages */
+export async function* decodeSnapshot(
+  chunks: AsyncIterable<Buffer>,
+  file: string,
+): AsyncGenerator<LogRecord, void, void> {
   let rest: Buffer = Buffer.alloc(0);
   let salt: number | undefined;
   let offset = 0;
@@ -94,7 +130,7 @@ export async function* readSnapshot(files: FileSystem, file: string): AsyncGener
   let needed = fileHeaderBytes;
   let parts: Buffer[] = [];
   let partsBytes = 0;
-  for await (const chunk of files.readChunks(file)) {
+  for await (const chunk of chunks) {
     parts.push(chunk);
     partsBytes += chunk.length;
     if (partsBytes < needed) continue;

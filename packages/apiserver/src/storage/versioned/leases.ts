@@ -2,7 +2,7 @@
  * Leases and the keys that hang on them. Only what is committed; time through the clock. After a restart every lease has its full
  * time again, as in etcd after a change of its leader: an owner that still lives gets the chance to say so.
  */
-import type { Clock } from '@orbitkit/core';
+import { type Clock, systemClock } from '@orbitkit/core';
 import { LeaseNotFoundError } from '../contract.js';
 
 interface Lease {
@@ -22,6 +22,8 @@ export class LeaseTable {
   readonly #leases = new Map<bigint, Lease>();
   readonly #leaseOf = new Map<string, bigint>();
   readonly #clock: Clock;
+  /** Milliseconds that pass evenly: the wall clock may jump, and leases must not end with it. */
+  readonly #now: () => number;
   readonly #expire: (lease: bigint) => Promise<void>;
   #timer: { at: number; cancel(): void } | undefined;
   #running = false;
@@ -29,6 +31,7 @@ export class LeaseTable {
   /** `expire` writes the end of a lease; it may reject, then it is called again later. */
   constructor(clock: Clock, expire: (lease: bigint) => Promise<void>) {
     this.#clock = clock;
+    this.#now = clock === systemClock ? () => performance.now() : () => clock.now();
     this.#expire = expire;
   }
 
@@ -43,7 +46,7 @@ export class LeaseTable {
   /** Starts the watch over time; before, nothing expires (replay). */
   start(): void {
     this.#running = true;
-    const now = this.#clock.now();
+    const now = this.#now();
     for (const lease of this.#leases.values()) lease.expiresAt = now + lease.ttlMs;
     this.#arm();
   }
@@ -56,7 +59,7 @@ export class LeaseTable {
 
   grant(id: bigint, ttlMs: number): void {
     if (this.#leases.has(id)) return;
-    this.#leases.set(id, { ttlMs, keys: new Set(), expiresAt: this.#clock.now() + ttlMs, ending: false });
+    this.#leases.set(id, { ttlMs, keys: new Set(), expiresAt: this.#now() + ttlMs, ending: false });
     this.#arm();
   }
 
@@ -71,13 +74,13 @@ export class LeaseTable {
   keepAlive(id: bigint): void {
     this.check(id);
     const lease = this.#leases.get(id)!;
-    lease.expiresAt = this.#clock.now() + lease.ttlMs;
+    lease.expiresAt = this.#now() + lease.ttlMs;
   }
 
   /** @throws LeaseNotFoundError when the lease does not exist, has expired or is being revoked. */
   check(id: bigint): void {
     const lease = this.#leases.get(id);
-    if (lease === undefined || lease.ending || (this.#running && lease.expiresAt <= this.#clock.now()))
+    if (lease === undefined || lease.ending || (this.#running && lease.expiresAt <= this.#now()))
       throw new LeaseNotFoundError(id);
   }
 
@@ -104,6 +107,11 @@ export class LeaseTable {
     return this.#leaseOf.get(key) ?? 0n;
   }
 
+  /** Keys and what they hang on. */
+  attachments(): IterableIterator<[string, bigint]> {
+    return this.#leaseOf.entries();
+  }
+
   keysOf(id: bigint): readonly string[] {
     return [...(this.#leases.get(id)?.keys ?? [])];
   }
@@ -119,7 +127,7 @@ export class LeaseTable {
   #armAt(at: number): void {
     if (at === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.at <= at)) return;
     this.#timer?.cancel();
-    const wait = Math.min(Math.max(0, at - this.#clock.now()), longestTimerMs);
+    const wait = Math.min(Math.max(0, at - this.#now()), longestTimerMs);
     const { cancel } = this.#clock.setTimer(wait, () => this.#onTimer());
     this.#timer = { at, cancel };
   }
@@ -127,13 +135,13 @@ export class LeaseTable {
   #onTimer(): void {
     this.#timer = undefined;
     if (!this.#running) return;
-    const now = this.#clock.now();
+    const now = this.#now();
     for (const [id, lease] of this.#leases) {
       if (lease.ending || lease.expiresAt > now) continue;
       lease.ending = true;
       this.#expire(id).catch(() => {
         lease.ending = false;
-        lease.expiresAt = this.#clock.now();
+        lease.expiresAt = this.#now();
         if (this.#running) this.#armAt(lease.expiresAt + retryMs);
       });
     }

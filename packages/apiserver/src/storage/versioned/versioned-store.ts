@@ -16,6 +16,7 @@ import {
   type ReadOptions,
   type Store,
   type StoreBatch,
+  type StoreDump,
   type StoreEvent,
   StoreUnavailableError,
   type TxnResult,
@@ -44,6 +45,8 @@ export interface VersionedStoreOptions {
   /** Writers wait while this many bytes are staged. Default: 64 MiB. */
   stagedBytes?: number;
 }
+
+const dumpPage = 256;
 
 export const historyLimits = (options: VersionedStoreOptions): HistoryLimits => ({
   revisions: options.historyRevisions ?? defaultHistoryLimits.revisions,
@@ -211,6 +214,25 @@ export class VersionedStore implements Store {
       this.#leases.setEnding(lease, false);
       throw error;
     }
+  }
+
+  async dump({ signal }: { signal?: AbortSignal } = {}): Promise<StoreDump> {
+    signal?.throwIfAborted();
+    this.#checkOpen();
+    // Entries do not change: a list of them is the state of this moment, however long reading it takes.
+    const entries = this.#index.page('', { revision: this.#index.revision });
+    const leaseOf = new Map(this.#leases.attachments());
+    return {
+      revision: this.#index.revision,
+      leases: [...this.#leases.entries()],
+      entries: (async function* () {
+        for (let from = 0; from < entries.length; from += dumpPage) {
+          signal?.throwIfAborted();
+          const page = entries.slice(from, from + dumpPage);
+          yield page.map(entry => ({ ...entry, lease: leaseOf.get(entry.key) ?? noLease }));
+        }
+      })(),
+    };
   }
 
   close(): Promise<void> {
