@@ -53,6 +53,8 @@ export {
   type Strategy,
   type SystemObject,
   substituteAddressAnnotation,
+  type VirtualResource,
+  type VirtualResources,
 } from './registry/index.js';
 export {
   type ApiServer,
