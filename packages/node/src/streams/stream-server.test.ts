@@ -1,61 +1,13 @@
-import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import https from 'node:https';
 import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { Node } from '@orbitkit/core';
-import * as x509 from '@peculiar/x509';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Laboratory, laboratory } from '../agent/testing/laboratory.js';
 import type { SimulatedRuntimeOptions } from '../runtime/simulated/index.js';
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-const pem = (key: ArrayBuffer) =>
-  `-----BEGIN PRIVATE KEY-----\n${Buffer.from(key)
-    .toString('base64')
-    .replace(/(.{64})/g, '$1\n')}\n-----END PRIVATE KEY-----\n`;
-
-interface Identity {
-  cert: string;
-  key: string;
-}
-
-async function authority() {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const notBefore = new Date(Date.now() - 60_000);
-  const notAfter = new Date(Date.now() + 3_600_000);
-  const root = await x509.X509CertificateGenerator.createSelfSigned(
-    {
-      name: 'CN=test-ca',
-      notBefore,
-      notAfter,
-      signingAlgorithm: algorithm,
-      keys,
-      extensions: [new x509.BasicConstraintsExtension(true)],
-    },
-    webcrypto,
-  );
-  const sign = async (name: string): Promise<Identity> => {
-    const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-    const certificate = await x509.X509CertificateGenerator.create(
-      {
-        subject: `CN=${name}`,
-        issuer: root.subject,
-        notBefore,
-        notAfter,
-        signingAlgorithm: algorithm,
-        publicKey: own.publicKey,
-        signingKey: keys.privateKey,
-        extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
-      },
-      webcrypto,
-    );
-    return { cert: certificate.toString('pem'), key: pem(await webcrypto.subtle.exportKey('pkcs8', own.privateKey)) };
-  };
-  return { ca: root.toString('pem'), sign };
-}
+import { authority, type Identity } from './testing/authority.js';
 
 let ca: string;
 let apiServer: Identity;

@@ -103,6 +103,8 @@ export function encodeHeaders(headers: SpdyHeaders): Buffer {
 /** Deflate, 32 KiB window, a preset dictionary (its Adler-32 follows): 0x78bb is divisible by 31. */
 const zlibHead = Buffer.from('78bbe3c6a7c2', 'hex');
 const longestStored = 0xffff;
+/** Z_SYNC_FLUSH: an empty stored block. Go's inflater hands out what came before only when it sees this. */
+const syncFlush = Buffer.from('000000ffff', 'hex');
 
 /** @returns a function that makes the blocks of one connection, in the order in which they are sent. */
 export function headerWriter(): (headers: SpdyHeaders) => Buffer {
@@ -113,7 +115,7 @@ export function headerWriter(): (headers: SpdyHeaders) => Buffer {
     const stored = Buffer.alloc(5);
     stored.writeUInt16LE(text.length, 1);
     stored.writeUInt16LE(~text.length & 0xffff, 3);
-    const block = Buffer.concat([...(begun ? [] : [zlibHead]), stored, text]);
+    const block = Buffer.concat([...(begun ? [] : [zlibHead]), stored, text, syncFlush]);
     begun = true;
     return block;
   };
