@@ -45,7 +45,7 @@ export function scheduler(options: SchedulerOptions = {}): Component {
   return {
     name:
       options.schedulerName && options.schedulerName !== 'default-scheduler' ? options.schedulerName : 'kube-scheduler',
-    user: { username: 'system:kube-scheduler', groups: ['system:masters', 'system:authenticated'] },
+    user: { username: 'system:kube-scheduler', groups: ['system:authenticated'] },
     async run(context) {
       const rules = profile({
         plugins: options.plugins ?? defaultPlugins(),

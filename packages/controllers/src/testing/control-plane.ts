@@ -3,7 +3,7 @@
  * the controllers under test. No socket unless asked for one, no file, no time of its own; several can run side by side. What a test
  * needs besides (a scheduler, a node) it adds as components, or plays itself through `client`.
  */
-import { type ApiServerOptions, apiServer, type ListenOptions, memoryStore } from '@orbitkit/apiserver';
+import { type ApiServerOptions, allowMasters, apiServer, type ListenOptions, memoryStore } from '@orbitkit/apiserver';
 import {
   type Client,
   type Clock,
@@ -33,6 +33,11 @@ export interface TestControlPlaneOptions {
   components?: readonly Component[];
   /** What the API server serves. Default: the built-in kinds. */
   kinds?: readonly Kind<any>[];
+  /**
+   * Roles and bindings decide what identities outside `system:masters` may do. Default false, and they may do nothing: to write upstream's
+   * roles takes as long as everything else.
+   */
+  rbac?: boolean;
   /** Further options of the API server, e.g. admission plugins. */
   server?: Partial<Omit<ApiServerOptions, 'kinds' | 'listen' | 'insecureHttp'>>;
   /** The clock of controllers and components. The API server always runs on the system's. */
@@ -62,6 +67,7 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
   const listen: ListenOptions | false = port === undefined ? false : { host: '127.0.0.1', port };
   const server = apiServer({
     store: memoryStore(),
+    ...(options.rbac ? {} : { authorization: allowMasters() }),
     ...options.server,
     listen,
     insecureHttp: true,

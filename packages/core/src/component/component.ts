@@ -34,7 +34,7 @@ export interface ComponentContext {
 export interface Component {
   /** Unique within a composition; in logs, metrics and readiness. */
   readonly name: string;
-  /** The identity with which it calls the API. Default: `system:<name>` in group `system:masters` until RBAC is there. */
+  /** The identity with which it calls the API. Default: `system:<name>` in group `system:masters`, which may do everything: name one for less. */
   readonly user?: UserInfo;
   /** Runs until the signal aborts, then resolves. A rejection is a crash: it is started again with back-off. */
   run(context: ComponentContext): Promise<void>;

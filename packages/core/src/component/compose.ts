@@ -47,7 +47,7 @@ export interface Composition extends AsyncDisposable {
   readonly metrics: Metrics;
 }
 
-/** The identity of a component that names none, until roles of its own are bound to it. */
+/** The identity of a component that names none: code of the same process, trusted as the server itself. */
 export function defaultUser(name: string): UserInfo {
   return { username: `system:${name}`, groups: ['system:masters', 'system:authenticated'] };
 }

@@ -113,7 +113,7 @@ export function node(options: NodeOptions): Component {
 
   return {
     name: `node/${settings.name}`,
-    user: { username: `system:node:${settings.name}`, groups: ['system:nodes', 'system:masters'] },
+    user: { username: `system:node:${settings.name}`, groups: ['system:nodes', 'system:authenticated'] },
     run,
   };
 }

@@ -1,7 +1,8 @@
 /**
- * Who has the bootstrap roles. As upstream, and two more: the user `system:kube-controller-manager` has every controller's role, since
+ * Who has the bootstrap roles. As upstream, and three more: the user `system:kube-controller-manager` has every controller's role, since
  * all controllers of a manager share its identity (upstream's own rule for a manager without `--use-service-account-credentials`); and
- * nodes may renew their own client certificate (kubeadm binds the same).
+ * nodes may renew their own client certificate (kubeadm binds the same);
+ * and the service proxy has what it needs beyond upstream's.
  */
 import { controllerRules } from './controller-roles.js';
 import { type BootstrapBinding, type BootstrapRole, group, serviceAccount, user } from './policy-form.js';
@@ -31,6 +32,7 @@ export const bootstrapBindings: readonly BootstrapBinding[] = [
   bound('system:basic-user', authenticated),
   bound('system:public-info-viewer', authenticated, group('system:unauthenticated')),
   bound('system:node-proxier', user('system:kube-proxy')),
+  bound('orbitkit:service-proxy', user('system:kube-proxy')),
   bound('system:kube-controller-manager', controllerManager),
   bound('system:kube-dns', serviceAccount('kube-system', 'kube-dns')),
   bound('system:kube-scheduler', user('system:kube-scheduler')),

@@ -143,6 +143,11 @@ export const componentRoles: readonly BootstrapRole[] = [
       allow('list watch', 'discovery.k8s.io', 'endpointslices'),
     ],
   },
+  // Beside upstream's: the service proxy knows its cluster by a namespace's uid, and says on a Service where it answers.
+  {
+    name: 'orbitkit:service-proxy',
+    rules: [allow('get', '', 'namespaces', 'kube-system'), allow('patch update', '', 'services/status')],
+  },
   {
     name: 'system:service-account-issuer-discovery',
     rules: [

@@ -85,6 +85,7 @@ export function serviceProxy(options: ServiceProxyOptions): Component {
 
   return {
     name,
+    user: { username: 'system:kube-proxy', groups: ['system:authenticated'] },
     async run(context) {
       const { signal, clock, client, log } = context;
       const stop = new AbortController();
