@@ -1,9 +1,11 @@
 /** @orbitkit/controllers: make it so. Controller builder and manager, and the built-in controllers. */
 
+export { type CronJobsOptions, cronJobs } from './builtin/cron-job/cron-jobs.js';
 export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
 export { type EndpointSlicesOptions, endpointSlices } from './builtin/endpoints/endpoint-slices.js';
 export { type EndpointsOptions, endpoints } from './builtin/endpoints/endpoints.js';
 export { type GarbageCollectorOptions, garbageCollector } from './builtin/garbage-collector/garbage-collector.js';
+export { type JobsOptions, jobs } from './builtin/job/jobs.js';
 export { type NamespacesOptions, namespaces } from './builtin/namespace/namespaces.js';
 export { type NodeIpamOptions, nodeIpam } from './builtin/node-ipam/node-ipam.js';
 export { type NodeLifecycleOptions, nodeLifecycle } from './builtin/node-lifecycle/node-lifecycle.js';
