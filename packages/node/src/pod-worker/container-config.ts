@@ -61,6 +61,7 @@ export async function containerConfigOf(
       labels: containerLabels(input),
       annotations: {},
       stdin: container.stdin ?? false,
+      ...(container.stdinOnce ? { stdinOnce: true } : {}),
       tty: container.tty ?? false,
       ...(user ? { user } : {}),
       ...(security?.privileged ? { privileged: true } : {}),

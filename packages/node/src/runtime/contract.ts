@@ -83,6 +83,8 @@ export interface ContainerConfig {
   labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
   stdin: boolean;
+  /** The input ends when the first who attached to it ends theirs. */
+  stdinOnce?: boolean;
   tty: boolean;
   user?: { uid?: number; gid?: number; username?: string };
   privileged?: boolean;

@@ -123,6 +123,31 @@ export function attachClauses(clause: Clause, workloads: Workloads): void {
     end();
   });
 
+  clause("with stdinOnce the first attached input's end is the container's", async lab => {
+    const { id } = await lab.pod(workloads.echoes, { stdin: true, stdinOnce: true });
+    let output = '';
+    // A look without input ends nothing.
+    const look = new AbortController();
+    const looking = lab.runtime.attach(id, {
+      tty: false,
+      signal: look.signal,
+      onStdout: () => {},
+      onStderr: () => {},
+    });
+    look.abort();
+    await looking;
+    await lab.runtime.attach(id, {
+      stdin: chunks('marco\n', 'polo\n'),
+      tty: false,
+      onStdout: chunk => {
+        output += Buffer.from(chunk).toString();
+      },
+      onStderr: () => {},
+    });
+    assert.equal((await lab.exited(id)).exitCode, 0);
+    assert.match(output, /marco\r?\n[\s\S]*polo/);
+  });
+
   clause('attach resolves when its signal aborts, and the container goes on', async lab => {
     const { id } = await lab.pod(workloads.echoes, { stdin: true });
     const abort = new AbortController();

@@ -308,6 +308,16 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
       const end = () => stream.destroy();
       request.signal?.addEventListener('abort', end, { once: true });
       writeInput(stream, request.stdin).catch(() => {});
+      const sizes = async () => {
+        for await (const { width, height } of request.resize ?? []) {
+          if (stream.destroyed) return;
+          await docker
+            .getContainer(id)
+            .resize({ w: width, h: height })
+            .catch(() => {});
+        }
+      };
+      if (info.Config.Tty) sizes().catch(() => {});
       try {
         await readOutput(stream, { ...request, tty: info.Config.Tty });
       } catch (error) {
@@ -442,7 +452,7 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
       ...(user ? { User: user.username ?? `${user.uid ?? 0}${user.gid === undefined ? '' : `:${user.gid}`}` } : {}),
       Tty: config.tty,
       OpenStdin: config.stdin,
-      StdinOnce: false,
+      StdinOnce: config.stdinOnce ?? false,
       HostConfig: {
         NetworkMode: `container:${sandbox.Id}`,
         IpcMode: `container:${sandbox.Id}`,

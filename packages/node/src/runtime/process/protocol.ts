@@ -64,7 +64,7 @@ export interface Calls {
   /** Ends the helper and leaves everything as it runs, for the next one to adopt. */
   handOver: { args: {}; result: null };
   exec: { args: { containerId: string; command: readonly string[]; tty: boolean; stdin: boolean }; result: null };
-  attach: { args: { containerId: string }; result: null };
+  attach: { args: { containerId: string; stdin?: boolean }; result: null };
   /** A connection to localhost inside the sandbox. */
   dial: { args: { sandboxId: string; port: number }; result: null };
 }

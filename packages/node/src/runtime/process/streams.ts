@@ -21,7 +21,9 @@ export async function execIn(helper: HelperConnection, containerId: string, requ
 
 export async function attachTo(helper: HelperConnection, containerId: string, request: Request): Promise<void> {
   try {
-    await converse(request, handlers => helper.stream('attach', { containerId }, handlers));
+    await converse(request, handlers =>
+      helper.stream('attach', { containerId, stdin: request.stdin !== undefined }, handlers),
+    );
   } catch (error) {
     // The end of an attachment by its signal is its ordinary end.
     if (!request.signal?.aborted) throw error;

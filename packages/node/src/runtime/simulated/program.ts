@@ -19,7 +19,7 @@ export interface SimulatedProgram {
   startError?: string;
   /** Lines that it writes, the moment it starts or later. */
   output?: readonly (string | { afterMs: number; stream?: 'stdout' | 'stderr'; text: string })[];
-  /** Writes what comes in through `attach` back. */
+  /** Writes what comes in through `attach` back, and ends with `stdinOnce` when that ends. */
   echoes?: boolean;
   /** What answers `exec`. Default: exit code 0, no output. */
   exec?(command: readonly string[]): SimulatedExec | Promise<SimulatedExec>;

@@ -422,6 +422,9 @@ function open(machine: Machine, images: Map<string, ImageStatus>, options: Simul
     } catch {
       // The reader's side broke: its input ends here, and the attachment ends with its signal.
     }
+    // As `cat` does at the end of its input.
+    if (container.config.stdinOnce && container.program.echoes)
+      machine.end(container, { exitCode: container.program.exitCode ?? 0 });
   }
   return runtime;
 }

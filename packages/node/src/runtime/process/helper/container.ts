@@ -27,6 +27,7 @@ import { type LogBounds, type LogWriter, logWriter } from './log-writer.js';
 import {
   closeAll,
   type OutputReader,
+  openEnds,
   openForContainer,
   type PipePool,
   readPipe,
@@ -64,8 +65,10 @@ export interface Container {
   start(): Promise<void>;
   stop(graceMs: number): Promise<void>;
   kill(): Promise<void>;
-  /** The writing end of its input; undefined without `stdin`. */
+  /** The writing end of its input; undefined without `stdin`, or when the input has ended. */
   openInput(): Socket | undefined;
+  /** With `stdinOnce`: the program sees the end of its input once every writing end is closed. */
+  endInput(): void;
   /** Goes on with what an earlier helper recorded. */
   adopt(sameBoot: boolean, marked: readonly ProcessInfo[]): void;
   /** Lets go of it as it is. */
@@ -82,6 +85,8 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   let log: LogWriter | undefined;
   let starting: Promise<void> | undefined;
   let watch: NodeJS.Timeout | undefined;
+  /** With `stdinOnce`: keeps the input open until the first who attaches has ended theirs. */
+  let heldInput: number | undefined;
   let resolveEnded = () => {};
   let ended = Promise.resolve();
 
@@ -106,6 +111,11 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
         for (const listener of outputs) listener(stream, chunk);
       }),
     );
+  }
+
+  function closeHeldInput(): void {
+    if (heldInput !== undefined) closeAll([heldInput]);
+    heldInput = undefined;
   }
 
   function closeOutput(): void {
@@ -142,7 +152,13 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
     try {
       await context.pipes.take(pipes.map(pipe));
       record.phase = 'starting';
-      const input = pipes.includes('stdin') ? open('stdin') : 'ignore';
+      let input: number | 'ignore' = 'ignore';
+      if (config.stdin && config.stdinOnce) {
+        const ends = openEnds(pipe('stdin'));
+        descriptors.push(ends.reading);
+        input = ends.reading;
+        heldInput = ends.writing;
+      } else if (pipes.includes('stdin')) input = open('stdin');
       const output = open('stdout');
       const errors = config.tty ? output : open('stderr');
       openOutput();
@@ -158,6 +174,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       void exit.then(({ code, signal }) => finish(code ?? 128 + (signal ? constants.signals[signal] : 0), signal));
     } catch (error) {
       closeOutput();
+      closeHeldInput();
       isolation.removeContainer(status.id);
       status.exitCode = 128;
       status.reason = 'StartError';
@@ -175,6 +192,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
   async function finish(exitCode: number | undefined, signal: NodeJS.Signals | null): Promise<void> {
     const main = record.process!.pid;
     clearInterval(watch);
+    closeHeldInput();
     await killRest(main);
     const outOfMemory = exitCode !== 0 && isolation.ranOutOfMemory(status.id);
     await Promise.race([Promise.all(readers.map(reader => reader.ended)), delay(drainMs)]);
@@ -258,7 +276,9 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
       await starting?.catch(() => {});
       await kill();
     },
-    openInput: () => (config.stdin ? writePipe(pipe('stdin')) : undefined),
+    openInput: () =>
+      config.stdin && (!config.stdinOnce || heldInput !== undefined) ? writePipe(pipe('stdin')) : undefined,
+    endInput: closeHeldInput,
     adopt(sameBoot, marked) {
       if (record.phase === 'exited') return;
       if (record.phase === 'created') {
@@ -282,6 +302,7 @@ export function container(record: ContainerRecord, placed: PlacedContainer, cont
     },
     release() {
       clearInterval(watch);
+      closeHeldInput();
       closeOutput();
     },
   };

@@ -64,6 +64,21 @@ export function openForContainer(path: string): number {
   return openSync(path, O_RDWR);
 }
 
+/**
+ * Both ends of a pipe that can end: the reading one for the container, the writing one to keep it open. With the death of whoever keeps it
+ * the container sees the end of its input.
+ */
+export function openEnds(path: string): { reading: number; writing: number } {
+  // Opening one end waits for the other, unless somebody has both.
+  const both = openForContainer(path);
+  try {
+    const reading = openSync(path, O_RDONLY);
+    return { reading, writing: openSync(path, O_WRONLY | O_NONBLOCK) };
+  } finally {
+    closeSync(both);
+  }
+}
+
 export interface OutputReader {
   /** Resolves when nobody can write any more and everything was read. */
   readonly ended: Promise<void>;

@@ -154,7 +154,12 @@ const attachedLimit = 4 * 2 ** 20;
 
 export async function openAttach(pods: Pods, args: Calls['attach']['args'], channel: Channel): Promise<Stream> {
   const container = running(pods.container(args.containerId));
-  const input = container.openInput();
+  const input = args.stdin === false ? undefined : container.openInput();
+  const endInput = () => {
+    input?.end();
+    if (input) container.endInput();
+  };
+  const stdinOnce = container.record.spec.config.stdinOnce === true;
   let waiting = 0;
   const onOutput = (stream: 'stdout' | 'stderr', chunk: Buffer) => {
     const data = chunk.toString('base64');
@@ -172,8 +177,9 @@ export async function openAttach(pods: Pods, args: Calls['attach']['args'], chan
   });
   return {
     onInput(frame) {
-      // The end of one onlooker's input is not the end of the container's.
+      // The end of one onlooker's input is not the end of the container's, unless it has `stdinOnce`.
       if (input && 'stdin' in frame) passInput(input, frame, channel);
+      if ('stdinEnd' in frame && stdinOnce) endInput();
       if ('resize' in frame && container.pid !== undefined && container.record.spec.config.tty) {
         const { width, height } = frame.resize;
         resizeTerminal(container.pid, width, height).catch(error =>
@@ -183,7 +189,8 @@ export async function openAttach(pods: Pods, args: Calls['attach']['args'], chan
     },
     onClose() {
       container.outputs.delete(onOutput);
-      input?.destroy();
+      if (stdinOnce) endInput();
+      else input?.destroy();
     },
   };
 }
