@@ -151,7 +151,7 @@ export async function listObjects(
   signal: AbortSignal,
 ): Promise<ListResult> {
   const id = resourceIdOf(kind);
-  const filter = filterOf(id, options);
+  const filter = filterOf(kind, options);
   const plan = planOf(kind, options);
   const lister: Lister = { cache, kind, filter, plan, signal };
   if (plan.notOlderThan !== undefined) {
@@ -186,6 +186,7 @@ const absoluteOf = (filter: Filter, relative: string): string =>
 
 async function listFromCache({ cache, kind, filter, plan, signal }: Lister, at = cache.revision): Promise<ListResult> {
   const resource = cache.resource(resourceIdOf(kind));
+  if (resource.unreadable.size > 0) resource.checkReadable(filter);
   const resourceVersion = String(at);
   if (plan.limit === undefined && plan.after === undefined) {
     const candidates = resource.inScope(filter);

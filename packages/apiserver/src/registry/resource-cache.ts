@@ -4,6 +4,7 @@
  * Watchers that select the same share a group; groups are found by namespace, name or the resource's indexed field, so that an event
  * costs nothing for watchers that it cannot concern, and one projection for all that it does.
  */
+import type { StatusError } from '@orbitkit/core';
 import { OrderedKeys } from '../storage/versioned/ordered-keys.js';
 import { EventWindow, type WindowBounds } from './event-window.js';
 import { type SelectableFields, selectableFieldsOf } from './field-selectors.js';
@@ -33,6 +34,8 @@ function bucketOf(filter: Filter): string {
 export class ResourceCache {
   readonly keys = new OrderedKeys();
   readonly objects = new Map<string, StoredObject>();
+  /** What stands in the store but cannot be read (encrypted with another key, changed), and why. */
+  readonly unreadable = new Map<string, StatusError>();
   readonly fields: SelectableFields;
   readonly window: EventWindow;
   /** Revision of the last write to this resource. */
@@ -56,7 +59,22 @@ export class ResourceCache {
     this.keys.add(path);
   }
 
+  /** The object is not served any more, and no event tells of it. */
+  setUnreadable(path: string, error: StatusError): void {
+    if (this.objects.delete(path)) this.keys.delete(path);
+    this.unreadable.set(path, error);
+  }
+
+  /** A list that leaves out what it cannot read would be taken for the whole truth. @throws StatusError that names the object */
+  checkReadable({ namespace, name }: Filter): void {
+    for (const [path, error] of this.unreadable) {
+      if (namespace !== undefined && namespaceOfPath(path) !== namespace) continue;
+      if (name === undefined || nameOfPath(path) === name) throw error;
+    }
+  }
+
   put(path: string, object: StoredObject, time: number): void {
+    if (this.unreadable.size > 0) this.unreadable.delete(path);
     const previous = this.objects.get(path);
     this.objects.set(path, object);
     if (previous === undefined) this.keys.add(path);
@@ -64,6 +82,7 @@ export class ResourceCache {
   }
 
   delete(path: string, revision: bigint, time: number): void {
+    if (this.unreadable.size > 0) this.unreadable.delete(path);
     const previous = this.objects.get(path);
     if (previous === undefined) return;
     this.objects.delete(path);

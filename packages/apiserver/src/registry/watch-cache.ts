@@ -24,7 +24,7 @@ import type { WindowBounds } from './event-window.js';
 import type { Filter } from './filter.js';
 import { ParsedObjects, StoredObject } from './object-bytes.js';
 import { ResourceCache } from './resource-cache.js';
-import { parseStorageKey, type ResourceId, registryPrefix, storageKey } from './storage-keys.js';
+import { parseStorageKey, type ResourceId, registryPrefix, resourceIdOf, storageKey } from './storage-keys.js';
 import { bookmark, EventBatch, errorEvent } from './watch-events.js';
 import { Watcher } from './watcher.js';
 
@@ -169,9 +169,10 @@ export class WatchCache {
       const place = parseStorageKey(key);
       if (place === undefined) continue;
       const old = known.get(place.id)?.objects.get(place.path);
-      const object =
-        old?.revision === modRevision ? old : new StoredObject(jsonOf(key, value), modRevision, this.parsed);
-      this.resource(place.id).restore(place.path, object);
+      const resource = this.resource(place.id);
+      const object = old?.revision === modRevision ? old : this.#stored(key, value, modRevision);
+      if (object instanceof StoredObject) resource.restore(place.path, object);
+      else resource.unreadable.set(place.path, object);
     }
     this.#offered.clear();
     for (const [id, observers] of this.#observers) {
@@ -193,10 +194,15 @@ export class WatchCache {
       const resource = this.resource(place.id);
       const observers = this.#observers.get(place.id);
       if (event.type === 'put') {
-        let object = this.#offered.get(event.key);
+        let object: StoredObject | StatusError | undefined = this.#offered.get(event.key);
         if (object !== undefined) this.#offered.delete(event.key);
         if (object?.revision !== event.revision) {
-          object = new StoredObject(jsonOf(event.key, event.value), event.revision, this.parsed);
+          object = this.#stored(event.key, event.value, event.revision);
+          if (!(object instanceof StoredObject)) {
+            this.#becameUnreadable(resource, place.path, object);
+            if (observers) for (const observer of observers) observer.changed(place.path, undefined);
+            continue;
+          }
         }
         resource.put(place.path, object, time);
         if (observers) for (const observer of observers) observer.changed(place.path, object);
@@ -208,6 +214,26 @@ export class WatchCache {
     }
     this.#advance(batch.revision);
     for (const resource of touched) resource.dispatch();
+  }
+
+  /** Or why it cannot be read: one such value must not take the others along. */
+  #stored(key: string, value: Uint8Array, revision: bigint): StoredObject | StatusError {
+    try {
+      return new StoredObject(jsonOf(key, value), revision, this.parsed);
+    } catch (error) {
+      const unreadable = error as StatusError;
+      this.#log?.error('a stored object cannot be read', { error: unreadable.message });
+      return unreadable;
+    }
+  }
+
+  /** Whoever watches the resource is told, since no event can say what the object is now. */
+  #becameUnreadable(resource: ResourceCache, path: string, error: StatusError): void {
+    resource.dispatch();
+    resource.setUnreadable(path, error);
+    for (const [watcher, { kind }] of [...this.#watchers]) {
+      if (resourceIdOf(kind) === resource.id) watcher.finish(errorEvent(error));
+    }
   }
 
   #advance(revision: bigint): void {
@@ -320,6 +346,11 @@ export class WatchCache {
     return watcher;
   }
 
+  /** Ends the watches of one resource: its form has changed, or it is no longer served. Clients come back and see what there is. */
+  endWatches(id: ResourceId): void {
+    for (const [watcher, { kind }] of [...this.#watchers]) if (resourceIdOf(kind) === id) watcher.finish();
+  }
+
   /** Tells every watcher that asked for bookmarks how far it is. */
   sendBookmarks(): void {
     const batches = new Map<Kind, EventBatch>();
@@ -345,11 +376,14 @@ export class WatchCache {
   }
 }
 
-/** @throws Error that names the key */
+/** @throws StatusError InternalError that names the key */
 export function jsonOf(key: string, value: Uint8Array): Buffer {
   try {
     return decodeValue(value);
   } catch (error) {
-    throw new Error(`${key}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StatusError('InternalError', `Internal error occurred: the stored object ${key} cannot be read: ${why}`, {
+      cause: error,
+    });
   }
 }

@@ -64,7 +64,7 @@ export async function watchObjects(
 ): Promise<AsyncIterable<WatchBatch>> {
   check(options);
   const id = resourceIdOf(kind);
-  const filter = filterOf(id, options);
+  const filter = filterOf(kind, options);
   const wanted = parseResourceVersion(options.resourceVersion);
   const snapshot = options.sendInitialEvents ?? (wanted === undefined || wanted === 0n);
   await cache.started(signal);
@@ -76,6 +76,7 @@ export async function watchObjects(
   }
   // No await from here: what is decided is decided on one state of the cache.
   const resource = cache.resource(id);
+  if (snapshot && resource.unreadable.size > 0) resource.checkReadable(filter);
   const start: Start = {
     snapshot,
     after: wanted ?? cache.revision,

@@ -1,6 +1,17 @@
 /** @orbitkit/apiserver/storage: the storage contract and its back ends. */
 export * from './contract.js';
 export { type EmbeddedStoreOptions, embeddedStore } from './embedded.js';
+export {
+  addEncryptionKey,
+  type EncryptedStore,
+  type EncryptionRules,
+  encryptedStore,
+  encryptionRules,
+  ensureEncryptionFile,
+  isEncryptedStore,
+  type RewriteResult,
+  readEncryptionFile,
+} from './encryption/index.js';
 export type { FileSystem, LogFile } from './log/file-system.js';
 export { type MemoryStoreOptions, memoryStore } from './memory.js';
 export {

@@ -10,7 +10,7 @@ const magic = [0x6f, 0x6b, 0x76, 0x00] as const;
 const formatVersion = 1;
 export const valueHeaderBytes = 6;
 
-/** The bits of the flags byte. `encrypted` is reserved: this version neither writes nor reads it. */
+/** The bits of the flags byte. `encrypted`: see encryption/sealed-value.ts. */
 export const valueFlags = { encrypted: 0b0000_0001 } as const;
 
 const brand: unique symbol = Symbol.for('orbitkit.storage.ValueFormatError') as never;
@@ -25,6 +25,12 @@ export class ValueFormatError extends Error {
 }
 export const isValueFormatError = (error: unknown): error is ValueFormatError =>
   typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
+
+/** Why an encrypted value could not be opened, by the value itself. */
+const unreadable = new WeakMap<Uint8Array, string>();
+export function markUnreadable(value: Uint8Array, why: string): void {
+  unreadable.set(value, why);
+}
 
 /** A new buffer: header and a copy of the JSON. */
 export function encodeValue(json: Uint8Array): Buffer {
@@ -69,7 +75,7 @@ export function decodeValue(value: Uint8Array): Buffer {
       flags === undefined
         ? 'the stored value ends within its header'
         : (flags & valueFlags.encrypted) !== 0
-          ? 'the stored value is encrypted, and no key is configured to read it'
+          ? (unreadable.get(value) ?? 'the stored value is encrypted, and no key is configured to read it')
           : `the stored value has unknown flags 0x${flags.toString(16)}: start the newer orbitkit that wrote it`,
     );
   }
