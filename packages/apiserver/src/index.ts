@@ -6,9 +6,9 @@ export {
   type AdmissionRequest,
   defaultAdmission,
   defaultPriority,
-  defaultServiceAccount,
   defaultTolerationSeconds,
   namespaceLifecycle,
+  serviceAccount,
 } from './admission/index.js';
 export {
   type Authenticator,

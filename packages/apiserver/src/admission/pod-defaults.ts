@@ -1,6 +1,6 @@
 /**
  * What a cluster adds to every pod. Each is a plugin of its own, so that a composer can leave one out or take other values.
- * Sources: plugin/pkg/admission `defaulttolerationseconds`, `priority`, `serviceaccount` (v0.33).
+ * Sources: plugin/pkg/admission `defaulttolerationseconds`, `priority` (v0.33).
  */
 import type { corev1 } from '@orbitkit/core';
 import type { AdmissionPlugin, AdmissionRequest } from './contract.js';
@@ -49,19 +49,6 @@ export function defaultPriority(): AdmissionPlugin {
       if (spec === undefined || spec.priorityClassName) return;
       spec.priority ??= 0;
       spec.preemptionPolicy ??= 'PreemptLowerPriority';
-    },
-  };
-}
-
-/** Pods run as `default` when they name no service account. No token is mounted yet. */
-export function defaultServiceAccount(): AdmissionPlugin {
-  return {
-    name: 'ServiceAccount',
-    admit(request) {
-      const spec = newPod(request);
-      if (spec === undefined) return;
-      spec.serviceAccountName ||= spec.serviceAccount || 'default';
-      spec.serviceAccount = spec.serviceAccountName;
     },
   };
 }

@@ -37,6 +37,7 @@ import {
   writeKubeconfig,
 } from '../authentication/index.js';
 import type { Authorizer } from '../authorization/index.js';
+import { followDefinitions, serveDefinitions } from '../crd/custom-resources.js';
 import { accessCheck } from '../http/access.js';
 import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
@@ -47,6 +48,7 @@ import { createResources, type ResourcesOptions } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
 import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
+import { apiServiceAddress, publishKubernetesService } from './kubernetes-service.js';
 import { requestHandler } from './request-handler.js';
 
 export interface ListenOptions {
@@ -126,8 +128,10 @@ const dayMs = 24 * 60 * 60_000;
 export function apiServer(options: ApiServerOptions): ApiServer {
   const { name = 'apiserver' } = options;
   const kinds = isRegistry(options.kinds) ? options.kinds : kindRegistry(options.kinds ?? builtinKinds);
+  serveDefinitions(kinds);
   const listen = options.listen ?? {};
   const dataDir = options.dataDir ?? './data';
+  const serviceRange = options.serviceCIDR ?? options.resources?.services?.clusterIpRange;
   if (options.insecureHttp && listen !== false && !isLoopback(listen.host ?? '127.0.0.1'))
     throw new Error(
       `apiServer: insecureHttp serves everyone as administrator; it is refused on ${listen.host}, which others can reach`,
@@ -143,7 +147,10 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   function keptCredentials(): Promise<ServerCredentials> {
     credentials ??= credentialsUnder(path.join(dataDir, 'pki'), {
       ...(options.tls?.authority ? { authority: options.tls.authority } : {}),
-      hosts: [...(options.tls?.hosts ?? []), ...(listen === false ? [] : hostsOf(listen.host))],
+      hosts: [
+        ...(options.tls?.hosts ?? []),
+        ...(listen === false ? [] : [...hostsOf(listen.host), apiServiceAddress(serviceRange)]),
+      ],
     }).catch(error => {
       credentials = undefined;
       throw error;
@@ -223,6 +230,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       strategies: { ...control.strategies, ...options.resources?.strategies },
     });
     control.follow(resources.cache, resources);
+    const { cache } = resources;
+    const definitions = followDefinitions({ cache, resources, kinds, clock, log }, stop.signal);
     let bootstrapped = false;
     /** Outlives the doors: answers that are being finished still read and write. */
     const feeding = new AbortController();
@@ -267,6 +276,16 @@ export function apiServer(options: ApiServerOptions): ApiServer {
             log.info('the API is served', { url: endpoint.url });
             if (options.kubeconfig !== undefined) await api.writeKubeconfig(options.kubeconfig);
           }
+          if (endpoint && secure) {
+            await publishKubernetesService({
+              resources,
+              kinds,
+              host: endpoint.host,
+              port: endpoint.port,
+              serviceRange,
+              signal: stop.signal,
+            });
+          }
           context.provideClient(clientFor);
           context.ready();
           while (!stop.signal.aborted) {
@@ -284,6 +303,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       await door?.close(options.stopGraceMs ?? 5_000);
       feeding.abort(new Error('the API server has stopped'));
       await feed.catch(() => undefined);
+      await definitions;
     }
   }
 
