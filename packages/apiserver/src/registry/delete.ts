@@ -127,7 +127,9 @@ function afterDeletion(
     if (deletionTimestamp === undefined) {
       const object = current.copy();
       if (strategy.beginDeletion(object, writing.environment)) {
-        object.metadata.finalizers = finalizers;
+        // What the strategy itself wants to wait for stays.
+        const added = (object.metadata.finalizers ?? []).filter(each => !old.metadata.finalizers?.includes(each));
+        object.metadata.finalizers = [...finalizers, ...added];
         object.metadata.deletionTimestamp = formatTime(writing.clock.now());
         return object;
       }

@@ -3,8 +3,8 @@
  * namespace, some a few more. List and semantics: kube-apiserver's registry strategies (`ToSelectableFields`) and the field
  * label conversions of each group (kube-wire.md 6). A boolean is `true` or `false`, an absent value the empty string.
  */
-import { badRequest, type DynamicObject, type FieldSelector, parseFieldSelector } from '@orbitkit/core';
-import type { ResourceId } from './storage-keys.js';
+import { badRequest, type DynamicObject, type FieldSelector, type Kind, parseFieldSelector } from '@orbitkit/core';
+import { type ResourceId, resourceIdOf } from './storage-keys.js';
 
 type Reader = (object: Readonly<DynamicObject>) => unknown;
 
@@ -80,10 +80,22 @@ export function selectableFieldsOf(id: ResourceId): SelectableFields {
   return byResource[id] ?? metadataOnly;
 }
 
+const byKind = new WeakMap<Kind, SelectableFields>();
+
+/** Those of the resource, or those that the kind itself names. */
+export function selectableFieldsFor(kind: Kind): SelectableFields {
+  if (kind.selectableFields === undefined) return selectableFieldsOf(resourceIdOf(kind));
+  let fields = byKind.get(kind);
+  if (fields === undefined) {
+    fields = selectable(kind.selectableFields);
+    byKind.set(kind, fields);
+  }
+  return fields;
+}
+
 /** @throws StatusError BadRequest for a text that cannot be parsed and for a field that the resource does not offer. */
-export function fieldSelectorFor(id: ResourceId, text: string): FieldSelector {
+export function fieldSelectorFor({ extra }: SelectableFields, text: string): FieldSelector {
   const selector = parseFieldSelector(text);
-  const { extra } = selectableFieldsOf(id);
   for (const { field } of selector.requirements) {
     if (field === 'metadata.name' || field === 'metadata.namespace' || extra.has(field)) continue;
     throw badRequest(

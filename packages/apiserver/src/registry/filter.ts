@@ -2,11 +2,10 @@
  * What a list or watch selects, compiled once: a namespace, a name, labels, fields. Two filters with the same `key` select the same,
  * so that watchers which want the same share their events.
  */
-import { parseLabelSelector } from '@orbitkit/core';
+import { type Kind, parseLabelSelector } from '@orbitkit/core';
 import type { Selectors } from './contract.js';
-import { fieldSelectorFor, selectableFieldsOf } from './field-selectors.js';
+import { fieldSelectorFor, selectableFieldsFor } from './field-selectors.js';
 import type { StoredObject } from './object-bytes.js';
-import type { ResourceId } from './storage-keys.js';
 
 export interface Filter {
   readonly key: string;
@@ -25,7 +24,7 @@ export interface Filter {
 const everything = () => true;
 
 /** @throws StatusError BadRequest */
-export function filterOf(id: ResourceId, selectors: Selectors): Filter {
+export function filterOf(kind: Kind, selectors: Selectors): Filter {
   const labelText = selectors.labelSelector ?? '';
   const fieldText = selectors.fieldSelector ?? '';
   let namespace = selectors.namespace || undefined;
@@ -33,8 +32,8 @@ export function filterOf(id: ResourceId, selectors: Selectors): Filter {
     return { key: '', namespace, name: undefined, indexed: undefined, selective: false, matches: everything };
   }
   const labels = parseLabelSelector(labelText);
-  const fields = fieldSelectorFor(id, fieldText);
-  const selectableFields = selectableFieldsOf(id);
+  const selectableFields = selectableFieldsFor(kind);
+  const fields = fieldSelectorFor(selectableFields, fieldText);
   const name = fields.exactly('metadata.name');
   const selectedNamespace = fields.exactly('metadata.namespace');
   if (namespace === undefined && selectedNamespace) namespace = selectedNamespace;

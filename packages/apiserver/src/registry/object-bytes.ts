@@ -63,12 +63,15 @@ export class StoredObject implements ObjectBytes {
   #frame: Buffer | undefined;
   #frameType: ChangeType | undefined;
   #selectable: Selectable | undefined;
+  #selectedBy: SelectableFields | undefined;
 
   /** Revision 0 gets no resourceVersion at all (the answer of a dry run). */
   constructor(
     json: Buffer,
     readonly revision: bigint,
     private readonly parsed: ParsedObjects,
+    /** In another form than that in which it is stored (current-form.ts). */
+    readonly stale = false,
   ) {
     this.#json = json;
   }
@@ -134,7 +137,8 @@ export class StoredObject implements ObjectBytes {
   }
 
   selectable(fields: SelectableFields): Selectable {
-    if (this.#selectable === undefined) {
+    if (this.#selectable === undefined || this.#selectedBy !== fields) {
+      this.#selectedBy = fields;
       const object = this.object();
       this.#selectable = { labels: object.metadata.labels ?? noLabels, fields: fields.of(object) };
     }

@@ -98,7 +98,7 @@ export type SubresourceAction = { /** The kind of the body. */ readonly body: Ki
     }
 );
 
-export type Strategies = (kind: { group: string; plural: string }) => Strategy;
+export type Strategies = (kind: Kind) => Strategy;
 
 export const hasStatusSubresource = (kind: Kind): boolean => kind.subresources.some(each => each.name === 'status');
 

@@ -15,6 +15,7 @@ import {
 } from '@orbitkit/core';
 import { decodeValue } from '../storage/value.js';
 import type { RequestContext } from './contract.js';
+import { currentForm, hasForm } from './current-form.js';
 import { sameJson } from './json-value.js';
 import { type ReadonlyObject, StoredObject, serialize } from './object-bytes.js';
 import { newestObject, ofEntry } from './read.js';
@@ -74,8 +75,11 @@ export async function writeObject(
   const { kind, id, path, name } = target;
   const key = storageKey(id, path);
   const { signal } = context;
-  const newest = () => newestObject(cache, kind, path, signal);
+  const inForm = (object: StoredObject | undefined) =>
+    object !== undefined && hasForm(kind) ? currentForm(kind, object, cache.parsed) : object;
+  const newest = async () => inForm(await newestObject(cache, kind, path, signal));
   let current = cache.live ? cache.peek(id, path) : undefined;
+  if (current !== undefined && hasForm(kind)) current = await inForm(current);
   let certain = current === undefined;
   if (certain) current = await newest();
   for (let round = 0; round < maxRounds; round++) {
@@ -119,6 +123,7 @@ export async function writeObject(
     }
     await decision.undo?.();
     current = result.current === undefined ? undefined : ofEntry(cache, cache.resource(id), path, result.current);
+    if (current !== undefined && hasForm(kind)) current = await inForm(current);
     certain = true;
   }
   throw staleVersion(kind, name);
@@ -146,6 +151,7 @@ export function dryRunAnswer(cache: WatchCache, value: Buffer, revision: bigint)
 
 /** Whether this is what is stored already. */
 export function unchanged(current: StoredObject, old: ReadonlyObject, object: DynamicObject, value: Buffer): boolean {
+  if (current.stale) return false;
   const json = decodeValue(value);
   if (current.sameJson(json)) return true;
   // Another order of the members changes no length.

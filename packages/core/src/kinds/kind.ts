@@ -78,6 +78,11 @@ export interface StorageForm<T extends KubeObject = any> {
    * Consumes its argument.
    */
   toStorage(object: T): KubeObject;
+  /**
+   * Awaited before `toStorage` and `fromStorage` of these very objects, where conversion takes time (a webhook's): when it is done, they
+   * answer at once. Absent: there is nothing to wait for.
+   */
+  prepare?(objects: readonly Readonly<KubeObject>[]): Promise<void>;
   /** The argument is shared and must not change; the very argument as the answer means that the stored bytes are right as they are. */
   fromStorage(object: Readonly<KubeObject>): T;
 }

@@ -1,4 +1,6 @@
 /** The built-in kinds whose writes are special. Every other kind has the default strategy. */
+import { customStrategyOf } from '../../crd/custom-strategy.js';
+import { definitionStrategy } from '../../crd/definition-strategy.js';
 import { labelSetScale, workloadScale } from '../scale.js';
 import type { ResourceId } from '../storage-keys.js';
 import { resourceIdOf } from '../storage-keys.js';
@@ -60,6 +62,7 @@ export function strategiesOf(cache: WatchCache, now: () => number, options: Stra
       'core/events': { generation: false, createOnUpdate: true, ttlMs: options.eventTtlMs ?? defaultEventTtlMs },
       'coordination.k8s.io/leases': { generation: false, createOnUpdate: true },
       'batch/jobs': jobStrategy,
+      'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
       'core/replicationcontrollers': { scale: labelSetScale, orphansByDefault: {} },
       'apps/statefulsets': { scale: workloadScale },
       'apps/deployments': { scale: workloadScale },
@@ -67,5 +70,5 @@ export function strategiesOf(cache: WatchCache, now: () => number, options: Stra
       ...options.strategies,
     } satisfies Record<ResourceId, Strategy>),
   );
-  return kind => known.get(resourceIdOf(kind)) ?? defaultStrategy;
+  return kind => known.get(resourceIdOf(kind)) ?? customStrategyOf(kind) ?? defaultStrategy;
 }
