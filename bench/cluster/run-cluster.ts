@@ -6,19 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiServer, embeddedStore } from '@orbitkit/apiserver';
-import {
-  controllerManager,
-  deployments,
-  endpointSlices,
-  endpoints,
-  garbageCollector,
-  namespaces,
-  nodeIpam,
-  nodeLifecycle,
-  podGarbageCollector,
-  replicaSets,
-  serviceAccounts,
-} from '@orbitkit/controllers';
+import { controllerManager, standardControllers } from '@orbitkit/controllers';
 import {
   type Client,
   type ClientSource,
@@ -83,18 +71,7 @@ export async function runCluster(way: Way, nodes: number): Promise<RunningCluste
     const rest = compose(
       { log, client: source },
       scheduler({ plugins: defaultPlugins() }),
-      controllerManager([
-        replicaSets(),
-        deployments(),
-        endpoints(),
-        endpointSlices(),
-        namespaces(),
-        serviceAccounts(),
-        garbageCollector(),
-        podGarbageCollector(),
-        nodeIpam({ clusterCIDR: ranges.podCIDR }),
-        nodeLifecycle(),
-      ]),
+      controllerManager(standardControllers({ clusterCIDR: ranges.podCIDR })),
       serviceProxy({ nodeName: 'n1' }),
       ...Array.from({ length: nodes }, (_, index) => `n${index + 1}`).map(name =>
         node({

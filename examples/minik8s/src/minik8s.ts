@@ -1,19 +1,7 @@
 /** The MiniK8s distribution: the whole cluster is this composition. Nodes take turns, as in the systems that it is named after. */
 import { join } from 'node:path';
 import { type ApiServer, apiServer, embeddedStore } from '@orbitkit/apiserver';
-import {
-  controllerManager,
-  deployments,
-  endpointSlices,
-  endpoints,
-  garbageCollector,
-  namespaces,
-  nodeIpam,
-  nodeLifecycle,
-  podGarbageCollector,
-  replicaSets,
-  serviceAccounts,
-} from '@orbitkit/controllers';
+import { controllerManager, standardControllers } from '@orbitkit/controllers';
 import type { Component } from '@orbitkit/core';
 import {
   type CatalogueEntry,
@@ -77,18 +65,7 @@ export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
     components: [
       server,
       scheduler({ plugins: miniK8sPlugins({ antiAffinity: options.antiAffinity ?? 'required' }) }),
-      controllerManager([
-        replicaSets(),
-        deployments(),
-        endpoints(),
-        endpointSlices(),
-        namespaces(),
-        serviceAccounts(),
-        garbageCollector(),
-        podGarbageCollector(),
-        nodeIpam({ clusterCIDR: ranges.podCIDR }),
-        nodeLifecycle(),
-      ]),
+      controllerManager(standardControllers({ clusterCIDR: ranges.podCIDR })),
       // Docker's pods are on one bridge: without masquerading their answers to each other would pass the machine by.
       serviceProxy({ nodeName: names[0]!, mode, serviceCIDR, masqueradeAll: runtime === 'docker' }),
       ...names.map((name, index) =>

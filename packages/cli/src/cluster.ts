@@ -5,19 +5,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApiServer, apiServer, embeddedStore } from '@orbitkit/apiserver';
-import {
-  controllerManager,
-  deployments,
-  endpointSlices,
-  endpoints,
-  garbageCollector,
-  namespaces,
-  nodeIpam,
-  nodeLifecycle,
-  podGarbageCollector,
-  replicaSets,
-  serviceAccounts,
-} from '@orbitkit/controllers';
+import { controllerManager, standardControllers } from '@orbitkit/controllers';
 import type { Component } from '@orbitkit/core';
 import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
 import { defaultPlugins, miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
@@ -71,24 +59,18 @@ export function schedulerOf(profile: ProfileName): Component {
 }
 
 export const controllersOf = (clusterCIDR: string, timing: NodeTiming = defaultTiming): Component =>
-  controllerManager([
-    replicaSets(),
-    deployments(),
-    endpoints(),
-    endpointSlices(),
-    namespaces(),
-    serviceAccounts(),
-    garbageCollector(),
-    podGarbageCollector(),
-    nodeIpam({ clusterCIDR }),
-    nodeLifecycle({
-      gracePeriodMs: timing.gracePeriodSeconds * 1_000,
-      monitorPeriodMs: Math.min(5_000, timing.gracePeriodSeconds * 250),
-      ...(timing.evictionSeconds === defaultTiming.evictionSeconds
-        ? {}
-        : { tolerationSeconds: timing.evictionSeconds }),
+  controllerManager(
+    standardControllers({
+      clusterCIDR,
+      nodeLifecycle: {
+        gracePeriodMs: timing.gracePeriodSeconds * 1_000,
+        monitorPeriodMs: Math.min(5_000, timing.gracePeriodSeconds * 250),
+        ...(timing.evictionSeconds === defaultTiming.evictionSeconds
+          ? {}
+          : { tolerationSeconds: timing.evictionSeconds }),
+      },
     }),
-  ]);
+  );
 
 export interface NodeSettings {
   name: string;

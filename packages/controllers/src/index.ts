@@ -15,6 +15,7 @@ export {
 } from './builtin/pod-garbage-collector/pod-garbage-collector.js';
 export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/replica-sets.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
+export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
 export type { Controller, ControllerContext, Events } from './controller.js';
 export {
   type ChangeEvent,

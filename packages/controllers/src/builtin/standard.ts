@@ -1,0 +1,40 @@
+/**
+ * What kube-controller-manager runs, as far as it is built in here: one list for distributions. Add to it, filter it by name, or write your own.
+ * Names are kube-controller-manager's.
+ */
+import type { Controller } from '../controller.js';
+import { cronJobs } from './cron-job/cron-jobs.js';
+import { deployments } from './deployment/deployments.js';
+import { endpointSlices } from './endpoints/endpoint-slices.js';
+import { endpoints } from './endpoints/endpoints.js';
+import { garbageCollector } from './garbage-collector/garbage-collector.js';
+import { jobs } from './job/jobs.js';
+import { namespaces } from './namespace/namespaces.js';
+import { nodeIpam } from './node-ipam/node-ipam.js';
+import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle/node-lifecycle.js';
+import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
+import { replicaSets } from './replica-set/replica-sets.js';
+import { serviceAccounts } from './service-account/service-accounts.js';
+
+export interface StandardControllersOptions {
+  /** Pod addresses of the cluster, of which each node gets a block. Default: nodes get none. */
+  clusterCIDR?: string;
+  nodeLifecycle?: NodeLifecycleOptions;
+}
+
+export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
+  return [
+    replicaSets(),
+    deployments(),
+    jobs(),
+    cronJobs(),
+    endpoints(),
+    endpointSlices(),
+    namespaces(),
+    serviceAccounts(),
+    garbageCollector(),
+    podGarbageCollector(),
+    ...(options.clusterCIDR === undefined ? [] : [nodeIpam({ clusterCIDR: options.clusterCIDR })]),
+    nodeLifecycle(options.nodeLifecycle),
+  ];
+}
