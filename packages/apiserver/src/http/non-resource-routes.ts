@@ -23,6 +23,8 @@ export interface NonResourceOptions {
   readonly version: ServerVersion;
   readonly health: readonly HealthEndpoint[];
   readonly metrics: Metrics;
+  /** Further paths, which see to their methods themselves. */
+  readonly operations?: Readonly<Record<string, (request: ApiRequest) => Promise<ApiResponse>>> | undefined;
   /** Further documents, by path. */
   readonly documents?: Readonly<Record<string, () => Promise<ApiResponse>>> | undefined;
 }
@@ -132,6 +134,7 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
       ...served,
       ...checks,
       ...documents,
+      ...Object.keys(options.operations ?? {}),
       '/metrics',
       '/openapi/v2',
       '/openapi/v3',
@@ -169,6 +172,8 @@ export function nonResourceRoutes(options: NonResourceOptions): NonResourceRoute
 
   return {
     async answer(request) {
+      const operation = options.operations?.[request.path];
+      if (operation) return operation(request);
       const answer = await route(request);
       if (request.method !== 'GET' && request.method !== 'HEAD' && answer.status !== 404) throw methodNotAllowed();
       return answer;

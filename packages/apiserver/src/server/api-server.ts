@@ -46,10 +46,12 @@ import { type InProcessOptions, inProcessTransport } from '../http/in-process.js
 import type { Authority } from '../pki/index.js';
 import { createResources, type ResourcesOptions } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
+import { type EncryptionRules, encryptedStore } from '../storage/encryption/index.js';
 import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import { apiServiceAddress, publishKubernetesService } from './kubernetes-service.js';
 import { requestHandler } from './request-handler.js';
+import { storageOperations } from './storage-operations.js';
 
 export interface ListenOptions {
   /** Default 127.0.0.1. */
@@ -61,6 +63,8 @@ export interface ListenOptions {
 export interface ApiServerOptions {
   /** Opens the store; the server closes it. */
   store: StoreFactory;
+  /** What of it is encrypted at rest, and with which keys; read at every start. Default: nothing. */
+  encryption?: EncryptionRules | (() => Promise<EncryptionRules>);
   /** Name of the component. Default `apiserver`. */
   name?: string;
   /** What is served. Default: the built-in kinds. */
@@ -182,7 +186,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       });
     },
     async run(context) {
-      const store = await openStore(options.store);
+      const store = await openStore(options);
       try {
         await serve(store, context);
       } finally {
@@ -239,6 +243,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
 
     const handler = requestHandler({
       kinds,
+      operations: storageOperations(store),
       resources,
       access: accessCheck(control.authorizer, { publicHealth: options.publicHealth ?? true }),
       documents: control.documents,
@@ -338,9 +343,11 @@ export function apiServer(options: ApiServerOptions): ApiServer {
 }
 
 /** A store that is locked, or damaged, does not mend by trying again. */
-async function openStore(factory: StoreFactory): Promise<Store> {
+async function openStore({ store, encryption }: ApiServerOptions): Promise<Store> {
   try {
-    return await factory();
+    if (encryption === undefined) return await store();
+    const rules = typeof encryption === 'function' ? await encryption() : encryption;
+    return await encryptedStore(store, rules)();
   } catch (error) {
     throw isStoreUnavailable(error) && !isUnrecoverable(error) ? unrecoverable(error) : error;
   }

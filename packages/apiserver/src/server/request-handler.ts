@@ -1,6 +1,6 @@
 /** Puts the parts of request handling together for one set of resources: routes, discovery, OpenAPI, health, the node proxy. */
 import { type Clock, type KindRegistry, type Logger, type Metrics, openApiV3 } from '@orbitkit/core';
-import type { ApiHandler, ApiResponse } from '../http/exchange.js';
+import type { ApiHandler, ApiRequest, ApiResponse } from '../http/exchange.js';
 import { type AccessCheck, apiHandler, type RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
 import { nonResourceRoutes } from '../http/non-resource-routes.js';
@@ -23,6 +23,8 @@ export interface RequestHandlerOptions {
   readonly agentCertificate?: (() => Promise<ClientCertificate>) | undefined;
   readonly requestTimeoutMs?: number | undefined;
   readonly audit?: ((record: RequestRecord) => void) | undefined;
+  /** What administrators do beside the API, by path. */
+  readonly operations?: Readonly<Record<string, (request: ApiRequest) => Promise<ApiResponse>>> | undefined;
   /** Documents beside discovery, by path. */
   readonly documents?: Readonly<Record<string, () => Promise<ApiResponse>>> | undefined;
 }
@@ -52,6 +54,7 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
       health: options.health,
       metrics,
       documents: options.documents,
+      operations: options.operations,
     }),
     nodeProxy: nodeProxy({ kinds, resources, clientCertificate: options.agentCertificate }),
     clock,
