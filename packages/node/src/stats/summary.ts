@@ -1,11 +1,13 @@
 /**
  * `/stats/summary`: what the pods of this node use, in the kubelet's `stats/v1alpha1` form.
  *
- * Processor rates are taken between two calls; the first call has the totals alone.
+ * Every running container has a processor rate: who asks after a long silence waits a second for it (see `cpu-rate.ts`). What the node
+ * uses is the sum of its pods: several nodes may share a machine. `cpu.windowMs` is ours: the time over which a rate was taken.
  */
-import { formatTime } from '@orbitkit/core';
+import { type Clock, formatTime } from '@orbitkit/core';
 import type { PodWorker } from '../pod-worker/pod-worker.js';
-import type { ContainerStats, Runtime } from '../runtime/contract.js';
+import type { Runtime } from '../runtime/contract.js';
+import { type CpuRate, cpuRates, leastMs } from './cpu-rate.js';
 
 export interface StatsSummary {
   node: Usage & { nodeName: string; startTime: string };
@@ -17,57 +19,61 @@ export interface StatsSummary {
 }
 
 interface Usage {
-  cpu: { time: string; usageNanoCores?: number; usageCoreNanoSeconds: number };
+  cpu: { time: string; usageNanoCores?: number; usageCoreNanoSeconds: number; windowMs?: number };
   memory: { time: string; workingSetBytes: number };
 }
 
-/** @returns a function that measures; it remembers the last measure of each container. */
+/** @returns a function that measures; it remembers the measures of the last minute. */
 export function statsSummary(options: {
   nodeName: string;
   runtime: Runtime;
   startedAt: number;
-  now(): number;
+  clock: Clock;
   workers(): Iterable<PodWorker>;
-}): () => Promise<StatsSummary> {
-  let before = new Map<string, ContainerStats>();
+}): (signal?: AbortSignal) => Promise<StatsSummary> {
+  const { runtime, clock } = options;
+  const rates = cpuRates();
 
-  const rateOf = (stats: ContainerStats): number | undefined => {
-    const last = before.get(stats.id);
-    const elapsed = last ? stats.timestamp - last.timestamp : 0;
-    return last && elapsed > 0
-      ? Math.max(0, Math.round(((stats.cpuNanos - last.cpuNanos) * 1000) / elapsed))
-      : undefined;
-  };
-  const usage = (time: number, nanos: number, rate: number | undefined, bytes: number): Usage => ({
+  const usage = (time: number, nanos: number, rate: CpuRate | undefined, bytes: number): Usage => ({
     cpu: {
       time: formatTime(time),
-      ...(rate === undefined ? {} : { usageNanoCores: rate }),
+      ...(rate === undefined ? {} : { usageNanoCores: rate.nanoCores, windowMs: rate.windowMs }),
       usageCoreNanoSeconds: nanos,
     },
     memory: { time: formatTime(time), workingSetBytes: bytes },
   });
   const total = (parts: readonly Usage[]): Usage => {
-    const rates = parts.map(({ cpu }) => cpu.usageNanoCores);
+    const measured = parts.map(({ cpu }) => cpu).filter(cpu => cpu.usageNanoCores !== undefined);
+    const rate = {
+      nanoCores: measured.reduce((sum, cpu) => sum + cpu.usageNanoCores!, 0),
+      windowMs: measured.reduce((most, cpu) => Math.max(most, cpu.windowMs!), 0),
+    };
     return usage(
-      options.now(),
+      clock.now(),
       parts.reduce((sum, { cpu }) => sum + cpu.usageCoreNanoSeconds, 0),
-      rates.every(rate => rate !== undefined) ? rates.reduce((sum, rate) => sum + rate, 0) : undefined,
+      measured.length === parts.length ? rate : undefined,
       parts.reduce((sum, { memory }) => sum + memory.workingSetBytes, 0),
     );
   };
 
-  return async () => {
-    const measured = new Map((await options.runtime.stats()).map(stats => [stats.id, stats]));
+  return async signal => {
+    let stats = await runtime.stats();
+    if (!rates.sample(stats)) {
+      await clock.sleep(leastMs, signal);
+      stats = await runtime.stats();
+      rates.sample(stats);
+    }
+    const measured = new Map(stats.map(each => [each.id, each]));
     const pods: StatsSummary['pods'] = [];
     for (const { pod, state } of options.workers()) {
       const containers = state.containers.flatMap(container => {
-        const stats = measured.get(container.id);
-        if (!stats || container.state !== 'running') return [];
+        const own = measured.get(container.id);
+        if (!own || container.state !== 'running') return [];
         return [
           {
             name: container.name,
             startTime: formatTime(container.startedAt ?? container.createdAt),
-            ...usage(stats.timestamp, stats.cpuNanos, rateOf(stats), stats.memoryWorkingSetBytes),
+            ...usage(own.timestamp, own.cpuNanos, rates.of(own.id), own.memoryWorkingSetBytes),
           },
         ];
       });
@@ -75,7 +81,6 @@ export function statsSummary(options: {
       const startTime = pod.status?.startTime ?? creationTimestamp;
       pods.push({ podRef: { name, namespace, uid }, startTime, containers, ...total(containers) });
     }
-    before = measured;
     return { node: { nodeName: options.nodeName, startTime: formatTime(options.startedAt), ...total(pods) }, pods };
   };
 }

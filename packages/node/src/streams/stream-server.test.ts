@@ -158,7 +158,9 @@ describe('what is there', () => {
       kind: 'PodList',
       items: [{ metadata: { name: 'web' }, status: { phase: 'Running' } }],
     });
-    await get('/stats/summary');
+    // The first who asks waits for a rate.
+    const first = JSON.parse((await meanwhile(get('/stats/summary'))).text);
+    expect(first.node.cpu).toMatchObject({ usageNanoCores: 250_000_000, windowMs: 1_000 });
     await lab.advance(10_000);
     const summary = JSON.parse((await get('/stats/summary')).text);
     expect(summary.node).toMatchObject({

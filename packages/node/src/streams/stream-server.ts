@@ -72,7 +72,7 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     nodeName: name,
     runtime,
     startedAt: clock.now(),
-    now: () => clock.now(),
+    clock,
     workers: () => options.pods()?.workers() ?? [],
   });
 
@@ -121,7 +121,7 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     else if (url.pathname === '/pods') {
       const items = [...(options.pods()?.workers() ?? [])].map(({ pod }) => pod);
       json({ apiVersion: 'v1', kind: 'PodList', metadata: {}, items });
-    } else if (url.pathname === '/stats/summary') json(await summary());
+    } else if (url.pathname === '/stats/summary') json(await summary(closing.signal));
     else if (parts[0] === 'containerLogs' && parts.length === 4) await serveLog(url, parts, response);
     else throw new StatusError('NotFound', `the agent of node ${name} serves nothing at ${url.pathname}`);
   }
