@@ -207,4 +207,18 @@ describe('stopPodsOnShutdown', () => {
     await lab.until(() => lab.container('a').ready && lab.container('b').ready);
     expect(lab.container('a').restartCount).toBe(1);
   });
+
+  it('begins no pod that comes while the others are being stopped', async () => {
+    lab = await laboratory({ program: () => ({ ignoresTerm: true }) });
+    await lab.start({ stopPodsOnShutdown: true, shutdownGraceMs: 3_000 });
+    await lab.pod({}, 'a');
+    await lab.until(() => lab.status('a').phase === 'Running');
+    const stopped = lab.stop();
+    await lab.pod({}, 'late');
+    await stopped;
+    expect((await lab.runtime.listSandboxes()).map(({ name }) => name)).not.toContain('late');
+    expect((await lab.runtime.listContainers()).filter(({ state }) => state === 'running')).toEqual([]);
+    await lab.start();
+    await lab.until(() => lab.container('a').ready && lab.container('late').ready);
+  });
 });

@@ -23,7 +23,7 @@ export interface PodManager {
   readonly runtimeFailure: string | undefined;
   workers(): Iterable<PodWorker>;
   worker(namespace: string, name: string): PodWorker | undefined;
-  /** Stops the containers of every pod within the bound. */
+  /** Stops the containers of every pod within the bound, and begins no other. */
   stopPods(boundMs: number): Promise<void>;
 }
 
@@ -51,6 +51,8 @@ export function podManager(options: PodManagerOptions): PodManager {
   let listed: Set<string> | undefined;
   let listComplete = false;
   let swept = false;
+  /** The agent stops its pods: none is begun any more. */
+  let stopping = false;
   let runtimeFailure: string | undefined;
   let seen = new Map<string, string>();
   let uidOf = new Map<string, string>();
@@ -76,6 +78,7 @@ export function podManager(options: PodManagerOptions): PodManager {
     if (gone.has(uid)) return;
     let worker = workers.get(uid);
     if (!worker) {
+      if (stopping) return;
       worker = new PodWorker(host, pod);
       workers.set(uid, worker);
     }
@@ -213,6 +216,7 @@ export function podManager(options: PodManagerOptions): PodManager {
       }
     },
     async stopPods(boundMs) {
+      stopping = true;
       const bound = new AbortController();
       const all = Promise.all([...workers.values()].map(worker => worker.shutdown(boundMs)));
       await Promise.race([
