@@ -2,7 +2,7 @@
  * The verbs on collections, objects and stored subresources: reads the options and the body, asks the resources, and gives the
  * result the form that the client wants. Streams (log, exec, proxy) are `../node-proxy`'s.
  */
-import type { Clock, Kind } from '@orbitkit/core';
+import { type Clock, type Kind, Scale } from '@orbitkit/core';
 import type {
   DeleteOptions,
   ListResult,
@@ -77,7 +77,7 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
   }
 
   const shapeOf = (call: ResourceCall, version: 'v1' | 'v1beta1'): TableShape => ({
-    kind: call.kind,
+    kind: call.info.subresource === 'scale' ? Scale : call.kind,
     version,
     include: includeObjectOf(call.request.query),
   });
@@ -178,7 +178,8 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
 
   return {
     async answer(call) {
-      const { info, kind } = call;
+      const { info, kind, context } = call;
+      if (kind.custom?.deprecation) context.warn(kind.custom.deprecation);
       // The legacy watch path of one object is a watch of its collection.
       if (info.verb === 'watch') {
         requireVerb(kind.verbs, 'watch');

@@ -40,10 +40,10 @@ export function checkPatchType(kind: Kind, contentType: string): void {
   }
 }
 
-/** Strategic merge needs to know how lists merge; kinds that keep what they do not know cannot. */
+/** Strategic merge needs to know how lists merge: neither kinds that keep what they do not know can, nor those of definitions. */
 function acceptedTypes(kind: Kind): string[] {
   return [...Object.keys(patchTypes), applyPatchType].filter(
-    type => patchTypes[type] !== 'strategic' || mergeSchema(kind.schema) !== undefined,
+    type => patchTypes[type] !== 'strategic' || (kind.custom === undefined && mergeSchema(kind.schema) !== undefined),
   );
 }
 
