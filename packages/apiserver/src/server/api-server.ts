@@ -43,6 +43,7 @@ import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
 import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
+import { metricsResources } from '../metrics-api/metrics-resources.js';
 import type { Authority } from '../pki/index.js';
 import { createResources, type ResourcesOptions } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
@@ -230,7 +231,11 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       clock,
       log,
       admission: [...(options.admission ?? defaultAdmission()), ...control.admission],
-      virtual: { ...control.virtual(() => authentication), ...options.resources?.virtual },
+      virtual: {
+        ...control.virtual(() => authentication),
+        ...metricsResources({ kinds, resources: () => resources, clock, log, clientCertificate: kept?.agentClient }),
+        ...options.resources?.virtual,
+      },
       strategies: { ...control.strategies, ...options.resources?.strategies },
     });
     control.follow(resources.cache, resources);
