@@ -26,9 +26,14 @@ export function dns1035LabelProblem(name: string): string | undefined {
   return `a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')`;
 }
 
+const nameForm =
+  "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
 /** A label or annotation key, a finalizer: `name` or `prefix.example.com/name`. */
 export function qualifiedNameProblem(key: string): string | undefined {
   const slash = key.indexOf('/');
+  if (slash !== key.lastIndexOf('/'))
+    return `a qualified name must ${nameForm} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
   const prefix = slash < 0 ? undefined : key.slice(0, slash);
   const name = slash < 0 ? key : key.slice(slash + 1);
   if (prefix !== undefined) {
@@ -39,7 +44,7 @@ export function qualifiedNameProblem(key: string): string | undefined {
   if (name === '') return 'name part must be non-empty';
   if (name.length > 63) return 'name part must be no more than 63 characters';
   if (qualified.test(name)) return undefined;
-  return `name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`;
+  return `name part must ${nameForm}`;
 }
 
 export function labelValueProblem(value: string): string | undefined {
