@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type CrdServer, crdServer, crds, widget, widgetPath, widgets } from './crd-fixture.js';
+import type { JsonSchema } from './structural.js';
 
 let server: CrdServer;
 afterEach(() => server?.stop());
@@ -13,7 +14,7 @@ const until = async <T>(look: () => Promise<T | undefined | false>): Promise<T> 
   throw new Error('it never came');
 };
 
-const sized = {
+const sized: JsonSchema = {
   type: 'object',
   required: ['size'],
   properties: {
@@ -21,7 +22,7 @@ const sized = {
     color: { type: 'string', enum: ['red', 'blue'] },
     replicas: { type: 'integer' },
   },
-} as const;
+};
 
 describe('a definition', () => {
   it('is served as soon as it is established, and not before', async () => {

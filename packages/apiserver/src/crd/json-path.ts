@@ -9,8 +9,11 @@ export type JsonPath = (value: unknown) => unknown[];
 
 type Step = (value: unknown) => unknown[];
 
+const maxLength = 1_024;
+
 /** @throws Error that says what cannot be read. */
 export function parseJsonPath(text: string): JsonPath {
+  if (text.length > maxLength) throw new Error(`the path is longer than ${maxLength} characters`);
   const steps: Step[] = [];
   let rest = text.startsWith('$') ? text.slice(1) : text;
   while (rest !== '') {
@@ -34,7 +37,9 @@ function readStep(rest: string, whole: string): [Step, number] {
     const name = word[2]!.replace(/\\(.)/g, '$1');
     const { length } = word[0];
     if (name === '')
-      return length === rest.length || rest[length] === '[' ? [value => [value], length] : fail(whole, rest);
+      return word[1] === '.' && (length === rest.length || rest[length] === '[')
+        ? [value => [value], length]
+        : fail(whole, rest);
     if (word[1] === '..') return [value => everywhere(value, name), length];
     return [name === '*' ? all : member(name), length];
   }
