@@ -40,13 +40,15 @@ export const generationChanged: Predicate<KubeObject> = change =>
 /** What a change of another object means: names in its namespace, `namespace/name` keys, or nothing. */
 export type Mapped = string | ObjectKey | undefined | readonly (string | ObjectKey)[];
 
+/** The cache of a kind that the controller is for, owns, watches or reads. @throws Error for another kind. */
+export type ReadCache = <R extends KubeObject>(kind: ResourceRef<R>) => Store<R>;
+
 export interface ReconcileKeyRequest extends Pick<ControllerContext, 'client' | 'log' | 'events' | 'clock' | 'signal'> {
   /** `namespace/name`. */
   readonly key: string;
   readonly name: string;
   readonly namespace: string | undefined;
-  /** The cache of a kind that the controller is for, owns, watches or reads. @throws Error for another kind. */
-  read<R extends KubeObject>(kind: ResourceRef<R>): Store<R>;
+  readonly read: ReadCache;
 }
 
 export interface ReconcileRequest<T extends KubeObject> extends ReconcileKeyRequest {
@@ -59,10 +61,13 @@ export interface ControllerBuilder<T extends KubeObject> {
   named(name: string): ControllerBuilder<T>;
   /** Changes of objects that one of `T` controls (owner reference with `controller: true`) reconcile that one. */
   owns<R extends KubeObject>(kind: ResourceRef<R>, options?: { predicate?: Predicate<R> }): ControllerBuilder<T>;
-  /** Changes of other objects reconcile those that `map` names; asked of the object before and after a change. */
+  /**
+   * Changes of other objects reconcile those that `map` names; asked of the object before and after a change. `read` shows what the controller
+   * caches at that moment, to look up who is concerned.
+   */
   watches<R extends KubeObject>(
     kind: ResourceRef<R>,
-    map: (object: DeepReadonly<R>) => Mapped,
+    map: (object: DeepReadonly<R>, read: ReadCache) => Mapped,
     options?: { predicate?: Predicate<R> },
   ): ControllerBuilder<T>;
   /** Caches a kind for `read` without reacting to it. */
@@ -83,7 +88,7 @@ export interface ControllerBuilder<T extends KubeObject> {
 interface Source {
   kind: ResourceRef<any>;
   /** Keys to reconcile; none for a kind that is only read. */
-  keys?: (object: DeepReadonly<KubeObject>) => readonly string[];
+  keys?: (object: DeepReadonly<KubeObject>, read: ReadCache) => readonly string[];
   predicates: readonly Predicate<any>[];
   indexers?: Record<string, IndexFunction<any>>;
 }
@@ -118,7 +123,7 @@ function builder<T extends KubeObject>(kind: ResourceRef<T>, plan: Plan): Contro
     watches: (watched, map, { predicate } = {}) =>
       add({
         kind: watched,
-        keys: object => mappedKeys(kind, object, map(object as never)),
+        keys: (object, read) => mappedKeys(kind, object, map(object as never, read)),
         predicates: predicate ? [predicate] : [],
       }),
     reads: (read, indexers) => add({ kind: read, predicates: [], ...(indexers ? { indexers } : {}) }),
@@ -168,12 +173,14 @@ function build<T extends KubeObject>(
         informers.set(identityOf(kind), factory.informer(kind, indexers ? { indexers } : {}));
       }
       const store = informers.get(identityOf(plan.sources[0]!.kind))!.store as Store<T>;
-      const read = <R extends KubeObject>(kind: ResourceRef<R>): Store<R> => {
+      const read: ReadCache = kind => {
         const informer = informers.get(identityOf(kind));
         if (informer) return informer.store;
         throw new Error(`controller "${plan.name}" does not cache ${kind.plural}: add .reads(${kind.kind}) to it`);
       };
-      const registrations = plan.sources.map(source => listen(informers.get(identityOf(source.kind))!, source, queue));
+      const registrations = plan.sources.map(source =>
+        listen(informers.get(identityOf(source.kind))!, source, queue, read),
+      );
       await reconcileLoop(
         context,
         {
@@ -200,11 +207,16 @@ function build<T extends KubeObject>(
   };
 }
 
-function listen(informer: SharedInformer<any>, { keys, predicates }: Source, queue: WorkQueue<string>) {
+function listen(
+  informer: SharedInformer<any>,
+  { keys, predicates }: Source,
+  queue: WorkQueue<string>,
+  read: ReadCache,
+) {
   if (!keys) return { synced: true, remove() {} };
   const enqueue = (change: ChangeEvent<KubeObject>, ...objects: DeepReadonly<KubeObject>[]) => {
     if (!predicates.every(predicate => predicate(change))) return;
-    for (const object of objects) for (const key of keys(object)) queue.add(key);
+    for (const object of objects) for (const key of keys(object, read)) queue.add(key);
   };
   return informer.addHandler({
     onAdd: (object, initial) => enqueue({ type: 'add', object, initial }, object),

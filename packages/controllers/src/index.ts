@@ -2,6 +2,10 @@
 
 export { type CronJobsOptions, cronJobs } from './builtin/cron-job/cron-jobs.js';
 export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
+export {
+  type PodDisruptionBudgetsOptions,
+  podDisruptionBudgets,
+} from './builtin/disruption/pod-disruption-budgets.js';
 export { type EndpointSlicesOptions, endpointSlices } from './builtin/endpoints/endpoint-slices.js';
 export { type EndpointsOptions, endpoints } from './builtin/endpoints/endpoints.js';
 export { type GarbageCollectorOptions, garbageCollector } from './builtin/garbage-collector/garbage-collector.js';
@@ -16,6 +20,7 @@ export {
 export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/replica-sets.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
+export { type TtlAfterFinishedOptions, ttlAfterFinished } from './builtin/ttl-after-finished/ttl-after-finished.js';
 export type { Controller, ControllerContext, Events } from './controller.js';
 export {
   type ChangeEvent,
@@ -24,6 +29,7 @@ export {
   generationChanged,
   type Mapped,
   type Predicate,
+  type ReadCache,
   type ReconcileKeyRequest,
   type ReconcileRequest,
 } from './controller-builder.js';

@@ -5,6 +5,7 @@
 import type { Controller } from '../controller.js';
 import { cronJobs } from './cron-job/cron-jobs.js';
 import { deployments } from './deployment/deployments.js';
+import { podDisruptionBudgets } from './disruption/pod-disruption-budgets.js';
 import { endpointSlices } from './endpoints/endpoint-slices.js';
 import { endpoints } from './endpoints/endpoints.js';
 import { garbageCollector } from './garbage-collector/garbage-collector.js';
@@ -15,6 +16,7 @@ import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle/node-
 import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
 import { replicaSets } from './replica-set/replica-sets.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
+import { ttlAfterFinished } from './ttl-after-finished/ttl-after-finished.js';
 
 export interface StandardControllersOptions {
   /** Pod addresses of the cluster, of which each node gets a block. Default: nodes get none. */
@@ -28,6 +30,8 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     deployments(),
     jobs(),
     cronJobs(),
+    ttlAfterFinished(),
+    podDisruptionBudgets(),
     endpoints(),
     endpointSlices(),
     namespaces(),
