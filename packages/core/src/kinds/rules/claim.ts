@@ -10,14 +10,11 @@ import { type Report, sameValue } from './report.js';
 import { checkQuantity } from './resources.js';
 import { checkLabelSelector } from './selector.js';
 
-const accessModes = ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'];
-
 function checkAccessModes(report: Report, modes: readonly string[] | undefined, field: string): void {
   if (!modes?.length) {
     report.required(field, 'at least 1 access mode is required');
     return;
   }
-  for (const mode of modes) if (!accessModes.includes(mode)) report.unsupported(field, mode, accessModes);
   if (modes.includes('ReadWriteOncePod') && modes.length > 1)
     report.forbidden(field, 'may not use ReadWriteOncePod with other access modes');
 }

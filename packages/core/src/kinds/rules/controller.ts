@@ -102,8 +102,6 @@ export function checkStatefulSet(
   previous?: appsv1.StatefulSet,
 ): void {
   if (!spec.podManagementPolicy) report.required('spec.podManagementPolicy');
-  else if (spec.podManagementPolicy !== 'OrderedReady' && spec.podManagementPolicy !== 'Parallel')
-    report.invalid('spec.podManagementPolicy', spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'");
   checkStatefulStrategy(report, spec.updateStrategy ?? {});
   const retention = spec.persistentVolumeClaimRetentionPolicy;
   for (const name of ['whenDeleted', 'whenScaled'] as const)
@@ -142,9 +140,7 @@ function checkStatefulStrategy(report: Report, { type, rollingUpdate }: appsv1.S
   } else if (type === 'OnDelete') {
     if (rollingUpdate)
       report.invalid(`${field}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'");
-  } else if (type !== 'RollingUpdate') {
-    report.invalid(field, { type }, "must be 'RollingUpdate' or 'OnDelete'");
-  } else if (rollingUpdate) {
+  } else if (rollingUpdate && type === 'RollingUpdate') {
     report.notNegative(`${field}.rollingUpdate.partition`, rollingUpdate.partition);
     const { maxUnavailable } = rollingUpdate;
     if (maxUnavailable === undefined) return;

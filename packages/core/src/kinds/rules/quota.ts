@@ -175,10 +175,7 @@ export function checkResourceQuota(
   checkQuotaAmounts(report, status?.used, 'status.used');
   const given = spec?.scopes ?? [];
   for (const scope of given) {
-    if (!scopes.includes(scope)) {
-      report.invalid('spec.scopes', given, 'unsupported scope');
-      continue;
-    }
+    if (!scopes.includes(scope)) continue;
     for (const name of Object.keys(spec?.hard ?? {}))
       if (!podResources.has(name) && !name.startsWith('count/'))
         report.invalid('spec.scopes', given, 'unsupported scope applied to resource');
@@ -188,15 +185,12 @@ export function checkResourceQuota(
       report.invalid('spec.scopes', given, 'conflicting scopes');
   for (const [index, term] of (spec?.scopeSelector?.matchExpressions ?? []).entries()) {
     const field = `spec.scopeSelector.matchExpressions[${index}]`;
-    if (!scopes.includes(term.scopeName)) report.invalid(`${field}.scopeName`, term.scopeName, 'unsupported scope');
     const withValues = term.operator === 'In' || term.operator === 'NotIn';
     if (withValues && !term.values?.length)
       report.required(
         `${field}.values`,
         "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
       );
-    else if (!withValues && term.operator !== 'Exists' && term.operator !== 'DoesNotExist')
-      report.invalid(`${field}.operator`, term.operator, 'not a valid selector operator');
     else if (!withValues && term.values?.length)
       report.invalid(
         `${field}.values`,

@@ -31,7 +31,9 @@ export class Report {
     this.#add(field, 'FieldValueNotFound', `Not found: ${shown(value)}`);
   }
 
+  /** Said once of a field: closed sets are judged by the schema too. */
   unsupported(field: string, value: unknown, supported: readonly string[]): void {
+    if (this.errors.some(error => error.field === field && error.type === 'FieldValueNotSupported')) return;
     const list = [...supported].sort().map(each => JSON.stringify(each));
     this.#add(
       field,
