@@ -11,6 +11,7 @@ export {
   type Verdict,
 } from './authorizer.js';
 export { rbacKinds, reconcileBootstrapPolicy } from './bootstrap/reconcile.js';
+export { certificateRequestStrategy, certificateRequests } from './certificates/certificate-requests.js';
 export { nodeAuthorizer } from './node/node-authorizer.js';
 export { NodeGraph } from './node/node-graph.js';
 export { nodeRestriction } from './node/node-restriction.js';

@@ -39,7 +39,7 @@ export interface CertificateRequest {
   readonly key?: string;
 }
 
-async function library() {
+export async function library() {
   await import('reflect-metadata');
   return import('@peculiar/x509');
 }
@@ -58,7 +58,6 @@ export async function makeCertificate(request: CertificateRequest): Promise<KeyP
   const authority = use.type === 'authority';
   const certificate = await x509.X509CertificateGenerator.create(
     {
-      // Positive, 127 random bits (CA/Browser Forum asks for at least 64).
       serialNumber: serialNumber(),
       subject: subject.toJSON(),
       issuer: issuerCertificate ? issuerCertificate.subjectName.toJSON() : subject.toJSON(),
@@ -116,7 +115,8 @@ const generalName = (host: string): JsonGeneralNames[number] =>
     ? { type: 'ip', value: canonicalHost(host) }
     : { type: 'dns', value: canonicalHost(host) };
 
-function serialNumber(): string {
+/** Positive, 127 random bits (CA/Browser Forum asks for at least 64). */
+export function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;
   return bytes.toString('hex');
@@ -126,7 +126,8 @@ type Keys = { publicKey: webcrypto.CryptoKey; privateKey: webcrypto.CryptoKey };
 
 const newKeys = (): Promise<Keys> => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<Keys>;
 
-async function readKeys(text: string): Promise<Keys> {
+/** From PKCS#8 in PEM. */
+export async function readKeys(text: string): Promise<Keys> {
   const der = Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
   const { kty, crv, x, y } = await webcrypto.subtle.exportKey('jwk', privateKey);

@@ -11,4 +11,11 @@ export {
   servingHosts,
 } from './authority.js';
 export { certificateFingerprint, type KeyPair } from './certificate.js';
+export {
+  type CertificateRequestFacts,
+  type IssueRequest,
+  makeCertificateRequest,
+  readCertificateRequest,
+  signCertificateRequest,
+} from './certificate-request.js';
 export { makeSecretDirectory, readSecretFile, writeFileWhole } from './secret-file.js';

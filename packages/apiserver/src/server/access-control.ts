@@ -5,7 +5,7 @@
  * Made before the resources (they take its plugins and reviews); `follow` connects it with their cache. A composer's own authorizer takes
  * the place of all of ours; a server that does not serve the kinds of RBAC lets in `system:masters` alone.
  */
-import { type Clock, isNotFound, type Kind, type KindRegistry, type UserInfo } from '@orbitkit/core';
+import { type Clock, formatTime, isNotFound, type Kind, type KindRegistry, type UserInfo } from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
 import {
   type Authenticator,
@@ -28,6 +28,8 @@ import {
   accessReviews,
   allowMasters,
   anyAuthorizer,
+  certificateRequestStrategy,
+  certificateRequests,
   escalationCheck,
   NodeGraph,
   nodeAuthorizer,
@@ -112,8 +114,15 @@ export function accessControl(options: AccessControlOptions): AccessControl {
   return {
     authorizer,
     tokens,
-    admission: [nodeRestriction(), ...(withRbac ? [escalationCheck(rbac, roles, authorizer)] : [])],
-    strategies: { 'core/serviceaccounts': { actions: { token: tokenRequest(serviceAccounts, objects) } } },
+    admission: [
+      nodeRestriction(),
+      certificateRequests(authorizer),
+      ...(withRbac ? [escalationCheck(rbac, roles, authorizer)] : []),
+    ],
+    strategies: {
+      'core/serviceaccounts': { actions: { token: tokenRequest(serviceAccounts, objects) } },
+      'certificates.k8s.io/certificatesigningrequests': certificateRequestStrategy(() => formatTime(clock.now())),
+    },
     documents: issuerDiscovery(issuer, keys, () => {
       const url = options.url();
       return keySetURL ?? (url === undefined ? undefined : `${url}/openid/v1/jwks`);

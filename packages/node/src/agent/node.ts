@@ -10,6 +10,7 @@ import { imagePuller } from '../images/image-puller.js';
 import { backOffs } from '../pod-worker/back-off.js';
 import { streamServer } from '../streams/stream-server.js';
 import { podVolumes } from '../volumes/pod-volumes.js';
+import { podTokens } from '../volumes/service-account-tokens.js';
 import { openDataDirectory } from './data-directory.js';
 import { machineFacts } from './node-object.js';
 import { type NodeOptions, settingsOf } from './options.js';
@@ -77,6 +78,7 @@ export function node(options: NodeOptions): Component {
           images: imagePuller({ runtime, clock, backOffs: pullBackOffs, parallel: settings.parallelPulls }),
           volumes: podVolumes({ dataDir: settings.dataDir }),
           references: references({ client, clock }),
+          tokens: podTokens({ client, clock }),
           restartBackOffs: backOffs({ ...settings.restartBackOff, now }),
           allocatable: settings.capacity,
           podCIDR: signal => registered.podCIDR(signal),

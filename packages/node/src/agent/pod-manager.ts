@@ -66,6 +66,7 @@ export function podManager(options: PodManagerOptions): PodManager {
     ...options.host,
     others: uid => [...workers.values()].filter(worker => worker.uid !== uid && worker.admitted).map(({ pod }) => pod),
     onGone(uid) {
+      options.host.tokens.forget(uid);
       workers.delete(uid);
       if (inApi.has(uid)) gone.add(uid);
     },

@@ -10,6 +10,9 @@ import type { Capability } from '../runtime/contract.js';
 import { volumeLimitations } from '../volumes/pod-volumes.js';
 import { containersOf } from './pod-state.js';
 
+/** How admission names the volume of the service account's token. */
+const automaticVolume = 'kube-api-access-';
+
 export function limitationsOf(pod: Pod, runtimeName: string, capabilities: ReadonlySet<Capability>): string[] {
   const result: string[] = [];
   const lacks = (capability: Capability) => !capabilities.has(capability);
@@ -21,10 +24,10 @@ export function limitationsOf(pod: Pod, runtimeName: string, capabilities: Reado
       say(`the ${runtimeName} runtime here does not enforce its CPU limit`);
     if (limits?.['memory'] !== undefined && lacks('memory-limits'))
       say(`the ${runtimeName} runtime here does not enforce its memory limit`);
-    if (container.volumeMounts?.length && lacks('mount-paths'))
-      say(
-        `the ${runtimeName} runtime here cannot mount volumes at ${container.volumeMounts.map(mount => mount.mountPath).join(', ')}`,
-      );
+    // The token that every pod gets was not asked for.
+    const mounts = container.volumeMounts?.filter(({ name }) => !name.startsWith(automaticVolume)) ?? [];
+    if (mounts.length > 0 && lacks('mount-paths'))
+      say(`the ${runtimeName} runtime here cannot mount volumes at ${mounts.map(mount => mount.mountPath).join(', ')}`);
     for (const { containerPort } of container.ports ?? []) {
       const port = substitutePort(containerPort, capabilities);
       if (port !== containerPort)

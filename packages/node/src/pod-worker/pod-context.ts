@@ -29,13 +29,14 @@ export function addressOf({ pod, host, state }: PodContext): string | undefined 
 }
 
 export function payloadInputOf(context: PodContext, signal: AbortSignal): PayloadInput {
-  const { settings, allocatable, references } = context.host;
+  const { settings, allocatable, references, tokens } = context.host;
   const address = addressOf(context);
   return {
     pod: context.pod(),
     place: { nodeName: settings.name, hostIPs: [settings.address], podIPs: address ? [address] : [] },
     allocatable,
     references,
+    tokens,
     signal,
   };
 }

@@ -6,6 +6,7 @@ import type { Allocatable } from '../env/resource-ref.js';
 import type { ImagePuller } from '../images/image-puller.js';
 import type { Runtime } from '../runtime/contract.js';
 import type { PodVolumes } from '../volumes/pod-volumes.js';
+import type { ServiceAccountTokens } from '../volumes/service-account-tokens.js';
 import type { BackOffs } from './back-off.js';
 
 export interface PodHost {
@@ -18,6 +19,7 @@ export interface PodHost {
   readonly images: ImagePuller;
   readonly volumes: PodVolumes;
   readonly references: References;
+  readonly tokens: ServiceAccountTokens;
   readonly restartBackOffs: BackOffs;
   readonly allocatable: Allocatable;
   /** Of the options, or of the Node object. */

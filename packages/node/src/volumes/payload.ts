@@ -9,6 +9,7 @@ import { ConfigError } from '../env/config-error.js';
 import { fieldValue, type PodPlace } from '../env/field-ref.js';
 import type { References } from '../env/references.js';
 import { type Allocatable, resourceValue } from '../env/resource-ref.js';
+import type { ServiceAccountTokens } from './service-account-tokens.js';
 
 export interface PayloadFile {
   data: Buffer;
@@ -23,6 +24,8 @@ export interface PayloadInput {
   place: PodPlace;
   allocatable: Allocatable;
   references: References;
+  /** Absent: tokens cannot be had here. */
+  tokens?: ServiceAccountTokens;
   signal?: AbortSignal;
 }
 
@@ -57,7 +60,9 @@ export async function payloadOf(volume: corev1.Volume, input: PayloadInput): Pro
         ? await secret(source.secret, mode, at, input)
         : source.downwardAPI
           ? downwardAPI(source.downwardAPI, mode, at, input)
-          : unsupported(source, at);
+          : source.serviceAccountToken && input.tokens
+            ? await accountToken(source.serviceAccountToken, mode, at, input.tokens, input)
+            : unsupported(source, at);
     for (const [path, file] of part) result.set(path, file);
   }
   return result;
@@ -66,6 +71,18 @@ export async function payloadOf(volume: corev1.Volume, input: PayloadInput): Pro
 function unsupported(source: corev1.VolumeProjection, where: string): never {
   const kind = Object.keys(source)[0] ?? 'nothing';
   throw new ConfigError(`${where}: ${kind} is not supported by this node; use configMap, secret or downwardAPI`);
+}
+
+async function accountToken(
+  { path, audience, expirationSeconds }: corev1.ServiceAccountTokenProjection,
+  mode: number | undefined,
+  where: string,
+  tokens: ServiceAccountTokens,
+  { pod, signal }: PayloadInput,
+): Promise<Payload> {
+  assertRelative(path, where);
+  const token = await tokens.token(pod, { audience, expirationSeconds }, signal);
+  return new Map([[path, { data: Buffer.from(token), mode: mode ?? defaultFileMode }]]);
 }
 
 interface KeyedSource {
