@@ -65,10 +65,23 @@ export {
 } from './server/api-server.js';
 export { agentClientName } from './server/credentials.js';
 export {
+  addEncryptionKey,
+  checkDirectory,
   type EmbeddedStoreOptions,
+  type EncryptionRules,
   embeddedStore,
+  encryptionRules,
+  ensureEncryptionFile,
+  type LoadedSnapshot,
+  loadSnapshot,
   type MemoryStoreOptions,
   memoryStore,
+  readEncryptionFile,
+  repairDirectory,
+  restoreDirectory,
   type Store,
   type StoreFactory,
+  salvageDirectory,
+  saveSnapshot,
+  snapshotStatus,
 } from './storage/index.js';

@@ -108,6 +108,8 @@ export interface StoreDump {
 export interface Store {
   /** For messages and metrics: `memory (not durable)`, `embedded`, `etcd`. */
   readonly name: string;
+  /** Several processes may have it open at once. Default: false. */
+  readonly shared?: boolean;
   get(key: string, options?: ReadOptions): Promise<GetResult>;
   /** @throws CompactedError when the revision is compacted, FutureRevisionError when it is not written yet. */
   list(prefix: string, options?: ListOptions): Promise<ListResult>;

@@ -15,12 +15,17 @@ export {
 export type { FileSystem, LogFile } from './log/file-system.js';
 export { type MemoryStoreOptions, memoryStore } from './memory.js';
 export {
+  checkDirectory,
+  type DirectoryReport,
   defaultRevisionBump,
   type LoadedSnapshot,
   loadSnapshot,
+  type RepairReport,
   type RestoreDirectoryOptions,
+  repairDirectory,
   restoreDirectory,
   type SnapshotStatus,
+  salvageDirectory,
   saveSnapshot,
   snapshotStatus,
 } from './snapshot/index.js';

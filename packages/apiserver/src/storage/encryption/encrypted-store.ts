@@ -6,8 +6,15 @@
  * with the reason, and whoever decodes it gets that reason with the name of the object (`decodeValue`).
  */
 import type { Entry, GetResult, ListResult, Store, StoreBatch, StoreEvent, StoreFactory } from '../contract.js';
-import { markUnreadable } from '../value.js';
-import { type EncryptionRules, encryptionOf, type ResourceEncryption, resourceOfKey } from './configuration.js';
+import { StoreUnavailableError } from '../contract.js';
+import { encodeValueText, markUnreadable } from '../value.js';
+import {
+  type EncryptionKey,
+  type EncryptionRules,
+  encryptionOf,
+  type ResourceEncryption,
+  resourceOfKey,
+} from './configuration.js';
 import { isSealed, seal, sealedWith, unseal } from './sealed-value.js';
 
 /** What `rewrite` did. */
@@ -29,13 +36,57 @@ export interface EncryptedStore extends Store {
 
 export const isEncryptedStore = (store: Store): store is EncryptedStore => 'rewrite' in store;
 
+/**
+ * @throws StoreUnavailableError when other servers of this store encrypt with a key that these rules do not have: what one wrote, the
+ * other could not read.
+ */
 export function encryptedStore(inner: StoreFactory, rules: EncryptionRules): () => Promise<EncryptedStore> {
-  return async () => encrypted(await inner(), rules);
+  return async () => {
+    const store = await inner();
+    try {
+      if (store.shared) await agreeOnKeys(store, rules);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return encrypted(store, rules);
+  };
+}
+
+/** A value that is sealed with a key in use: who cannot open it does not belong to these servers. */
+const sampleKey = '/orbitkit/encryption-sample';
+
+const writerOf = (rules: EncryptionRules): EncryptionKey | undefined =>
+  rules.resources.find(({ encryption }) => encryption.writes !== undefined)?.encryption.writes;
+
+async function agreeOnKeys(store: Store, rules: EncryptionRules): Promise<void> {
+  const writer = writerOf(rules);
+  let sample = (await store.get(sampleKey)).entry?.value;
+  if (sample === undefined) {
+    if (writer === undefined) return;
+    const value = seal(encodeValueText('{}'), sampleKey, writer);
+    const made = await store.txn([{ key: sampleKey, modRevision: 0n }], { type: 'put', key: sampleKey, value });
+    if (made.ok) return;
+    sample = made.current?.value;
+  }
+  if (sample === undefined || !isSealed(sample)) return;
+  const name = sealedWith(sample);
+  const key = rules.keys.get(name);
+  const problem = `the servers of this store encrypt with the key ${JSON.stringify(name)}`;
+  const advice =
+    "use the encryption configuration of the server that runs already (its data directory's encryption.yaml)";
+  if (key === undefined) throw new StoreUnavailableError(`${problem}, which this one does not have: ${advice}`);
+  try {
+    unseal(sample, sampleKey, key);
+  } catch {
+    throw new StoreUnavailableError(`${problem}; the key that this one has under that name is another: ${advice}`);
+  }
 }
 
 function encrypted(inner: Store, rules: EncryptionRules): EncryptedStore {
   const byResource = new Map<string, ResourceEncryption>();
   const keyFor = (key: string) => {
+    if (key === sampleKey) return writerOf(rules);
     const resource = resourceOfKey(key);
     if (resource === undefined) return undefined;
     let found = byResource.get(resource);

@@ -108,6 +108,7 @@ interface Parts {
 
 class EtcdStore implements Store {
   readonly name = 'etcd';
+  readonly shared = true;
   readonly #parts: Parts;
   readonly #stream: WatchStream;
   readonly #feed: WatchFeed;

@@ -5,8 +5,8 @@ import { fileFormatVersion } from './file-header.js';
 export function damaged(file: string, offset: number, what: string): StoreUnavailableError {
   return new StoreUnavailableError(
     `${file} is damaged at byte ${offset}: ${what}. Going on would lose acknowledged writes, so nothing was changed. ` +
-      'Restore the data directory from a backup. ' +
-      `To give up every write from there on instead, move the later log segments away and run: truncate -s ${offset} ${file}`,
+      'Restore the data directory from a snapshot (orbit snapshot restore). ' +
+      'What is intact in it can be saved: orbit store check says what is lost, orbit store repair goes on with the rest',
   );
 }
 

@@ -1,4 +1,11 @@
 /** Snapshots: save, check and restore a whole store. */
+export {
+  checkDirectory,
+  type DirectoryReport,
+  type RepairReport,
+  repairDirectory,
+  salvageDirectory,
+} from './check-directory.js';
 export { type RestoreDirectoryOptions, restoreDirectory } from './restore-directory.js';
 export {
   defaultRevisionBump,

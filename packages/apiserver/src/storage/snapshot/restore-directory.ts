@@ -48,27 +48,34 @@ export async function restoreDirectory(options: RestoreDirectoryOptions): Promis
       if (current !== undefined && current.index.revision > base) base = current.index.revision;
     }
     const revision = base + bumpRevisions;
-    let lastLease = 0n;
-    for (const lease of snapshot.leases.keys()) if (lease > lastLease) lastLease = lease;
-    const leases = [...snapshot.leases].map(([lease, ttlMs]) => ({ lease, ttlMs }));
-    const signal = new AbortController().signal;
-    await writeSnapshotFile(
-      files,
-      directory,
-      { revision, lastLease, leases, entries: [snapshot.entries] },
-      { durable: true, signal },
-    );
-    for (const name of present) await files.remove(path.join(directory, name));
-    const { handle } = await createSegment(files, {
-      directory,
-      firstSequence: 1,
-      baseRevision: revision,
-      reserve: 0,
-      durable: true,
-    });
-    await handle.close();
+    await writeRestored(files, directory, snapshot, revision, present);
     return revision;
   } finally {
     await lock.release();
   }
+}
+
+/** A store in its first files: everything in a snapshot at the revision, and a segment to go on in. `old` files go in between. */
+export async function writeRestored(
+  files: FileSystem,
+  directory: string,
+  { leases: restored, entries }: LoadedSnapshot,
+  revision: bigint,
+  old: readonly string[] = [],
+): Promise<void> {
+  let lastLease = 0n;
+  for (const lease of restored.keys()) if (lease > lastLease) lastLease = lease;
+  const leases = [...restored].map(([lease, ttlMs]) => ({ lease, ttlMs }));
+  const { signal } = new AbortController();
+  const content = { revision, lastLease, leases, entries: [entries] };
+  await writeSnapshotFile(files, directory, content, { durable: true, signal });
+  for (const name of old) await files.remove(path.join(directory, name));
+  const { handle } = await createSegment(files, {
+    directory,
+    firstSequence: 1,
+    baseRevision: revision,
+    reserve: 0,
+    durable: true,
+  });
+  await handle.close();
 }
