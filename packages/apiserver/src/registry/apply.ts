@@ -61,7 +61,8 @@ export function readConfiguration(kind: Named, patch: PatchBody): Configuration 
     throw badRequest('error decoding YAML: the configuration to apply must be a mapping');
   if (value['apiVersion'] !== apiVersionOf(kind) || value['kind'] !== kind.kind)
     throw badRequest(`invalid object type: ${typeText(value['apiVersion'], value['kind'])}`);
-  const metadata = (value['metadata'] ?? {}) as Record<string, unknown>;
+  value['metadata'] ??= {};
+  const metadata = value['metadata'] as Record<string, unknown>;
   if (typeof metadata !== 'object' || Array.isArray(metadata)) throw badRequest('metadata must be a mapping');
   if (metadata['managedFields'] !== undefined && metadata['managedFields'] !== null)
     throw badRequest('metadata.managedFields must be nil');

@@ -6,7 +6,7 @@
  * Source: structured-merge-diff `typed.Compare`.
  */
 import type { ListSchema, Schema } from '../kinds/schema.js';
-import { isObject, type Json, memberOf } from '../patch/json.js';
+import { isObject, type Json, type JsonObject, memberOf } from '../patch/json.js';
 import { emptySet, type FieldSet, inOrder } from './field-set.js';
 import { fieldElement, type PathElement } from './path-element.js';
 import {
@@ -88,6 +88,18 @@ class Differences {
     const ordered = (draft: Draft | undefined) => (draft === undefined ? emptySet : inOrder(draft));
     return { added: ordered(this.added), modified: ordered(this.modified), removed: ordered(this.removed) };
   }
+}
+
+/** Whether two objects are equal, order of lists included, but for what is left out. */
+export function sameBut(skip: SkippedFields, old: JsonObject, now: JsonObject): boolean {
+  for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
+    if (skip.fields.has(name)) continue;
+    const [before, after] = [memberOf(old, name), memberOf(now, name)];
+    const inMetadata = name === 'metadata' && isObject(before) && isObject(after);
+    if (inMetadata ? !sameBut({ fields: skip.metadata, metadata: noFields }, before, after) : !sameValue(before, after))
+      return false;
+  }
+  return true;
 }
 
 /** Both sides are there (null counts). */

@@ -11,7 +11,7 @@
  */
 import type { Schema } from '../kinds/schema.js';
 import type { JsonObject } from '../patch/json.js';
-import { type Comparison, compare, isSame, noDifference, type SkippedFields } from './compare.js';
+import { type Comparison, compare, isSame, noDifference, type SkippedFields, sameBut } from './compare.js';
 import {
   difference,
   emptySet,
@@ -221,7 +221,8 @@ export function applyConfiguration(
   }
   if (conflicts.length > 0) return { conflicts };
 
-  const unchanged = isSame(change);
+  // Another order of a list is a change that nobody owns.
+  const unchanged = isSame(change) && sameBut(skippedBy(writer.ignored), live.value, pruned.value);
   const fields = difference(own.fieldsV1, stripped);
   // Who owns the same as before, and changed nothing, has not written.
   const time =

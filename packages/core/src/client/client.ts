@@ -53,6 +53,13 @@ export interface WriteOptions extends CallOptions {
   fieldValidation?: FieldValidation;
 }
 
+export interface ApplyOptions extends WriteOptions {
+  /** Take fields that other managers own, instead of failing with a Conflict that names them. Default false. */
+  force?: boolean;
+  /** `status`, `scale`: what is applied then has that form and its own ownership. */
+  subresource?: string;
+}
+
 export interface DeleteOptions extends CallOptions {
   /** Seconds; 0 deletes at once. */
   gracePeriodSeconds?: number;
@@ -95,6 +102,11 @@ export interface Client {
     patch: Patch,
     options?: WriteOptions & { subresource?: string },
   ): Promise<T>;
+  /**
+   * Server-side apply: creates the object or merges what is given into it. The field manager owns what it gave: what it leaves out the
+   * next time goes, unless somebody else owns it too. A field that another manager owns with another value is a Conflict.
+   */
+  apply<T extends KubeObject>(kind: ResourceRef<T>, object: Draft<T>, options?: ApplyOptions): Promise<T>;
   /** Resolves to the object while it is on its way out, to undefined when it is gone at once. */
   delete<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, options?: DeleteOptions): Promise<T | undefined>;
   deleteCollection<T extends KubeObject>(

@@ -64,6 +64,40 @@ const pod = (name: string, resourceVersion = '1') => ({
 });
 const bodyOf = (request: TransportRequest | undefined) => JSON.parse(String(request?.body));
 
+describe('apply', () => {
+  it('is a PATCH of the object as YAML, in the name of a manager', async () => {
+    const { transport, requests } = fakeTransport({ body: pod('a') }, { body: pod('a') });
+    const client = createClient(transport);
+    const made = await client.apply(Pod, { metadata: { name: 'a', namespace: 'default' }, spec: { containers: [] } });
+    expect(made.metadata.uid).toBe('u-a');
+    expect(requests[0]).toMatchObject({
+      method: 'PATCH',
+      path: '/api/v1/namespaces/default/pods/a?fieldManager=orbitkit',
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    });
+    expect(JSON.parse(String(requests[0]!.body))).toEqual({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'a', namespace: 'default' },
+      spec: { containers: [] },
+    });
+    await client.apply(
+      Pod,
+      { metadata: { name: 'a', namespace: 'default' }, spec: { containers: [] } },
+      { fieldManager: 'me', force: true, dryRun: true, fieldValidation: 'Strict', subresource: 'status' },
+    );
+    expect(requests[1]!.path).toBe(
+      '/api/v1/namespaces/default/pods/a/status?dryRun=All&fieldManager=me&fieldValidation=Strict&force=true',
+    );
+  });
+
+  it('needs a name, and a namespace where objects live in one', async () => {
+    const client = createClient(fakeTransport().transport);
+    await expect(client.apply(Pod, { metadata: { name: 'a' }, spec: { containers: [] } })).rejects.toThrow('namespace');
+    await expect(client.apply(Node, { metadata: {} })).rejects.toThrow('name');
+  });
+});
+
 describe('requests', () => {
   it('addresses objects by group, version, namespace and name', async () => {
     const fake = fakeTransport({ body: pod('a b') }, { body: {} }, { body: { items: [] } }, { body: { items: [] } });

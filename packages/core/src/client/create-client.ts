@@ -27,6 +27,10 @@ export interface ClientOptions {
 /** A watch that the server does not end in time is dead: it is ended so long after its own bound. */
 const watchGraceMs = 30_000;
 
+const applyContentType = 'application/apply-patch+yaml';
+/** An apply must be somebody's. */
+const defaultApplyManager = 'orbitkit';
+
 type Query = Record<string, string | number | boolean | undefined>;
 
 /** `?a=1&b=2`, without what is undefined or false; empty when nothing is left. */
@@ -192,6 +196,18 @@ export function createClient(transport: Transport, options: ClientOptions = {}):
       const path = pathOfObject(kind, key, query.subresource) + queryOf(writing(query));
       const headers = { 'content-type': patchContentTypes[patch.type] };
       return call({ method: 'PATCH', path, headers, body: JSON.stringify(patch.patch), ...bounds(query) });
+    },
+
+    async apply(kind, object, query = {}) {
+      const { fieldManager = options.fieldManager ?? defaultApplyManager, force, subresource } = query;
+      const path = pathOfObject(kind, object.metadata as ObjectKey, subresource);
+      return call({
+        method: 'PATCH',
+        path: path + queryOf({ ...writing({ ...query, fieldManager }), force }),
+        headers: { 'content-type': applyContentType },
+        body: JSON.stringify(typed(kind, object)),
+        ...bounds(query),
+      });
     },
 
     async delete<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, query: DeleteOptions = {}) {
