@@ -1,5 +1,9 @@
 /** @orbitkit/controllers: make it so. Controller builder and manager, and the built-in controllers. */
 
+export { type CsrApprovingOptions, csrApproving } from './builtin/certificates/csr-approving.js';
+export { type CsrSigningOptions, csrSigning } from './builtin/certificates/csr-signing.js';
+export type { CertificateRequestFacts } from './builtin/certificates/signers.js';
+export { clusterRoleAggregation } from './builtin/cluster-role-aggregation/cluster-role-aggregation.js';
 export { type CronJobsOptions, cronJobs } from './builtin/cron-job/cron-jobs.js';
 export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
 export {
@@ -18,6 +22,7 @@ export {
   podGarbageCollector,
 } from './builtin/pod-garbage-collector/pod-garbage-collector.js';
 export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/replica-sets.js';
+export { type RootCAPublisherOptions, rootCAPublisher } from './builtin/root-ca/root-ca-publisher.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
 export { type TtlAfterFinishedOptions, ttlAfterFinished } from './builtin/ttl-after-finished/ttl-after-finished.js';

@@ -3,6 +3,9 @@
  * Names are kube-controller-manager's.
  */
 import type { Controller } from '../controller.js';
+import { type CsrApprovingOptions, csrApproving } from './certificates/csr-approving.js';
+import { type CsrSigningOptions, csrSigning } from './certificates/csr-signing.js';
+import { clusterRoleAggregation } from './cluster-role-aggregation/cluster-role-aggregation.js';
 import { cronJobs } from './cron-job/cron-jobs.js';
 import { deployments } from './deployment/deployments.js';
 import { podDisruptionBudgets } from './disruption/pod-disruption-budgets.js';
@@ -15,6 +18,7 @@ import { nodeIpam } from './node-ipam/node-ipam.js';
 import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle/node-lifecycle.js';
 import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
 import { replicaSets } from './replica-set/replica-sets.js';
+import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
 import { ttlAfterFinished } from './ttl-after-finished/ttl-after-finished.js';
 
@@ -22,6 +26,10 @@ export interface StandardControllersOptions {
   /** Pod addresses of the cluster, of which each node gets a block. Default: nodes get none. */
   clusterCIDR?: string;
   nodeLifecycle?: NodeLifecycleOptions;
+  /** Published in every namespace (`kube-root-ca.crt`); pods get their tokens only then. Default: it is not. */
+  certificateAuthority?: RootCAPublisherOptions['certificateAuthority'];
+  /** Reads and signs certificate requests under the cluster's authority. Default: requests wait for another signer. */
+  certificates?: CsrApprovingOptions & CsrSigningOptions;
 }
 
 export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
@@ -36,6 +44,13 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     endpointSlices(),
     namespaces(),
     serviceAccounts(),
+    clusterRoleAggregation(),
+    ...(options.certificateAuthority === undefined
+      ? []
+      : [rootCAPublisher({ certificateAuthority: options.certificateAuthority })]),
+    ...(options.certificates === undefined
+      ? []
+      : [csrApproving(options.certificates), csrSigning(options.certificates)]),
     garbageCollector(),
     podGarbageCollector(),
     ...(options.clusterCIDR === undefined ? [] : [nodeIpam({ clusterCIDR: options.clusterCIDR })]),
