@@ -19,6 +19,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Text for a `Warning: 299 - "…"` header. */
   warn(text: string): void;
+  /** A note for the audit trail. */
+  annotate?(key: string, value: string): void;
   /** Asked before a patch creates what is not there. Absent: whoever may patch may create. @throws StatusError Forbidden */
   mayCreate?(): Promise<void>;
 }

@@ -15,7 +15,15 @@ import { reportFields } from './field-validation.js';
 import { generateName, prepareMetadataForCreate, requireAbsentVersion, settleNamespace } from './metadata.js';
 import { hasStatusSubresource } from './strategy.js';
 import { type Decision, dryRunAnswer, type StoredWrite, serialized, writeObject } from './write.js';
-import { admissionRequest, countsGenerations, targetOf, type Writing, withReservation } from './writing.js';
+import {
+  admissionRequest,
+  countsGenerations,
+  settled,
+  targetOf,
+  undoneWhenRefused,
+  type Writing,
+  withReservation,
+} from './writing.js';
 
 /** Attempts to find a name that is free (apiserver's RetryGenerateName). */
 const nameAttempts = 8;
@@ -78,15 +86,20 @@ export async function createDecoded(
       const errors = kind.validate(object);
       if (errors.length > 0) throw invalid(kind, metadata.name ?? '', errors);
       const named = { name: metadata.name, namespace };
-      await admission.validate(admissionRequest(context, 'CREATE', kind, named, { object, dryRun }));
-      const value = serialized(kind, object);
-      const lease = strategy.ttlMs === undefined || dryRun ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
-      const { object: written } = await writeObject(cache, context, targetOf(kind, named), (current): Decision => {
-        if (current !== undefined) throw alreadyExists(kind, metadata.name);
-        if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, 0n), created: true };
-        return { type: 'put', object, value, lease, after: reservation?.committed };
+      const request = admissionRequest(context, 'CREATE', kind, named, { object, dryRun });
+      return undoneWhenRefused(request, async () => {
+        await admission.validate(request);
+        const value = serialized(kind, object);
+        const lease =
+          strategy.ttlMs === undefined || dryRun ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
+        const { object: written } = await writeObject(cache, context, targetOf(kind, named), (current): Decision => {
+          if (current !== undefined) throw alreadyExists(kind, metadata.name);
+          if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, 0n), created: true };
+          return { type: 'put', object, value, lease, after: reservation?.committed };
+        });
+        await settled(request, 'done');
+        return { object: written, created: true };
       });
-      return { object: written, created: true };
     });
   }
 }

@@ -106,7 +106,11 @@ async function remove(
     if (dryRun) return { type: 'answer', object: dryRunAnswer(writing.cache, value, current.revision) };
     return { type: 'put', object: next, value };
   });
-  if (result.outcome === 'deleted') await strategy.released?.(result.object.object()).catch(() => undefined);
+  if (result.outcome === 'deleted') {
+    const gone = result.object.object();
+    await strategy.released?.(gone).catch(() => undefined);
+    await writing.admission.removed(kind, gone);
+  }
   return { gone: goneDry || result.outcome === 'deleted', object: result.object };
 }
 

@@ -3,9 +3,10 @@
  */
 import { type Clock, type Kind, type Logger, StatusError, systemClock } from '@orbitkit/core';
 import { admissionChain } from '../admission/chain.js';
-import type { AdmissionPlugin, AdmissionReader } from '../admission/contract.js';
+import type { AdmissionCluster, AdmissionPlugin } from '../admission/contract.js';
 import { defaultAdmission } from '../admission/index.js';
 import type { Store } from '../storage/contract.js';
+import { cachedObjects, changeObject } from './change.js';
 import type { RequestContext, ResourceKey, Resources, RunningResources } from './contract.js';
 import { createObject } from './create.js';
 import { deleteCollection, deleteObject } from './delete.js';
@@ -63,9 +64,14 @@ export function createResources(options: ResourcesOptions): RunningResources & {
     ...(options.watcherQueueBytes === undefined ? {} : { watcherQueueBytes: options.watcherQueueBytes }),
     ...(options.bookmarkMs === undefined ? {} : { bookmarkMs: options.bookmarkMs }),
   });
-  const reader: AdmissionReader = {
+  const reader: AdmissionCluster = {
     peek: (kind, key) => (cache.live ? cache.peek(resourceIdOf(kind), objectPath(key)) : undefined),
     read: (kind, key, signal) => newestObject(cache, kind, objectPath(key), signal),
+    list: (kind, namespace, signal) => {
+      const list = () => cachedObjects(cache.resource(resourceIdOf(kind)), namespace);
+      return cache.live ? list() : cache.started(signal).then(list);
+    },
+    change: (kind, key, signal, change) => changeObject(cache, kind, key, signal, change),
   };
   const now = () => clock.now();
   const writing: Writing = {

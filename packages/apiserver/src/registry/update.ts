@@ -20,7 +20,9 @@ import {
   admissionRequest,
   countsGenerations,
   desiredState,
+  settled,
   targetOf,
+  undoneWhenRefused,
   type Writing,
   withReservation,
 } from './writing.js';
@@ -95,10 +97,12 @@ export async function replaceObject(
   });
   if (absent) return create();
   if (result.outcome === 'deleted') {
+    const gone = result.object.object();
     await writing
       .strategies(kind)
-      .released?.(result.object.object())
+      .released?.(gone)
       .catch(() => undefined);
+    await writing.admission.removed(kind, gone);
   }
   return { object: result.object, created: false };
 }
@@ -139,19 +143,27 @@ async function decideUpdate(
     const validate = (next: DynamicObject, before: ReadonlyObject) => kind.validate(next, before as DynamicObject);
     const errors = rules ? rules(object, old, validate) : validate(object, old);
     if (errors.length > 0) throw invalid(kind, key.name, errors);
-    await admission.validate(
-      admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun }),
-    );
-    const undo = reservation && (() => reservation.release());
-    const value = serialized(kind, object);
-    if (unchanged(current, old, object, value)) {
-      await undo?.();
-      return { type: 'answer', object: current };
-    }
-    if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, current.revision) };
-    if (vanishesNow(strategy, object)) return { type: 'delete', undo };
-    const lease = strategy.ttlMs === undefined ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
-    return { type: 'put', object, value, lease, undo, after: reservation?.committed };
+    const asked = admissionRequest(context, 'UPDATE', kind, key, { object, oldObject: old, subresource, dryRun });
+    return undoneWhenRefused(asked, async () => {
+      await admission.validate(asked);
+      const undo = async () => {
+        await reservation?.release();
+        await settled(asked, 'undone');
+      };
+      const value = serialized(kind, object);
+      if (unchanged(current, old, object, value)) {
+        await undo();
+        return { type: 'answer', object: current };
+      }
+      if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, current.revision) };
+      if (vanishesNow(strategy, object)) return { type: 'delete', undo };
+      const lease = strategy.ttlMs === undefined ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
+      const after = async () => {
+        await reservation?.committed?.();
+        await settled(asked, 'done');
+      };
+      return { type: 'put', object, value, lease, undo, after };
+    });
   });
 }
 

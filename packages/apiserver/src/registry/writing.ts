@@ -45,7 +45,7 @@ export function admissionRequest(
     dryRun?: boolean | undefined;
   },
 ): AdmissionRequest {
-  return {
+  const request: AdmissionRequest = {
     operation,
     kind,
     subresource: parts.subresource,
@@ -57,7 +57,45 @@ export function admissionRequest(
     user: context.user,
     signal: context.signal,
     warn: text => context.warn(text),
+    annotate: (key, value) => context.annotate?.(key, value),
+    onUndone: giveBack => void hooksOf(request).undone.push(giveBack),
+    onDone: then => void hooksOf(request).done.push(then),
   };
+  return request;
+}
+
+interface Hooks {
+  readonly undone: (() => Promise<void>)[];
+  readonly done: (() => Promise<void>)[];
+}
+/** Few plugins have any. */
+const hooks = new WeakMap<AdmissionRequest, Hooks>();
+
+function hooksOf(request: AdmissionRequest): Hooks {
+  let known = hooks.get(request);
+  if (known === undefined) {
+    known = { undone: [], done: [] };
+    hooks.set(request, known);
+  }
+  return known;
+}
+
+/** Tells the plugins what became of a write; once. Never rejects. */
+export async function settled(request: AdmissionRequest, outcome: 'done' | 'undone'): Promise<void> {
+  const known = hooks.get(request);
+  if (known === undefined) return;
+  hooks.delete(request);
+  for (const hook of known[outcome]) await hook().catch(() => undefined);
+}
+
+/** Runs a write; when it is refused, plugins give back what they took. After a failure of the store nobody knows: it stays taken. */
+export async function undoneWhenRefused<T>(request: AdmissionRequest, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (isStatusError(error)) await settled(request, 'undone');
+    throw error;
+  }
 }
 
 /**
