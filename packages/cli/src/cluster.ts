@@ -4,7 +4,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ApiServer, apiServer, embeddedStore } from '@orbitkit/apiserver';
+import { type ApiServer, type ApiServerOptions, apiServer } from '@orbitkit/apiserver';
 import { controllerManager, standardControllers } from '@orbitkit/controllers';
 import type { Component } from '@orbitkit/core';
 import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
@@ -43,11 +43,13 @@ export interface ApiServerSettings {
   dataDir: string;
   listen: { host: string; port: number };
   serviceCIDR: string;
+  /** See store-options.ts. */
+  store: Pick<ApiServerOptions, 'store' | 'encryption'>;
 }
 
-export const apiServerOf = ({ dataDir, listen, serviceCIDR }: ApiServerSettings): ApiServer =>
+export const apiServerOf = ({ dataDir, listen, serviceCIDR, store }: ApiServerSettings): ApiServer =>
   apiServer({
-    store: embeddedStore({ dir: join(dataDir, 'store') }),
+    ...store,
     listen,
     dataDir,
     serviceCIDR,

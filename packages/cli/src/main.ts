@@ -13,6 +13,8 @@ import { getCommand } from './commands/get.js';
 import { logsCommand } from './commands/logs.js';
 import { roleCommands } from './commands/roles.js';
 import { scaleCommand } from './commands/scale.js';
+import { snapshotCommand } from './commands/snapshot.js';
+import { storeCommands } from './commands/store.js';
 import { uiCommand } from './commands/ui.js';
 import { upCommand } from './commands/up.js';
 import { CommandError, type Terminal } from './terminal.js';
@@ -47,6 +49,8 @@ export function program(terminal: Terminal): Command {
     execCommand,
     clearCommand,
     uiCommand,
+    snapshotCommand,
+    storeCommands,
   ]) {
     add(command, terminal);
   }

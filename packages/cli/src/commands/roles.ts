@@ -13,11 +13,12 @@ import {
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
+import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import { CommandError, type Terminal } from '../terminal.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
-interface RoleFlags extends GlobalFlags {
+interface RoleFlags extends GlobalFlags, StoreFlags {
   dataDir: string;
   listen: string;
   runtime: string;
@@ -44,15 +45,17 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       )
       .option('--log-level <level>', 'debug, info, warn or error', 'warn');
 
-  role('apiserver', 'run the API server alone; writes DIR/kubeconfig')
+  encryptionOption(storeOptions(role('apiserver', 'run the API server alone; writes DIR/kubeconfig')))
     .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
     .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
     .action(async (flags: RoleFlags) => {
       const { apiServerOf, clusterRanges } = await import('../cluster.js');
       const dataDir = pathIn(terminal, flags.dataDir);
       const listen = hostAndPort(flags.listen);
+      const { serverStore } = await import('../store-options.js');
+      const store = await serverStore(flags, dataDir, terminal);
       const ranges = await clusterRanges(dataDir, runtimeName(flags.runtime));
-      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR });
+      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store });
       await serve(
         [server],
         flags,

@@ -9,11 +9,12 @@ import { type Component, compose, logger } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { during } from '../progress.js';
 import { defaultStateDirectory } from '../session.js';
+import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import type { Terminal } from '../terminal.js';
 import { defaultHeartbeatSeconds, defaultTiming } from '../timing.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
 
-interface UpFlags {
+interface UpFlags extends StoreFlags {
   dataDir: string;
   listen: string;
   runtime: string;
@@ -56,9 +57,10 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
       .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
   );
-  heartbeatOption(command).action(async (flags: UpFlags) => {
+  encryptionOption(storeOptions(heartbeatOption(command))).action(async (flags: UpFlags) => {
     // A server is loaded by those who run one; `orbit get` must start at once.
     const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
+    const { serverStore } = await import('../store-options.js');
     const dataDir = pathIn(terminal, flags.dataDir);
     const runtime = runtimeName(flags.runtime);
     const count = wholeNumber('--nodes', flags.nodes, 1, 100);
@@ -70,7 +72,8 @@ export function upCommand(program: Command, terminal: Terminal): void {
     const listen = hostAndPort(flags.listen);
     const profile = profileName(flags.profile);
     const ranges = await clusterRanges(dataDir, runtime);
-    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR });
+    const store = await serverStore(flags, dataDir, terminal);
+    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store });
     const nodes = await Promise.all(
       Array.from({ length: count }, (_, index) =>
         nodeOf({
