@@ -1,6 +1,6 @@
 // Writes the built-in kinds (addresses, names, verbs; no schema) from the table of facts to src/kinds/generated/kinds.ts.
 import { writeFileSync } from 'node:fs';
-import { servedKinds, storedElsewhere, virtualKinds } from './served.mjs';
+import { namesTaken, servedKinds, storedElsewhere, virtualKinds } from './served.mjs';
 
 const word = text => text[0].toUpperCase() + text.slice(1);
 
@@ -19,7 +19,8 @@ export function writeKinds(facts, out) {
     const group = kind.type.split('/')[0].split('.')[0];
     const alias = `${group}${kind.version}`;
     // The first of a name in discovery order has it; another group's or version's says which it is.
-    const name = names.includes(kind.kind) ? `${word(group)}${word(kind.version)}${kind.kind}` : kind.kind;
+    const taken = names.includes(kind.kind) || namesTaken.has(gvk);
+    const name = taken ? `${word(group)}${word(kind.version)}${kind.kind}` : kind.kind;
     const subresources = kind.subresources.map(({ name, group, version, kind: of, verbs }) => ({
       name,
       group,

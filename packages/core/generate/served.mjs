@@ -15,6 +15,9 @@ export const virtualKinds = new Set([
   'metrics.k8s.io/v1beta1/PodMetrics',
 ]);
 
+/** Kinds whose own name is taken at the front door of the package. */
+export const namesTaken = new Set(['/v1/ComponentStatus']);
+
 /** Kinds that are stored as another kind: its name here, and the conversion of kinds/versions/. */
 export const storedElsewhere = {
   'autoscaling/v1/HorizontalPodAutoscaler': ['HorizontalPodAutoscaler', 'autoscalerV1'],

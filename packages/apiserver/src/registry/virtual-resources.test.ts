@@ -1,6 +1,6 @@
 import {
   Binding,
-  ComponentStatus,
+  CoreV1ComponentStatus,
   type Kind,
   NodeMetrics,
   Pod,
@@ -58,11 +58,11 @@ it('componentstatuses tell of the store, which is all that this server knows', a
     metadata: { name: 'store' },
     conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }],
   };
-  expect(await cluster.list(ComponentStatus)).toMatchObject([healthy]);
-  expect(await cluster.get(ComponentStatus, { name: 'store' })).toMatchObject(healthy);
-  expect(await refusal(cluster.get(ComponentStatus, { name: 'scheduler' }))).toMatchObject({ code: 404 });
+  expect(await cluster.list(CoreV1ComponentStatus)).toMatchObject([healthy]);
+  expect(await cluster.get(CoreV1ComponentStatus, { name: 'store' })).toMatchObject(healthy);
+  expect(await refusal(cluster.get(CoreV1ComponentStatus, { name: 'scheduler' }))).toMatchObject({ code: 404 });
   await cluster.store.close();
-  expect(await cluster.list(ComponentStatus)).toMatchObject([
+  expect(await cluster.list(CoreV1ComponentStatus)).toMatchObject([
     { conditions: [{ status: 'False', error: expect.any(String) }] },
   ]);
 });

@@ -372,7 +372,7 @@ describe('policy', () => {
     ['a runtime class', kinds.RuntimeClass, { handler: 'runc' }, { Handler: 'runc' }],
     [
       'a component',
-      kinds.ComponentStatus,
+      kinds.CoreV1ComponentStatus,
       { conditions: [{ type: 'Healthy', status: 'False', message: 'm', error: 'e' }] },
       { Status: 'Unhealthy', Message: 'm', Error: 'e' },
     ],
