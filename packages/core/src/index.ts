@@ -6,6 +6,7 @@ export { type DiscoveredKind, discoverKinds, type KindResolver, kindResolver } f
 export * from './client/find-cluster.js';
 export { type HttpTransportOptions, httpTransport } from './client/http-transport.js';
 export * from './client/kubeconfig.js';
+export { forwardToPod, type PortForwardOptions } from './client/pod-port-forward.js';
 export * from './client/pod-streams.js';
 export {
   errorOfAnswer,
@@ -68,6 +69,7 @@ export * from './meta/finalizers.js';
 export * from './meta/int-or-percent.js';
 export * from './meta/label-selector.js';
 export * from './meta/names.js';
+export { matchesNodeTerm, selectsNode, tolerates } from './meta/node-selection.js';
 export * from './meta/object.js';
 export * from './meta/owner-references.js';
 export * from './meta/quantity.js';

@@ -11,7 +11,7 @@ export { type PodAntiAffinityOptions, podAntiAffinity } from './plugins/pod-anti
 export { type ResourceFitOptions, resourceFit } from './plugins/resource-fit.js';
 export { type RoundRobinOptions, roundRobin } from './plugins/round-robin.js';
 export { schedulingGates } from './plugins/scheduling-gates.js';
-export { taintToleration, tolerates } from './plugins/taint-toleration.js';
+export { taintToleration } from './plugins/taint-toleration.js';
 export { unsupported } from './plugins/unsupported.js';
 export { defaultPlugins, type MiniK8sOptions, miniK8sPlugins, withoutScore } from './profiles.js';
 export { type SchedulerOptions, scheduler } from './scheduler.js';

@@ -1,43 +1,5 @@
-import type { corev1 } from '@orbitkit/core';
+import { type corev1, matchesNodeTerm, selectsNode } from '@orbitkit/core';
 import type { Plugin } from '../framework/plugin.js';
-import type { NodeInfo } from '../snapshot/node-info.js';
-
-type Requirement = corev1.NodeSelectorRequirement;
-
-/** One expression against one value. Gt and Lt compare integers; what is not one does not match. */
-function matchesValue(requirement: Requirement, value: string | undefined): boolean {
-  const values = requirement.values ?? [];
-  switch (requirement.operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-    case 'Lt': {
-      if (value === undefined || !/^-?\d+$/.test(value) || !/^-?\d+$/.test(values[0] ?? '')) return false;
-      const difference = BigInt(value) - BigInt(values[0]!);
-      return requirement.operator === 'Gt' ? difference > 0n : difference < 0n;
-    }
-    default:
-      return false;
-  }
-}
-
-/** All expressions and fields of a term hold; a term without either matches nothing (the API's rule). */
-function matchesTerm(term: corev1.NodeSelectorTerm, node: NodeInfo): boolean {
-  const expressions = term.matchExpressions ?? [];
-  const fields = term.matchFields ?? [];
-  if (expressions.length + fields.length === 0) return false;
-  const labels = node.node.metadata.labels ?? {};
-  return (
-    expressions.every(each => matchesValue(each, labels[each.key])) &&
-    fields.every(each => each.key === 'metadata.name' && matchesValue(each, node.name))
-  );
-}
 
 const preferred = (pod: { spec: corev1.PodSpec }) =>
   pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
@@ -47,19 +9,16 @@ export const nodeAffinity = (options: { weight?: number } = {}): Plugin => ({
   name: 'NodeAffinity',
   weight: options.weight ?? 2,
   events: ['NodeAdd', 'NodeLabel'],
-  filter(pod, node) {
-    const labels = node.node.metadata.labels ?? {};
-    const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value);
-    const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-    if (selected && (!required || required.nodeSelectorTerms.some(term => matchesTerm(term, node)))) return undefined;
+  filter(pod, { node }) {
+    if (selectsNode(pod.spec, node)) return undefined;
     return { reasons: ["node(s) didn't match Pod's node affinity/selector"], unresolvable: true };
   },
-  score(pod, node) {
+  score(pod, { node }) {
     let sum = 0;
     for (const each of preferred(pod)) {
       // An empty preferred term matches every node, other than a required one.
       const empty = !each.preference.matchExpressions?.length && !each.preference.matchFields?.length;
-      if (empty || matchesTerm(each.preference, node)) sum += each.weight;
+      if (empty || matchesNodeTerm(each.preference, node)) sum += each.weight;
     }
     return sum;
   },

@@ -1,13 +1,5 @@
-import type { corev1 } from '@orbitkit/core';
+import { type corev1, tolerates } from '@orbitkit/core';
 import type { Plugin } from '../framework/plugin.js';
-
-/** The API's rule: an empty key with Exists tolerates everything, an empty effect every effect. */
-export function tolerates(toleration: corev1.Toleration, taint: corev1.Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  if (toleration.operator === 'Exists') return true;
-  return !!toleration.key && (toleration.value ?? '') === (taint.value ?? '');
-}
 
 const untolerated = (
   taints: readonly corev1.Taint[] | undefined,

@@ -1,13 +1,6 @@
 import type { Node } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
-import {
-  desiredTaints,
-  notReadyTaint,
-  stayingSeconds,
-  type Taint,
-  tolerates,
-  unreachableTaint,
-} from './node-taints.js';
+import { desiredTaints, notReadyTaint, stayingSeconds, type Taint, unreachableTaint } from './node-taints.js';
 
 const now = Date.UTC(2026, 0, 1);
 const node = (ready: string, taints?: Taint[], more: object = {}, unschedulable = false) =>
@@ -55,19 +48,6 @@ describe('the taints of a node', () => {
 
 describe('tolerations', () => {
   const taint: Taint = { key: unreachableTaint, effect: 'NoExecute' };
-  it.each([
-    [{ key: unreachableTaint, operator: 'Exists' as const, effect: 'NoExecute' as const }, true],
-    [{ key: unreachableTaint, operator: 'Exists' as const }, true],
-    [{ operator: 'Exists' as const }, true],
-    [{ key: unreachableTaint }, true],
-    [{ key: unreachableTaint, value: 'x' }, false],
-    [{ key: notReadyTaint, operator: 'Exists' as const }, false],
-    [{ key: unreachableTaint, operator: 'Exists' as const, effect: 'NoSchedule' as const }, false],
-    [{}, false],
-  ])('%j: %s', (toleration, expected) => {
-    expect(tolerates(toleration, taint)).toBe(expected);
-  });
-
   it('the shortest time of those that speak for a taint counts; one not tolerated ends it', () => {
     const exists = (key: string, tolerationSeconds?: number) => ({
       key,

@@ -1,5 +1,5 @@
 /** Which taints a node's conditions call for, and how long a pod bears them. Source: kube-controller-manager, component-helpers. */
-import { type corev1, findCondition, formatTime, type Node as NodeObject } from '@orbitkit/core';
+import { type corev1, findCondition, formatTime, type Node as NodeObject, tolerates } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 
 type Node = DeepReadonly<NodeObject>;
@@ -56,14 +56,6 @@ export function desiredTaints(node: Node, noExecute: 'add' | 'keep' | 'remove', 
 const isOutage = (taint: Taint): boolean => taint.key === notReadyTaint || taint.key === unreachableTaint;
 const isOurs = (taint: Taint): boolean =>
   ours.has(taint.key) && (taint.effect === 'NoSchedule' || (taint.effect === 'NoExecute' && isOutage(taint)));
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  if (toleration.operator === 'Exists') return true;
-  // Without a key only Exists makes sense; Equal is the default.
-  return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
-}
 
 /**
  * How many seconds a pod with these tolerations stays under these NoExecute taints: 0 when one is not tolerated,
