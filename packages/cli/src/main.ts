@@ -4,6 +4,7 @@ import { isManifestError } from '@orbitkit/core/manifest';
 import { Command, CommanderError } from 'commander';
 import { applyCommand } from './commands/apply.js';
 import { clearCommand } from './commands/clear.js';
+import { copyCommand } from './commands/copy.js';
 import { createCommand } from './commands/create.js';
 import { deleteCommand } from './commands/delete.js';
 import { describeCommand } from './commands/describe.js';
@@ -11,10 +12,12 @@ import { editCommand } from './commands/edit.js';
 import { execCommand } from './commands/exec.js';
 import { getCommand } from './commands/get.js';
 import { logsCommand } from './commands/logs.js';
+import { portForwardCommand } from './commands/port-forward.js';
 import { roleCommands } from './commands/roles.js';
 import { scaleCommand } from './commands/scale.js';
 import { snapshotCommand } from './commands/snapshot.js';
 import { storeCommands } from './commands/store.js';
+import { topCommand } from './commands/top.js';
 import { uiCommand } from './commands/ui.js';
 import { upCommand } from './commands/up.js';
 import { CommandError, type Terminal } from './terminal.js';
@@ -47,6 +50,9 @@ export function program(terminal: Terminal): Command {
     scaleCommand,
     logsCommand,
     execCommand,
+    portForwardCommand,
+    copyCommand,
+    topCommand,
     clearCommand,
     uiCommand,
     snapshotCommand,
