@@ -53,8 +53,9 @@ export interface AttachOptions {
   stdin?: AsyncIterable<Uint8Array | string>;
   /** A terminal: stdout and stderr come together on stdout. */
   tty?: boolean;
-  onStdout?: (bytes: Uint8Array) => void;
-  onStderr?: (bytes: Uint8Array) => void;
+  /** May answer with a promise: what comes next waits for it, and in the end the command does. */
+  onStdout?: (bytes: Uint8Array) => unknown;
+  onStderr?: (bytes: Uint8Array) => unknown;
   /** Sizes of the terminal as they change. */
   resize?: AsyncIterable<{ width: number; height: number }>;
   signal?: AbortSignal;
@@ -121,9 +122,9 @@ async function streamToPod(
     for await (const message of socket.messages) {
       const bytes = message.subarray(1);
       if (message[0] === channels.stdout) {
-        if (bytes.length > 0) onStdout?.(bytes);
+        if (bytes.length > 0) await onStdout?.(bytes);
       } else if (message[0] === channels.stderr) {
-        if (bytes.length > 0) onStderr?.(bytes);
+        if (bytes.length > 0) await onStderr?.(bytes);
       } else if (message[0] === channels.status) {
         status = parseStatus(bytes);
         break;
