@@ -20,7 +20,7 @@ import {
   type Transport,
   watchEvents,
 } from '@orbitkit/core';
-import { type ServerProcess, serveAsProcess, serverProcess } from './api/server-process.js';
+import { type ServerProcess, serveAsProcess, serverProcess } from './apiserver/server-process.js';
 import { beside, machine, median } from './samples.js';
 
 const watches = 1_000;

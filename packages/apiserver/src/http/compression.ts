@@ -48,6 +48,10 @@ async function* gzipPieces(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Bu
   if (failure) throw failure;
 }
 
+/** Whether `compressed` may do anything at all: most answers are small. */
+export const isCompressible = ({ body, stream }: ApiResponse): boolean =>
+  !stream && (!Buffer.isBuffer(body) || body.length >= compressionThreshold);
+
 /** Compresses the answer when it is worth it. The length of a streamed body is taken from its content-length header. */
 export async function compressed(answer: ApiResponse, acceptEncoding: string | undefined): Promise<ApiResponse> {
   if (answer.stream || answer.headers['content-encoding'] !== undefined || !acceptsGzip(acceptEncoding)) return answer;

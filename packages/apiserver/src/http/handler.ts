@@ -8,10 +8,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, isStatusError, type Logger, type Metrics, StatusError, type UserInfo } from '@orbitkit/core';
+import type { Auditor, AuditTrail } from '../audit/auditor.js';
 import type { NodeProxy } from '../node-proxy/node-proxy.js';
 import type { RequestContext } from '../registry/contract.js';
 import { errorAnswer, methodNotAllowed, pageNotFound, resourceNotFound } from './answers.js';
-import { compressed } from './compression.js';
+import { compressed, isCompressible } from './compression.js';
 import type { ApiHandler, ApiRequest, ApiResponse, ApiUpgrade } from './exchange.js';
 import { isUpgrade } from './exchange.js';
 import type { NonResourceRoutes } from './non-resource-routes.js';
@@ -26,6 +27,9 @@ export interface SeenUsers {
   user: UserInfo | undefined;
   /** Whom it acts as: another one when it impersonates. */
   acting: UserInfo | undefined;
+  /** What authorization said, as far as it was asked. */
+  decision?: 'allow' | 'forbid';
+  reason?: string;
 }
 
 /** Says who the request acts as and whether it may. @throws StatusError Unauthorized, Forbidden */
@@ -44,6 +48,8 @@ export interface HandlerOptions {
   readonly requestTimeoutMs?: number;
   /** After each request: for an audit trail. Must not throw. */
   readonly audit?: (record: RequestRecord) => void;
+  /** Tells of requests by a policy, with who asked and what was said. */
+  readonly auditor?: Auditor | undefined;
 }
 
 /** What an audit trail needs of one request. */
@@ -97,13 +103,16 @@ function durationMs(text: string | undefined): number | undefined {
 /** What metrics may be labelled with: names that are served, never whatever a client puts into a path. */
 function countable(served: ServedKinds, info: RequestInfo): RequestInfo {
   const kind = served.find(info.group, info.version, info.resource);
-  if (!kind) return { ...info, group: '', version: '', resource: '', subresource: undefined, isResource: false };
+  if (!kind) {
+    if (info.resource === '' && !info.isResource) return info;
+    return { ...info, group: '', version: '', resource: '', subresource: undefined, isResource: false };
+  }
   if (info.subresource === undefined || kind.subresources.some(({ name }) => name === info.subresource)) return info;
   return { ...info, subresource: undefined };
 }
 
 export function apiHandler(options: HandlerOptions): ApiHandler {
-  const { kinds, access, resources, nonResources, nodeProxy, clock, log } = options;
+  const { kinds, access, auditor, resources, nonResources, nodeProxy, clock, log } = options;
   const counters: RequestMetrics = requestMetrics(options.metrics);
   const longest = options.requestTimeoutMs ?? 60_000;
 
@@ -135,26 +144,31 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
   }
 
   /** The work bounded in time. The request's signal aborts at the bound, so that what waits for the answer stops waiting. */
-  async function bounded(request: ApiRequest, info: RequestInfo, context: RequestContext) {
-    if (isStream(info)) return route(request, info, context);
+  function bounded(request: ApiRequest, info: RequestInfo, context: RequestContext): Promise<ApiResponse | ApiUpgrade> {
+    const work = route(request, info, context);
+    if (isStream(info)) return work;
     const limit = Math.min(durationMs(request.query.get('timeout')) ?? longest, longest);
-    let timer: { cancel(): void } | undefined;
-    try {
-      const late = new Promise<never>((_, reject) => {
-        timer = clock.setTimer(limit, () => {
-          const error = new StatusError(
-            'Timeout',
-            `the request did not complete within the allotted timeout of ${limit / 1000} s`,
-          );
-          reject(error);
-          // The answer goes first.
-          setImmediate(() => request.abort(error));
-        });
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(limit, () => {
+        const error = new StatusError(
+          'Timeout',
+          `the request did not complete within the allotted timeout of ${limit / 1000} s`,
+        );
+        reject(error);
+        // The answer goes first.
+        setImmediate(() => request.abort(error));
       });
-      return await Promise.race([route(request, info, context), late]);
-    } finally {
-      timer?.cancel();
-    }
+      work.then(
+        answer => {
+          timer.cancel();
+          resolve(answer);
+        },
+        error => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+    });
   }
 
   /** A patch may turn out to be a create, which needs the right to create (apiserver `withAuthorization`). */
@@ -173,29 +187,37 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       let warnings: Set<string> | undefined;
       let answer: ApiResponse | ApiUpgrade;
       let done: (() => void) | undefined;
+      const seen: SeenUsers | undefined = auditor && { user: undefined, acting: undefined };
+      let trail: AuditTrail | undefined;
       try {
         info = requestInfoOf(request.method, request.path, request.query);
         counted = countable(kinds(), info);
         if (isStream(info)) done = counters.opened(counted);
-        user = await access(request, info);
+        user = await access(request, info, seen);
+        trail = seen && auditor?.begin({ id, request, info, seen, receivedAt: started });
         const warn = (text: string) => {
           warnings ??= new Set();
           warnings.add(text);
         };
         const mayCreate = createCheck(request, info);
-        answer = await bounded(request, info, {
+        answer = await bounded(trail?.request ?? request, info, {
           user,
           signal: request.signal,
           warn,
           ...(mayCreate === undefined ? {} : { mayCreate }),
         });
-        if (!isUpgrade(answer)) answer = await compressed(answer, request.headers['accept-encoding']);
+        if (!isUpgrade(answer) && isCompressible(answer))
+          answer = await compressed(answer, request.headers['accept-encoding']);
       } catch (error) {
         answer =
           request.signal.aborted && !isStatusError(error)
             ? errorAnswer(clientGone(), id, log)
             : errorAnswer(error, id, log);
       }
+      // Who was refused at the door is told of as well.
+      if (seen !== undefined && user === undefined && info !== undefined)
+        trail = auditor?.begin({ id, request, info, seen, receivedAt: started });
+      trail?.answered(answer);
       const durationMs = clock.now() - started;
       const code = isUpgrade(answer) ? 101 : answer.status;
       counters.finished(request.method, counted, code, durationMs);

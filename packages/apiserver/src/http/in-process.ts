@@ -23,6 +23,7 @@ import { entityTooLarge } from './body.js';
 import type { ApiHandler, ApiRequest, ApiResponse, ApiUpgrade } from './exchange.js';
 import { isUpgrade } from './exchange.js';
 import { type Query, splitTarget } from './query.js';
+import { RequestSignal } from './request-signal.js';
 import { turnTaker } from './turn-taker.js';
 
 export interface InProcessOptions {
@@ -132,7 +133,7 @@ class Exchange implements ApiRequest {
   readonly path: string;
   readonly query: Query;
   readonly remoteAddress = 'in-process';
-  readonly #controller = new AbortController();
+  readonly #signal = new RequestSignal();
   readonly #body: TransportRequest['body'];
   readonly #caller: AbortSignal | undefined;
   readonly #onAbort = () => this.cancel(this.#caller!.reason);
@@ -155,7 +156,7 @@ class Exchange implements ApiRequest {
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#signal.signal;
   }
 
   async identify(): Promise<UserInfo> {
@@ -180,7 +181,7 @@ class Exchange implements ApiRequest {
   }
 
   abort(reason: unknown): void {
-    if (!this.signal.aborted) this.#controller.abort(reason);
+    this.#signal.abort(reason);
   }
 
   /** The caller, the transport or the server gives the request up. */
@@ -194,7 +195,8 @@ class Exchange implements ApiRequest {
   end(reason: unknown): void {
     this.#caller?.removeEventListener('abort', this.#onAbort);
     this.onEnd();
-    if (reason !== answered) this.abort(reason);
+    if (reason === answered) this.#signal.release();
+    else this.abort(reason);
   }
 }
 

@@ -60,6 +60,26 @@ export function requestMetrics(metrics: Metrics): RequestMetrics {
     scope: scopeOf(info),
   });
 
+  /** One kind of request: its series, looked up once. Bounded by what may be a label. */
+  interface RequestSeries {
+    readonly labels: Record<string, string>;
+    readonly seconds: { observe(value: number): void };
+    readonly byCode: Map<number, { inc(by?: number): void }>;
+  }
+  const known = new Map<string, RequestSeries>();
+  function seriesOf(key: string, labels: () => Record<string, string>): RequestSeries {
+    let series = known.get(key);
+    if (series === undefined) {
+      const made = labels();
+      series = { labels: made, seconds: duration.series(made), byCode: new Map() };
+      known.set(key, series);
+    }
+    return series;
+  }
+  const keyOf = ({ verb, group, version, resource, subresource, name, namespace, isResource }: RequestInfo) =>
+    `${verb} ${group} ${version} ${resource} ${subresource ?? ''} ${isResource}${name !== undefined}${namespace !== undefined}`;
+  const watchedBy = new Map<string, (events: number) => void>();
+
   return {
     opened(info) {
       const labels = labelsOf(info);
@@ -71,22 +91,33 @@ export function requestMetrics(metrics: Metrics): RequestMetrics {
       };
     },
     finished(method, info, code, durationMs) {
-      const labels = info
-        ? labelsOf(info)
-        : {
+      const series = info
+        ? seriesOf(keyOf(info), () => labelsOf(info))
+        : seriesOf(methods.has(method) ? method : 'OTHER', () => ({
             verb: methods.has(method) ? method : 'OTHER',
             group: '',
             version: '',
             resource: '',
             subresource: '',
             scope: '',
-          };
-      total.inc({ ...labels, code: String(code) });
-      if (info === undefined || (info.verb !== 'watch' && code !== 101)) duration.observe(durationMs / 1000, labels);
+          }));
+      let count = series.byCode.get(code);
+      if (count === undefined) {
+        count = total.series({ ...series.labels, code: String(code) });
+        series.byCode.set(code, count);
+      }
+      count.inc();
+      if (info === undefined || (info.verb !== 'watch' && code !== 101)) series.seconds.observe(durationMs / 1000);
     },
     watched(info) {
-      const labels = { group: info.group, version: info.version, resource: info.resource };
-      return events => watchEvents.inc(labels, events);
+      const key = `${info.group} ${info.version} ${info.resource}`;
+      let count = watchedBy.get(key);
+      if (count === undefined) {
+        const series = watchEvents.series({ group: info.group, version: info.version, resource: info.resource });
+        count = events => series.inc(events);
+        watchedBy.set(key, count);
+      }
+      return count;
     },
   };
 }

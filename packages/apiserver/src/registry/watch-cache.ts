@@ -84,6 +84,8 @@ export class WatchCache {
   readonly #watchers = new Map<Watcher, Subscription>();
   /** Objects that a writer in this process made of its commit before the cache saw it. */
   readonly #offered = new Map<string, StoredObject>();
+  /** Parsed forms of what writers in this process are about to commit, by the very bytes: whoever follows the cache need not parse them. */
+  readonly #announced = new Map<Uint8Array, DynamicObject>();
   #bookmarkTimer: { cancel(): void } | undefined;
   readonly #observers = new Map<ResourceId, Set<CacheObserver>>();
 
@@ -245,6 +247,20 @@ export class WatchCache {
       if (waiter.revision <= this.#revision) waiter.resolve(true);
       else this.#waiters.push(waiter);
     }
+  }
+
+  /**
+   * A write of this process is under way. A store that hands back the very bytes it was given gives the cache their parsed form by this,
+   * which must not change any more; others hand back equal bytes, and they are parsed when somebody asks.
+   */
+  announce(value: Uint8Array, object: DynamicObject): void {
+    if (this.#announced.size >= 4096) this.#announced.clear();
+    this.#announced.set(value, object);
+  }
+
+  /** The announced write is decided. */
+  withdraw(value: Uint8Array): void {
+    this.#announced.delete(value);
   }
 
   /**

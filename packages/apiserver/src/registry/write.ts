@@ -107,12 +107,14 @@ export async function writeObject(
     // A client that goes away now does not stop the write. When the store fails here, nobody knows whether it was written: what was
     // reserved for it stays reserved, and is found to be unused later.
     const put = decision.type === 'put' ? decision : undefined;
+    if (put !== undefined) cache.announce(put.value, put.object);
     const result = await cache.store.txn(
       compare,
       put === undefined
         ? { type: 'delete', key }
         : { type: 'put', key, value: put.value, ...(put.lease === undefined ? {} : { lease: put.lease }) },
     );
+    if (!result.ok && put !== undefined) cache.withdraw(put.value);
     if (result.ok) {
       const previous = current;
       if (put === undefined) return { object: previous!.at(result.revision), previous, outcome: 'deleted' };

@@ -12,6 +12,8 @@ export interface Metrics {
 }
 export interface Counter {
   inc(labels?: Record<string, string>, by?: number): void;
+  /** The series of these labels, looked up once: for what is counted with every request. */
+  series(labels: Record<string, string>): { inc(by?: number): void };
 }
 export interface Gauge {
   set(value: number, labels?: Record<string, string>): void;
@@ -20,4 +22,6 @@ export interface Gauge {
 }
 export interface Histogram {
   observe(value: number, labels?: Record<string, string>): void;
+  /** The series of these labels, looked up once: for what is observed with every request. */
+  series(labels: Record<string, string>): { observe(value: number): void };
 }

@@ -3,6 +3,8 @@
  * made, so that importing core stays cheap.
  */
 import { createRequire } from 'node:module';
+import type { Metric } from 'prom-client';
+import { CountingHistogram } from './histogram.js';
 import type { Counter, Gauge, Histogram, Metrics } from './metrics.js';
 
 /** Seconds: 1 ms to 60 s. */
@@ -44,8 +46,29 @@ export function metrics(): Metrics {
   return {
     counter(name, help, labels = []) {
       return once('counter', name, labels, () => {
-        const metric = new prometheus.Counter(common(name, help, labels));
-        return { inc: (values = {}, by = 1) => metric.inc(values, by) };
+        const pending = new Map<string, { readonly values: Record<string, string>; count: number }>();
+        const metric = new prometheus.Counter({
+          ...common(name, help, labels),
+          collect() {
+            for (const series of pending.values()) {
+              if (series.count > 0) this.inc(series.values, series.count);
+              series.count = 0;
+            }
+          },
+        });
+        return {
+          inc: (values = {}, by = 1) => metric.inc(values, by),
+          series(values) {
+            const key = JSON.stringify(labels.map(label => values[label]));
+            const series = pending.get(key) ?? { values, count: 0 };
+            pending.set(key, series);
+            return {
+              inc(by = 1) {
+                series.count += by;
+              },
+            };
+          },
+        };
       });
     },
     gauge(name, help, labels = []) {
@@ -60,8 +83,9 @@ export function metrics(): Metrics {
     },
     histogram(name, help, labels = [], buckets = defaultBuckets) {
       return once('histogram', name, labels, () => {
-        const metric = new prometheus.Histogram({ ...common(name, help, labels), buckets: [...buckets] });
-        return { observe: (value, values = {}) => metric.observe(values, value) };
+        const metric = new CountingHistogram(name, help, labels, buckets);
+        registry.registerMetric(metric as unknown as Metric);
+        return metric;
       });
     },
     text: () => registry.metrics(),

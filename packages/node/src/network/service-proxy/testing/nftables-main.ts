@@ -79,9 +79,9 @@ async function askFrom({ laboratory, id }: Pod, host: string, port: number): Pro
 
 /** The registry of `metrics()` is a package that a bundle does not find. */
 const unmeasured: Metrics = {
-  counter: () => ({ inc() {} }),
+  counter: () => ({ inc() {}, series: () => ({ inc() {} }) }),
   gauge: () => ({ set() {}, inc() {}, dec() {} }),
-  histogram: () => ({ observe() {} }),
+  histogram: () => ({ observe() {}, series: () => ({ observe() {} }) }),
   text: async () => '',
 };
 

@@ -1,0 +1,87 @@
+/**
+ * G6: from the request of a create until the event has arrived at a watcher, at 200 creates a second, with one watcher and with 100. Over TLS
+ * and HTTP/2; the writer has a connection of its own, ten watchers share one. Durable, with RBAC and validation, as always.
+ */
+import { type ClientHttp2Session, connect } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median, percentile } from '../samples.js';
+import { podBody, podsPath } from './pod.js';
+import { serverProcess } from './server-process.js';
+import type { Address } from './servers.js';
+
+const perSecond = 200;
+const seconds = 8;
+const goal = { p50: 1, p99: 10 };
+
+async function measure({ port, authority, token }: Address, watchers: number, round: number): Promise<number[]> {
+  const sessions: ClientHttp2Session[] = [];
+  const session = () => {
+    const made = connect(`https://127.0.0.1:${port}`, { ca: authority! });
+    sessions.push(made);
+    return made;
+  };
+  const authorization = `Bearer ${token}`;
+  const sentAt = new Map<string, number>();
+  const latencies: number[] = [];
+  try {
+    let shared = session();
+    for (let i = 0; i < watchers; i++) {
+      if (i % 10 === 9) shared = session();
+      const stream = shared.request({ ':path': `${podsPath}?watch=true&resourceVersion=0`, authorization });
+      stream.setEncoding('utf8');
+      stream.on('data', (text: string) => {
+        const now = performance.now();
+        for (const [, name] of text.matchAll(/"name":"(lat-\d+-\d+)"/g)) {
+          const sent = sentAt.get(name!);
+          if (sent !== undefined) latencies.push(now - sent);
+        }
+      });
+      await new Promise((resolve, reject) => {
+        stream.once('response', resolve);
+        stream.once('error', reject);
+      });
+    }
+    await sleep(1_500);
+    const writer = session();
+    const began = performance.now();
+    for (let n = 0; n < perSecond * seconds; n++) {
+      const wait = began + (n * 1_000) / perSecond - performance.now();
+      if (wait > 0) await sleep(wait);
+      const name = `lat-${round}-${String(n).padStart(6, '0')}`;
+      const stream = writer.request({
+        ':method': 'POST',
+        ':path': podsPath,
+        'content-type': 'application/json',
+        authorization,
+      });
+      // The first second warms up.
+      if (n >= perSecond) sentAt.set(name, performance.now());
+      stream.end(podBody({ name }));
+      stream.on('error', () => undefined);
+      stream.resume();
+    }
+    await sleep(500);
+    return latencies;
+  } finally {
+    for (const each of sessions) each.destroy();
+  }
+}
+
+export async function latency(): Promise<void> {
+  const server = await serverProcess<Address>('orbitkit');
+  try {
+    console.log(`latency: create to watch event, ${perSecond}/s for ${seconds} s`);
+    for (const [round, watchers] of [1, 100].entries()) {
+      const samples = await measure(server.address, watchers, round);
+      const expected = perSecond * (seconds - 1) * watchers;
+      if (samples.length < expected) throw new Error(`${samples.length} of ${expected} events arrived`);
+      const [p50, p99] = [median(samples), percentile(samples, 0.99)];
+      const met = p50 <= goal.p50 && p99 <= goal.p99;
+      console.log(
+        `  ${String(watchers).padStart(3)} watchers  p50 ${p50.toFixed(2)} ms  p99 ${p99.toFixed(2)} ms  (${samples.length} events)${watchers === 1 ? `  goal ${goal.p50} and ${goal.p99} ms: ${met ? 'met' : 'NOT met'}` : ''}`,
+      );
+    }
+  } finally {
+    await server.stop();
+  }
+}
