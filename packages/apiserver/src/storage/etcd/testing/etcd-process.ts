@@ -41,7 +41,7 @@ export interface EtcdMember {
 export interface EtcdCluster {
   readonly members: readonly EtcdMember[];
   readonly urls: readonly string[];
-  /** Runs etcdctl; its output. @throws Error when it fails */
+  /** Runs etcdctl on all members, or on those that `--endpoints` names; its output. @throws Error when it fails */
   ctl(...words: string[]): string;
   dispose(): Promise<void>;
 }
@@ -82,7 +82,8 @@ export async function startEtcd(options: EtcdClusterOptions = {}): Promise<EtcdC
     members,
     urls,
     ctl(...words) {
-      const { status, stdout, stderr } = spawnSync('etcdctl', ['--endpoints', urls.join(','), ...words], {
+      const all = words.includes('--endpoints') ? words : ['--endpoints', urls.join(','), ...words];
+      const { status, stdout, stderr } = spawnSync('etcdctl', all, {
         env: { ...process.env, ETCDCTL_API: '3' },
         encoding: 'utf8',
         timeout: 20_000,
