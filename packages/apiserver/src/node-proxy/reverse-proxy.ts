@@ -40,6 +40,8 @@ export function passedHeaders(headers: Headers): Record<string, string | readonl
   const passed: Record<string, string | readonly string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || notPassed.has(name) || own.has(name) || name.startsWith('impersonate-extra-')) continue;
+    // HTTP/2 has the request line among its headers.
+    if (name.startsWith(':')) continue;
     passed[name] = value;
   }
   return passed;
