@@ -5,6 +5,7 @@ export { type CsrSigningOptions, csrSigning } from './builtin/certificates/csr-s
 export type { CertificateRequestFacts } from './builtin/certificates/signers.js';
 export { clusterRoleAggregation } from './builtin/cluster-role-aggregation/cluster-role-aggregation.js';
 export { type CronJobsOptions, cronJobs } from './builtin/cron-job/cron-jobs.js';
+export { type DaemonSetsOptions, daemonSets } from './builtin/daemon-set/daemon-sets.js';
 export { type DeploymentsOptions, deployments } from './builtin/deployment/deployments.js';
 export {
   type PodDisruptionBudgetsOptions,

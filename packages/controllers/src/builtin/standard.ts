@@ -7,6 +7,7 @@ import { type CsrApprovingOptions, csrApproving } from './certificates/csr-appro
 import { type CsrSigningOptions, csrSigning } from './certificates/csr-signing.js';
 import { clusterRoleAggregation } from './cluster-role-aggregation/cluster-role-aggregation.js';
 import { cronJobs } from './cron-job/cron-jobs.js';
+import { daemonSets } from './daemon-set/daemon-sets.js';
 import { deployments } from './deployment/deployments.js';
 import { podDisruptionBudgets } from './disruption/pod-disruption-budgets.js';
 import { endpointSlices } from './endpoints/endpoint-slices.js';
@@ -36,6 +37,7 @@ export function standardControllers(options: StandardControllersOptions = {}): C
   return [
     replicaSets(),
     deployments(),
+    daemonSets(),
     jobs(),
     cronJobs(),
     ttlAfterFinished(),

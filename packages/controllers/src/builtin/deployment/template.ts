@@ -18,7 +18,11 @@ export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec 
 
 /** `collisionCount` tells apart two templates that would have the same name. */
 export function templateHash(template: PodTemplateSpec, collisionCount = 0): string {
-  const text = canonical(withoutHash(template)) + (collisionCount > 0 ? `#${collisionCount}` : '');
+  return shortHash(canonical(withoutHash(template)) + (collisionCount > 0 ? `#${collisionCount}` : ''));
+}
+
+/** FNV-1a of 32 bits, in letters. */
+export function shortHash(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
@@ -34,7 +38,7 @@ function withoutHash(template: PodTemplateSpec | undefined): unknown {
 }
 
 /** JSON with sorted keys, without nulls and empty lists. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, each: unknown) => {
     if (each === null || (Array.isArray(each) && each.length === 0)) return undefined;
     if (typeof each !== 'object' || Array.isArray(each)) return each;
