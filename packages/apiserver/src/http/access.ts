@@ -9,9 +9,9 @@
 import { badRequest, isStatusError, type UserInfo } from '@orbitkit/core';
 import { anonymousUser, authenticatedGroup } from '../authentication/authenticator.js';
 import { serviceAccountGroups, serviceAccountOf } from '../authentication/service-account/service-account-user.js';
-import { type Attributes, type Authorizer, requireAllowed } from '../authorization/authorizer.js';
+import { type Attributes, type Authorizer, forbidden, requireAllowed } from '../authorization/authorizer.js';
 import type { ApiRequest } from './exchange.js';
-import type { AccessCheck } from './handler.js';
+import type { AccessCheck, SeenUsers } from './handler.js';
 import type { RequestInfo } from './request-info.js';
 
 const publicPath = /^\/(?:healthz|livez|readyz|version)(?:\/|$)/;
@@ -29,9 +29,20 @@ export function accessCheck(authorizer: Authorizer, { publicHealth = true }: Acc
     if (seen !== undefined) seen.user = user;
     const acting = impersonates(request) ? await impersonated(request, user, authorizer) : user;
     if (seen !== undefined) seen.acting = acting;
-    if (!open) await requireAllowed(authorizer, attributesOf(acting, info, request));
+    if (open) return acting;
+    const attributes = attributesOf(acting, info, request);
+    if (seen === undefined) await requireAllowed(authorizer, attributes);
+    else await noted(authorizer, attributes, seen);
     return acting;
   };
+}
+
+/** What was decided, for the audit trail. */
+async function noted(authorizer: Authorizer, attributes: Attributes, seen: SeenUsers): Promise<void> {
+  const { decision, reason } = await authorizer.authorize(attributes);
+  seen.decision = decision === 'allow' ? 'allow' : 'forbid';
+  seen.reason = reason;
+  if (decision !== 'allow') throw forbidden(attributes, reason);
 }
 
 function attributesOf(user: UserInfo, info: RequestInfo, { query }: ApiRequest): Attributes {

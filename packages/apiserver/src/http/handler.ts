@@ -189,6 +189,8 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       let done: (() => void) | undefined;
       const seen: SeenUsers | undefined = auditor && { user: undefined, acting: undefined };
       let trail: AuditTrail | undefined;
+      /** Before it was compressed. */
+      let told: ApiResponse | ApiUpgrade | undefined;
       try {
         info = requestInfoOf(request.method, request.path, request.query);
         counted = countable(kinds(), info);
@@ -206,9 +208,11 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
           warn,
           ...(mayCreate === undefined ? {} : { mayCreate }),
         });
+        told = answer;
         if (!isUpgrade(answer) && isCompressible(answer))
           answer = await compressed(answer, request.headers['accept-encoding']);
       } catch (error) {
+        told = undefined;
         answer =
           request.signal.aborted && !isStatusError(error)
             ? errorAnswer(clientGone(), id, log)
@@ -217,7 +221,7 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       // Who was refused at the door is told of as well.
       if (seen !== undefined && user === undefined && info !== undefined)
         trail = auditor?.begin({ id, request, info, seen, receivedAt: started });
-      trail?.answered(answer);
+      trail?.answered(told ?? answer);
       const durationMs = clock.now() - started;
       const code = isUpgrade(answer) ? 101 : answer.status;
       counters.finished(request.method, counted, code, durationMs);

@@ -26,6 +26,7 @@ import {
 } from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
 import { defaultAdmission } from '../admission/index.js';
+import { type AuditPolicy, auditor, type LogFileOptions, openLogFile, readAuditPolicy } from '../audit/index.js';
 import {
   type Authenticator,
   adminUser,
@@ -102,8 +103,15 @@ export interface ApiServerOptions {
   requestTimeoutMs?: number;
   /** Time that running answers get to finish when the server stops. Default 5 s. */
   stopGraceMs?: number;
+  /** A log of who did what, by a policy in the form of Kubernetes. */
+  auditLog?: AuditLogOptions;
   /** Told of every request when its answer begins. Must not throw. */
   audit?: (record: RequestRecord) => void;
+}
+
+export interface AuditLogOptions extends LogFileOptions {
+  /** What is told: a policy, or the file that holds one (YAML, `audit.k8s.io/v1`). */
+  policy: AuditPolicy | string;
 }
 
 /** Where a running server is reached. */
@@ -241,6 +249,9 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     control.follow(resources.cache, resources);
     const { cache } = resources;
     const definitions = followDefinitions({ cache, resources, kinds, clock, log }, stop.signal);
+    const { auditLog } = options;
+    const policy = typeof auditLog?.policy === 'string' ? await readAuditPolicy(auditLog.policy) : auditLog?.policy;
+    const trail = auditLog && (await openLogFile(auditLog, clock, log));
     let bootstrapped = false;
     /** Outlives the doors: answers that are being finished still read and write. */
     const feeding = new AbortController();
@@ -259,6 +270,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       agentCertificate: kept?.agentClient,
       requestTimeoutMs: options.requestTimeoutMs,
       audit: options.audit,
+      auditor: policy && trail && auditor(policy, trail.append, clock),
     });
     running = { handler, signal: stop.signal, clock };
 
@@ -313,6 +325,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       await door?.close(options.stopGraceMs ?? 5_000);
       feeding.abort(new Error('the API server has stopped'));
       await feed.catch(() => undefined);
+      await trail?.close();
       await definitions;
     }
   }

@@ -1,5 +1,6 @@
 /** Puts the parts of request handling together for one set of resources: routes, discovery, OpenAPI, health, the node proxy. */
 import { type Clock, type KindRegistry, type Logger, type Metrics, openApiV3 } from '@orbitkit/core';
+import type { Auditor } from '../audit/index.js';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../http/exchange.js';
 import { type AccessCheck, apiHandler, type RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
@@ -25,6 +26,7 @@ export interface RequestHandlerOptions {
   readonly audit?: ((record: RequestRecord) => void) | undefined;
   /** What administrators do beside the API, by path. */
   readonly operations?: Readonly<Record<string, (request: ApiRequest) => Promise<ApiResponse>>> | undefined;
+  readonly auditor?: Auditor | undefined;
   /** Documents beside discovery, by path. */
   readonly documents?: Readonly<Record<string, () => Promise<ApiResponse>>> | undefined;
 }
@@ -62,5 +64,6 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
     metrics,
     ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
     ...(options.audit === undefined ? {} : { audit: options.audit }),
+    auditor: options.auditor,
   });
 }
