@@ -40,6 +40,7 @@ async function started(managedFields: boolean) {
     name: 'bench',
     run: async context => {
       client = context.client;
+      context.ready();
       await new Promise(resolve => context.signal.addEventListener('abort', resolve, { once: true }));
     },
   });

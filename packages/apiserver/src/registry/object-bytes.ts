@@ -119,9 +119,13 @@ export class StoredObject implements ObjectBytes {
     return object;
   }
 
-  /** A parsed form of the caller's own. */
+  /** A parsed form of the caller's own, but for `metadata.managedFields`: it is large, and nobody changes it in place. */
   copy(): DynamicObject {
-    return copyJson(this.object()) as DynamicObject;
+    const { metadata, ...rest } = this.object();
+    const { managedFields, ...fields } = metadata;
+    const copy = copyJson({ ...rest, metadata: fields }) as unknown as DynamicObject;
+    if (managedFields !== undefined) copy.metadata.managedFields = managedFields;
+    return copy;
   }
 
   #parse(): DynamicObject {

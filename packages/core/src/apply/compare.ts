@@ -18,6 +18,7 @@ import {
   memberSchema,
   membersOf,
   shapeOf,
+  structMembers,
 } from './typing.js';
 
 export interface Comparison {
@@ -58,6 +59,8 @@ class Differences {
   added: Draft | undefined;
   modified: Draft | undefined;
   removed: Draft | undefined;
+  /** Whether what was found came in the order of a set. */
+  inOrder = false;
 
   get isEmpty(): boolean {
     return this.added === undefined && this.modified === undefined && this.removed === undefined;
@@ -77,16 +80,18 @@ class Differences {
   }
   /** Takes over what was found below a step. */
   below(element: PathElement, inner: Differences): void {
-    if (inner.added !== undefined) this.addedAt(element, inOrder(inner.added));
-    if (inner.removed !== undefined) this.removedAt(element, inOrder(inner.removed));
+    if (inner.added !== undefined) this.addedAt(element, inner.#set(inner.added));
+    if (inner.removed !== undefined) this.removedAt(element, inner.#set(inner.removed));
     if (inner.modified !== undefined) {
       this.modified ??= {};
-      this.modified[element] = inOrder(inner.modified);
+      this.modified[element] = inner.#set(inner.modified);
     }
   }
   sets(): Comparison {
-    const ordered = (draft: Draft | undefined) => (draft === undefined ? emptySet : inOrder(draft));
-    return { added: ordered(this.added), modified: ordered(this.modified), removed: ordered(this.removed) };
+    return { added: this.#set(this.added), modified: this.#set(this.modified), removed: this.#set(this.removed) };
+  }
+  #set(draft: Draft | undefined): FieldSet {
+    return draft === undefined ? emptySet : this.inOrder ? draft : inOrder(draft);
   }
 }
 
@@ -151,6 +156,20 @@ function compareMembers(
   found: Differences,
   skip?: SkippedFields,
 ): void {
+  const members = skip === undefined ? structMembers(schema) : undefined;
+  if (members !== undefined) {
+    found.inOrder = true;
+    for (let i = 0; i < members.length; i++) {
+      const { name, element, schema: type } = members[i]!;
+      const before = old?.[name];
+      const after = now?.[name];
+      if (before === after) continue;
+      if (before === undefined) found.addedAt(element, wholeOf(type, after!));
+      else if (after === undefined) found.removedAt(element, wholeOf(type, before));
+      else compareBoth(type, before, after, element, found);
+    }
+    return;
+  }
   for (const key in now) {
     const after = now[key];
     if (after === undefined || skip?.fields.has(key)) continue;
@@ -218,6 +237,17 @@ export function wholeOf(schema: Schema, value: Json): FieldSet {
   let draft: Draft | undefined;
   if (shape === 'mapping') {
     if (!isObject(value)) return emptySet;
+    const members = structMembers(schema);
+    if (members !== undefined) {
+      for (let i = 0; i < members.length; i++) {
+        const { name, element, schema: type } = members[i]!;
+        const member = value[name];
+        if (member === undefined) continue;
+        draft ??= { '.': emptySet };
+        draft[element] = wholeOf(type, member);
+      }
+      return draft ?? emptySet;
+    }
     for (const key in value) {
       const member = value[key];
       if (member === undefined) continue;

@@ -22,7 +22,25 @@ function jsonText(value: Json): string {
   return text.replace(/[<>&\u2028\u2029]/g, each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-export const fieldElement = (name: string): PathElement => `f:${name}`;
+/** What was made lately: a text that is used again as a key should be the very same string. Bounded. */
+class Recent<T> {
+  readonly #known = new Map<string, T>();
+  constructor(readonly limit = 4096) {}
+
+  get(key: string, make: (key: string) => T): T {
+    let value = this.#known.get(key);
+    if (value === undefined) {
+      if (this.#known.size >= this.limit) this.#known.clear();
+      value = make(key);
+      this.#known.set(key, value);
+    }
+    return value;
+  }
+}
+
+const fieldElements = new Recent<PathElement>();
+const toFieldElement = (name: string): PathElement => `f:${name}`;
+export const fieldElement = (name: string): PathElement => fieldElements.get(name, toFieldElement);
 export const valueElement = (value: Json): PathElement => `v:${jsonText(value)}`;
 /** @param names In order. */
 export function keyElement(names: readonly string[], values: readonly Json[]): PathElement {
@@ -74,15 +92,17 @@ function compareScalars(a: Json, b: Json): number {
   return a === b ? 0 : a! < b! ? -1 : 1;
 }
 
+const keys = new Recent<[string, Json][]>();
+const toKeys = (element: PathElement): [string, Json][] => Object.entries(JSON.parse(element.slice(2)) as JsonObject);
+
 /** The order in which the steps of a set are written. */
 export function compareElements(a: PathElement, b: PathElement): number {
   if (a === b) return 0;
   if (a[0] !== b[0]) return kindRank[a[0]!]! - kindRank[b[0]!]!;
   if (a[0] === 'f') return a < b ? -1 : 1;
   if (a[0] === 'i') return Number(a.slice(2)) - Number(b.slice(2));
-  const [left, right] = [JSON.parse(a.slice(2)) as Json, JSON.parse(b.slice(2)) as Json];
-  if (a[0] === 'v') return compareScalars(left, right);
-  const [leftKeys, rightKeys] = [Object.entries(left as JsonObject), Object.entries(right as JsonObject)];
+  if (a[0] === 'v') return compareScalars(JSON.parse(a.slice(2)) as Json, JSON.parse(b.slice(2)) as Json);
+  const [leftKeys, rightKeys] = [keys.get(a, toKeys), keys.get(b, toKeys)];
   for (let i = 0; i < leftKeys.length && i < rightKeys.length; i++) {
     const [leftName, leftValue] = leftKeys[i]!;
     const [rightName, rightValue] = rightKeys[i]!;

@@ -9,7 +9,7 @@
  */
 import type { ListSchema, MapSchema, Schema, StructSchema } from '../kinds/schema.js';
 import { isObject, type Json, memberOf } from '../patch/json.js';
-import { keyElement, type PathElement, valueElement } from './path-element.js';
+import { compareElements, fieldElement, keyElement, type PathElement, valueElement } from './path-element.js';
 
 /** The type of what a type does not know but keeps. */
 export const deduced: StructSchema = Object.freeze({
@@ -47,10 +47,38 @@ export function memberSchema(schema: Schema, name: string): Schema | undefined {
 export const isNamedField = (schema: Schema, name: string): boolean =>
   schema.type === 'struct' && schema.fields.has(name);
 
+/** One field of a struct, ready for walks. */
+export interface StructMember {
+  readonly name: string;
+  readonly element: PathElement;
+  readonly schema: Schema;
+}
+const membersOfStructs = new WeakMap<StructSchema, readonly StructMember[] | null>();
+
+/** The fields of a struct in the order of their steps; undefined where others may be kept beside them. */
+export function structMembers(schema: Schema): readonly StructMember[] | undefined {
+  if (schema.type !== 'struct') return undefined;
+  let members = membersOfStructs.get(schema);
+  if (members === undefined) {
+    // A field whose name every object answers to needs the careful walk.
+    const careful = schema.preserveUnknownFields || [...schema.fields.keys()].some(name => name in Object.prototype);
+    members = careful
+      ? null
+      : [...schema.fields.values()]
+          .map(({ name, schema: type }) => ({ name, element: fieldElement(name), schema: type }))
+          .sort((a, b) => compareElements(a.element, b.element));
+    membersOfStructs.set(schema, members);
+  }
+  return members ?? undefined;
+}
+
 interface Keys {
   readonly names: readonly string[];
   readonly defaults: readonly (Json | undefined)[];
+  /** Steps by the value of a lone key: the same few come again and again. Bounded. */
+  readonly byName: Map<string, PathElement>;
 }
+const mostKnownNames = 1024;
 const keysOfLists = new WeakMap<ListSchema, Keys>();
 
 function keysOf(list: ListSchema): Keys {
@@ -60,6 +88,7 @@ function keysOf(list: ListSchema): Keys {
     const { items } = list;
     keys = {
       names,
+      byName: new Map(),
       defaults: names.map(name =>
         items.type === 'struct' ? (items.fields.get(name)?.default as Json | undefined) : undefined,
       ),
@@ -79,7 +108,17 @@ export function elementOf(list: ListSchema, element: Json): PathElement | { read
   }
   if (element === null) return { problem: 'associative list with keys may not have a null element' };
   if (!isObject(element)) return { problem: 'associative list with keys may not have non-map elements' };
-  const { names, defaults } = keysOf(list);
+  const { names, defaults, byName } = keysOf(list);
+  const lone = names.length === 1 ? element[names[0]!] : undefined;
+  if (typeof lone === 'string') {
+    let step = byName.get(lone);
+    if (step === undefined) {
+      if (byName.size >= mostKnownNames) byName.clear();
+      step = keyElement(names, [lone]);
+      byName.set(lone, step);
+    }
+    return step;
+  }
   const values: Json[] = [];
   for (let i = 0; i < names.length; i++) {
     const value = memberOf(element, names[i]!) ?? defaults[i];
