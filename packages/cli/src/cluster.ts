@@ -11,6 +11,7 @@ import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, 
 import { defaultPlugins, miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
 import { CommandError } from './terminal.js';
 import { defaultTiming, type NodeTiming } from './timing.js';
+import { type ClusterTrust, controllerManagerUser } from './trust.js';
 
 export type RuntimeName = 'process' | 'docker';
 export type ProfileName = 'default' | 'minik8s';
@@ -60,10 +61,11 @@ export function schedulerOf(profile: ProfileName): Component {
   return scheduler({ plugins: profile === 'minik8s' ? miniK8sPlugins() : defaultPlugins() });
 }
 
-export const controllersOf = (clusterCIDR: string, timing: NodeTiming = defaultTiming): Component =>
+export const controllersOf = (clusterCIDR: string, timing: NodeTiming, trust: ClusterTrust): Component =>
   controllerManager(
     standardControllers({
       clusterCIDR,
+      ...trust,
       nodeLifecycle: {
         gracePeriodMs: timing.gracePeriodSeconds * 1_000,
         monitorPeriodMs: Math.min(5_000, timing.gracePeriodSeconds * 250),
@@ -72,6 +74,7 @@ export const controllersOf = (clusterCIDR: string, timing: NodeTiming = defaultT
           : { tolerationSeconds: timing.evictionSeconds }),
       },
     }),
+    { user: controllerManagerUser },
   );
 
 export interface NodeSettings {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Client,
   type Component,
   compose,
   createClient,
@@ -10,11 +11,13 @@ import {
   kubeconfigContext,
   kubeconfigTransport,
   logger,
+  type UserInfo,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import { CommandError, type Terminal } from '../terminal.js';
+import type { ClientKeyPair, ClusterTrust } from '../trust.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
@@ -85,7 +88,8 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
       evictionSeconds: seconds('--eviction', flags.eviction),
     };
-    await serveAsClient([controllersOf(clusterCIDR, timing)], flags, terminal, 'controller-manager');
+    const trust = await trustHere(flags, terminal);
+    await serveAsClient([controllersOf(clusterCIDR, timing, trust)], flags, terminal, 'controller-manager');
   });
 
   heartbeatOption(role('node', 'run a node agent alone'))
@@ -133,6 +137,14 @@ async function clusterAuthority(flags: RoleFlags, terminal: Terminal): Promise<s
   return ca;
 }
 
+/** Away from the authority's machine nothing can be signed; what the kubeconfig trusts is published all the same. */
+async function trustHere(flags: RoleFlags, terminal: Terminal): Promise<ClusterTrust> {
+  const { keepsAuthority, trustOf } = await import('../trust.js');
+  const dataDir = pathIn(terminal, flags.dataDir);
+  if (await keepsAuthority(dataDir)) return trustOf(dataDir);
+  return { certificateAuthority: await clusterAuthority(flags, terminal) };
+}
+
 async function serveAsClient(
   components: Component[],
   flags: RoleFlags,
@@ -140,13 +152,47 @@ async function serveAsClient(
   what: string,
 ): Promise<void> {
   const { found, context } = await contextOf(flags, terminal);
-  const transport = kubeconfigTransport(found.config, { context: context.name });
-  const client = createClient(transport);
+  const userName = found.config.contexts.get(context.name)?.user;
+  const clients = new Map<string, Client>();
+  const connect = (as?: ClientKeyPair): Client => {
+    const users = new Map(found.config.users);
+    // Nothing of the kubeconfig's own identity goes along.
+    if (as !== undefined && userName !== undefined) users.set(userName, as);
+    const client = createClient(kubeconfigTransport({ ...found.config, users }, { context: context.name }));
+    clients.set(as === undefined ? '' : as.cert, client);
+    return client;
+  };
+  const own = connect();
   try {
-    await serve(components, flags, terminal, () => `orbit ${what} is ready: ${context.cluster.server}`, client);
+    const identities = await identitiesOf(components, own, flags, terminal);
+    const byUser = new Map([...identities].map(([username, pair]) => [username, connect(pair)]));
+    const clientFor = (user: UserInfo) => byUser.get(user.username) ?? own;
+    await serve(components, flags, terminal, () => `orbit ${what} is ready: ${context.cluster.server}`, clientFor);
   } finally {
-    await client.close();
+    await Promise.all([...clients.values()].map(client => client.close()));
   }
+}
+
+/** The client certificates of the components' users, as far as they can be had here; by user name. */
+async function identitiesOf(
+  components: readonly Component[],
+  own: Client,
+  flags: RoleFlags,
+  terminal: Terminal,
+): Promise<Map<string, ClientKeyPair>> {
+  const { issuedFor, keepsAuthority, requestedFor } = await import('../trust.js');
+  const dataDir = pathIn(terminal, flags.dataDir);
+  const here = await keepsAuthority(dataDir);
+  const identities = new Map<string, ClientKeyPair>();
+  for (const { user } of components) {
+    if (user === undefined) continue;
+    if (here) identities.set(user.username, await issuedFor(dataDir, user));
+    else if (user.groups.includes('system:nodes')) {
+      const dir = join(dataDir, 'nodes', flags.name, 'pki');
+      identities.set(user.username, await requestedFor(dir, flags.name, own, terminal.signal));
+    }
+  }
+  return identities;
 }
 
 async function serve(
@@ -154,7 +200,7 @@ async function serve(
   flags: RoleFlags,
   terminal: Terminal,
   line: () => string,
-  client?: ReturnType<typeof createClient>,
+  client?: (user: UserInfo) => Client,
 ): Promise<void> {
   const composition = compose(
     { log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000, ...(client ? { client } : {}) },

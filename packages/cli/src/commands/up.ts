@@ -61,6 +61,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
     // A server is loaded by those who run one; `orbit get` must start at once.
     const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
     const { serverStore } = await import('../store-options.js');
+    const { trustOf } = await import('../trust.js');
     const dataDir = pathIn(terminal, flags.dataDir);
     const runtime = runtimeName(flags.runtime);
     const count = wholeNumber('--nodes', flags.nodes, 1, 100);
@@ -89,7 +90,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
     const components: Component[] = [
       server,
       schedulerOf(profile),
-      controllersOf(ranges.podCIDR, timing),
+      controllersOf(ranges.podCIDR, timing, trustOf(dataDir)),
       proxyOf('n1'),
       ...nodes,
     ];
