@@ -1,15 +1,24 @@
 /** @orbitkit/apiserver: an embeddable Kubernetes API server. */
 export {
   type AdmissionChain,
+  type AdmissionCluster,
   type AdmissionPlugin,
   type AdmissionReader,
   type AdmissionRequest,
   defaultAdmission,
-  defaultPriority,
+  defaultStorageClass,
   defaultTolerationSeconds,
+  limitRanger,
+  mutate,
   namespaceLifecycle,
+  ownerReferencesPermissionEnforcement,
+  priority,
+  resourceQuota,
   serviceAccount,
+  storageObjectInUseProtection,
+  validate,
 } from './admission/index.js';
+export type { AuditPolicy } from './audit/index.js';
 export {
   type Authenticator,
   adminUser,
@@ -20,6 +29,7 @@ export {
   clientCertificates,
   type KubeconfigOptions,
   kubeconfig,
+  type OidcIssuer,
   readTokenFile,
   writeKubeconfig,
 } from './authentication/index.js';
@@ -59,6 +69,7 @@ export {
 export {
   type ApiServer,
   type ApiServerOptions,
+  type AuditLogOptions,
   apiServer,
   type Endpoint,
   type ListenOptions,

@@ -1,16 +1,34 @@
 /** Admission plugins, and the contract to write one. */
 export type { AdmissionChain } from './chain.js';
-export type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
+export type { AdmissionCluster, AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
+export { mutate, validate } from './functions.js';
+export { limitRanger } from './limit-ranger.js';
 export { namespaceLifecycle } from './namespace-lifecycle.js';
-export { defaultPriority, defaultTolerationSeconds } from './pod-defaults.js';
+export { ownerReferencesPermissionEnforcement } from './owner-references.js';
+export { defaultTolerationSeconds } from './pod-defaults.js';
+export { priority } from './priority.js';
+export { resourceQuota } from './quota/resource-quota.js';
 export { serviceAccount } from './service-account.js';
+export { defaultStorageClass, storageObjectInUseProtection } from './storage.js';
 
 import type { AdmissionPlugin } from './contract.js';
+import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
-import { defaultPriority, defaultTolerationSeconds } from './pod-defaults.js';
+import { defaultTolerationSeconds } from './pod-defaults.js';
+import { priority } from './priority.js';
+import { resourceQuota } from './quota/resource-quota.js';
 import { serviceAccount } from './service-account.js';
+import { defaultStorageClass } from './storage.js';
 
-/** What a server has when its composer says nothing. */
+/** What a server has when its composer says nothing, in kube-apiserver's order: quota last, when everything else has been decided. */
 export function defaultAdmission(): AdmissionPlugin[] {
-  return [namespaceLifecycle(), serviceAccount(), defaultTolerationSeconds(), defaultPriority()];
+  return [
+    namespaceLifecycle(),
+    limitRanger(),
+    serviceAccount(),
+    priority(),
+    defaultTolerationSeconds(),
+    defaultStorageClass(),
+    resourceQuota(),
+  ];
 }

@@ -39,16 +39,3 @@ export function defaultTolerationSeconds(seconds: { notReady?: number; unreachab
     },
   };
 }
-
-/** Pods without a priority class have priority 0 and may preempt. Classes themselves are not resolved yet. */
-export function defaultPriority(): AdmissionPlugin {
-  return {
-    name: 'Priority',
-    admit(request) {
-      const spec = newPod(request);
-      if (spec === undefined || spec.priorityClassName) return;
-      spec.priority ??= 0;
-      spec.preemptionPolicy ??= 'PreemptLowerPriority';
-    },
-  };
-}

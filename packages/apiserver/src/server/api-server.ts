@@ -21,11 +21,13 @@ import {
   type Kind,
   type KindRegistry,
   kindRegistry,
+  PriorityClass,
   type UserInfo,
   unrecoverable,
 } from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
-import { defaultAdmission } from '../admission/index.js';
+import { defaultAdmission, ownerReferencesPermissionEnforcement } from '../admission/index.js';
+import { systemPriorityClasses } from '../admission/priority.js';
 import { type AuditPolicy, auditor, type LogFileOptions, openLogFile, readAuditPolicy } from '../audit/index.js';
 import {
   type Authenticator,
@@ -46,7 +48,7 @@ import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
 import type { Authority } from '../pki/index.js';
-import { createResources, type ResourcesOptions } from '../registry/index.js';
+import { createResources, type ResourcesOptions, type SystemObject } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
 import { type EncryptionRules, encryptedStore } from '../storage/encryption/index.js';
 import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
@@ -238,7 +240,13 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       store,
       clock,
       log,
-      admission: [...(options.admission ?? defaultAdmission()), ...control.admission],
+      // Who may is asked before quotas are charged.
+      admission: [
+        ...control.admission,
+        ownerReferencesPermissionEnforcement(control.authorizer, kinds),
+        ...(options.admission ?? defaultAdmission()),
+      ],
+      systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {
         ...control.virtual(() => authentication),
         ...metricsResources({ kinds, resources: () => resources, clock, log, clientCertificate: kept?.agentClient }),
@@ -358,6 +366,17 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   }
 
   return api;
+}
+
+/** The priority classes that every cluster has, where they are served. */
+function systemPriorities(kinds: KindRegistry): SystemObject[] {
+  const kind = kinds.get(PriorityClass);
+  return kind
+    ? systemPriorityClasses.map(object => ({
+        kind,
+        object: structuredClone(object) as unknown as SystemObject['object'],
+      }))
+    : [];
 }
 
 /** A store that is locked, or damaged, does not mend by trying again. */

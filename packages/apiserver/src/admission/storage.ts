@@ -1,0 +1,63 @@
+/**
+ * Claims and volumes: a claim that names no class gets the default one; both keep a finalizer while they are in use. Sources:
+ * `plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}` (v0.33).
+ */
+import type { corev1, storagev1 } from '@orbitkit/core';
+import type { AdmissionPlugin, AdmissionRequest } from './contract.js';
+
+const storageClasses = { group: 'storage.k8s.io', plural: 'storageclasses' };
+const defaultMarks = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];
+const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
+
+const isNew = (request: AdmissionRequest, plural: string): boolean =>
+  request.kind.group === '' &&
+  request.kind.plural === plural &&
+  request.operation === 'CREATE' &&
+  request.subresource === undefined;
+
+export function defaultStorageClass(): AdmissionPlugin {
+  return {
+    name: 'DefaultStorageClass',
+    async admit(request, cluster) {
+      if (!isNew(request, 'persistentvolumeclaims')) return;
+      const claim = request.object as unknown as corev1.PersistentVolumeClaim;
+      // An empty name is a wish: no class.
+      if (claim.spec.storageClassName !== undefined || claim.metadata.annotations?.[classAnnotation] !== undefined)
+        return;
+      const all = await cluster.list(storageClasses, undefined, request.signal);
+      const marked = all
+        .map(each => each.object() as unknown as storagev1.StorageClass)
+        .filter(each => defaultMarks.some(mark => each.metadata.annotations?.[mark] === 'true'))
+        // The newest wins, then the first by name.
+        .sort(
+          (a, b) =>
+            Date.parse(b.metadata.creationTimestamp ?? '') - Date.parse(a.metadata.creationTimestamp ?? '') ||
+            (a.metadata.name! < b.metadata.name! ? -1 : 1),
+        );
+      if (marked[0]) claim.spec.storageClassName = marked[0].metadata.name!;
+    },
+  };
+}
+
+const protections: readonly [plural: string, finalizer: string][] = [
+  ['persistentvolumeclaims', 'kubernetes.io/pvc-protection'],
+  ['persistentvolumes', 'kubernetes.io/pv-protection'],
+];
+
+/** Whoever adds this needs a controller that takes the finalizers away when nothing uses the object any more. */
+export function storageObjectInUseProtection(): AdmissionPlugin {
+  return {
+    name: 'StorageObjectInUseProtection',
+    admit(request) {
+      for (const [plural, finalizer] of protections) {
+        if (!isNew(request, plural)) continue;
+        const { metadata } = request.object!;
+        if (!metadata.finalizers?.includes(finalizer))
+          metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
+      }
+    },
+  };
+}
