@@ -46,11 +46,14 @@ export interface ApiServerSettings {
   serviceCIDR: string;
   /** See store-options.ts. */
   store: Pick<ApiServerOptions, 'store' | 'encryption'>;
+  /** See access-flags.ts. */
+  access?: Pick<ApiServerOptions, 'auditLog' | 'oidc'>;
 }
 
-export const apiServerOf = ({ dataDir, listen, serviceCIDR, store }: ApiServerSettings): ApiServer =>
+export const apiServerOf = ({ dataDir, listen, serviceCIDR, store, access }: ApiServerSettings): ApiServer =>
   apiServer({
     ...store,
+    ...access,
     listen,
     dataDir,
     serviceCIDR,

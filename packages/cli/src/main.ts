@@ -3,6 +3,8 @@ import { isStatusError } from '@orbitkit/core';
 import { isManifestError } from '@orbitkit/core/manifest';
 import { Command, CommanderError } from 'commander';
 import { applyCommand } from './commands/apply.js';
+import { authCommand } from './commands/auth.js';
+import { certificateCommand } from './commands/certificate.js';
 import { clearCommand } from './commands/clear.js';
 import { copyCommand } from './commands/copy.js';
 import { createCommand } from './commands/create.js';
@@ -53,6 +55,8 @@ export function program(terminal: Terminal): Command {
     portForwardCommand,
     copyCommand,
     topCommand,
+    authCommand,
+    certificateCommand,
     clearCommand,
     uiCommand,
     snapshotCommand,

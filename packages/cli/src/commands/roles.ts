@@ -14,6 +14,7 @@ import {
   type UserInfo,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
+import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import { CommandError, type Terminal } from '../terminal.js';
@@ -21,7 +22,7 @@ import type { ClientKeyPair, ClusterTrust } from '../trust.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
-interface RoleFlags extends GlobalFlags, StoreFlags {
+interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
   dataDir: string;
   listen: string;
   runtime: string;
@@ -48,7 +49,7 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       )
       .option('--log-level <level>', 'debug, info, warn or error', 'warn');
 
-  encryptionOption(storeOptions(role('apiserver', 'run the API server alone; writes DIR/kubeconfig')))
+  accessOptions(encryptionOption(storeOptions(role('apiserver', 'run the API server alone; writes DIR/kubeconfig'))))
     .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
     .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
     .action(async (flags: RoleFlags) => {
@@ -57,8 +58,9 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       const listen = hostAndPort(flags.listen);
       const { serverStore } = await import('../store-options.js');
       const store = await serverStore(flags, dataDir, terminal);
+      const access = await accessOf(flags, dataDir, terminal);
       const ranges = await clusterRanges(dataDir, runtimeName(flags.runtime));
-      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store });
+      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store, access });
       await serve(
         [server],
         flags,

@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { type Component, compose, logger } from '@orbitkit/core';
 import type { Command } from 'commander';
+import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
 import { during } from '../progress.js';
 import { defaultStateDirectory } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
@@ -14,7 +15,7 @@ import type { Terminal } from '../terminal.js';
 import { defaultHeartbeatSeconds, defaultTiming } from '../timing.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
 
-interface UpFlags extends StoreFlags {
+interface UpFlags extends StoreFlags, AccessFlags {
   dataDir: string;
   listen: string;
   runtime: string;
@@ -57,7 +58,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
       .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
   );
-  encryptionOption(storeOptions(heartbeatOption(command))).action(async (flags: UpFlags) => {
+  accessOptions(encryptionOption(storeOptions(heartbeatOption(command)))).action(async (flags: UpFlags) => {
     // A server is loaded by those who run one; `orbit get` must start at once.
     const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
     const { serverStore } = await import('../store-options.js');
@@ -74,7 +75,8 @@ export function upCommand(program: Command, terminal: Terminal): void {
     const profile = profileName(flags.profile);
     const ranges = await clusterRanges(dataDir, runtime);
     const store = await serverStore(flags, dataDir, terminal);
-    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store });
+    const access = await accessOf(flags, dataDir, terminal);
+    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store, access });
     const nodes = await Promise.all(
       Array.from({ length: count }, (_, index) =>
         nodeOf({

@@ -1,0 +1,93 @@
+/** The flags of a server that say who is known to it and what is told of them. */
+import { readFile } from 'node:fs/promises';
+import type { ApiServerOptions } from '@orbitkit/apiserver';
+import type { Command } from 'commander';
+import { pathIn, wholeNumber } from './commands/options.js';
+import { CommandError, type Terminal } from './terminal.js';
+
+export interface AccessFlags {
+  auditPolicy?: string;
+  auditLog?: string;
+  auditLogMaxSize: string;
+  auditLogMaxAge?: string;
+  auditLogMaxBackups: string;
+  oidcIssuerUrl?: string;
+  oidcClientId?: string;
+  oidcUsernameClaim?: string;
+  oidcUsernamePrefix?: string;
+  oidcGroupsClaim?: string;
+  oidcGroupsPrefix?: string;
+  oidcCaFile?: string;
+}
+
+export const accessOptions = (command: Command): Command =>
+  command
+    .option('--audit-policy <file>', 'what the audit log tells of: a Policy of audit.k8s.io/v1')
+    .option('--audit-log <file>', 'where; default with --audit-policy: DIR/audit/audit.log')
+    .option('--audit-log-max-size <megabytes>', 'a full file is renamed and a new one begun', '100')
+    .option('--audit-log-max-age <days>', 'older files are removed; default: kept')
+    .option('--audit-log-max-backups <n>', 'so many full files are kept', '10')
+    .option('--oidc-issuer-url <url>', 'users of this OpenID Connect issuer are known by their ID tokens')
+    .option('--oidc-client-id <id>', 'the audience of those tokens')
+    .option('--oidc-username-claim <claim>', 'names the user; default sub')
+    .option('--oidc-username-prefix <prefix>', 'put before the name; default ISSUER#, - for none')
+    .option('--oidc-groups-claim <claim>', 'names the groups; default: no groups')
+    .option('--oidc-groups-prefix <prefix>', 'put before their names')
+    .option('--oidc-ca-file <file>', "PEM of the authority of the issuer's server; default: the system's");
+
+/** @throws CommandError that names the flag. */
+export async function accessOf(
+  flags: AccessFlags,
+  dataDir: string,
+  terminal: Terminal,
+): Promise<Pick<ApiServerOptions, 'auditLog' | 'oidc'>> {
+  return { ...auditOf(flags, dataDir, terminal), ...(await oidcOf(flags, terminal)) };
+}
+
+const day = 24 * 60 * 60_000;
+const most = 1_000_000;
+
+function auditOf(flags: AccessFlags, dataDir: string, terminal: Terminal): Pick<ApiServerOptions, 'auditLog'> {
+  if (flags.auditPolicy === undefined) {
+    if (flags.auditLog !== undefined)
+      throw new CommandError('--audit-log needs --audit-policy: without a policy nothing would be told');
+    return {};
+  }
+  const { auditLogMaxAge } = flags;
+  return {
+    auditLog: {
+      policy: pathIn(terminal, flags.auditPolicy),
+      file: flags.auditLog === undefined ? `${dataDir}/audit/audit.log` : pathIn(terminal, flags.auditLog),
+      maxSizeBytes: wholeNumber('--audit-log-max-size', flags.auditLogMaxSize, 1, most) << 20,
+      maxBackups: wholeNumber('--audit-log-max-backups', flags.auditLogMaxBackups, 0, most),
+      ...(auditLogMaxAge === undefined
+        ? {}
+        : { maxAgeMs: wholeNumber('--audit-log-max-age', auditLogMaxAge, 1, most) * day }),
+    },
+  };
+}
+
+async function oidcOf(flags: AccessFlags, terminal: Terminal): Promise<Pick<ApiServerOptions, 'oidc'>> {
+  const { oidcIssuerUrl: issuerURL, oidcClientId: clientID } = flags;
+  if (issuerURL === undefined && clientID === undefined) return {};
+  if (issuerURL === undefined || clientID === undefined)
+    throw new CommandError('--oidc-issuer-url and --oidc-client-id belong together: give both');
+  const authority =
+    flags.oidcCaFile &&
+    (await readFile(pathIn(terminal, flags.oidcCaFile), 'utf8').catch((error: Error) => {
+      throw new CommandError(`--oidc-ca-file: ${error.message}`);
+    }));
+  return {
+    oidc: [
+      {
+        issuerURL,
+        clientID,
+        ...(flags.oidcUsernameClaim === undefined ? {} : { usernameClaim: flags.oidcUsernameClaim }),
+        ...(flags.oidcUsernamePrefix === undefined ? {} : { usernamePrefix: flags.oidcUsernamePrefix }),
+        ...(flags.oidcGroupsClaim === undefined ? {} : { groupsClaim: flags.oidcGroupsClaim }),
+        ...(flags.oidcGroupsPrefix === undefined ? {} : { groupsPrefix: flags.oidcGroupsPrefix }),
+        ...(authority ? { certificateAuthority: authority } : {}),
+      },
+    ],
+  };
+}
