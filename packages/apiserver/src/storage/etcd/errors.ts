@@ -25,7 +25,8 @@ export function storeErrorOf(error: GrpcError, write: boolean, alarms: string | 
       { cause: error },
     );
   }
-  if (error.code === grpcCodes.permissionDenied || error.code === grpcCodes.unauthenticated) {
+  const refused = error.code === grpcCodes.permissionDenied || error.code === grpcCodes.unauthenticated;
+  if (refused || /user name is empty/.test(error.message)) {
     return new StoreUnavailableError(
       `etcd does not let this user in: ${error.message}; check the user, its password and its role's key ranges`,
     );
