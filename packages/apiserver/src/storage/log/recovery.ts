@@ -15,6 +15,7 @@ import type { FileSystem } from './file-system.js';
 import { type LogRecord, readRecord, recordMagicBytes } from './record.js';
 import { isSegmentName, type Segment } from './segment.js';
 import { isSnapshotName, readSnapshot, temporarySuffix } from './snapshot.js';
+import { valueCopies } from './value-copies.js';
 
 export interface Recovered {
   readonly index: VersionIndex;
@@ -61,9 +62,15 @@ export async function recover(files: FileSystem, directory: string, limits: Hist
   let sequence = 1;
   let offset = 0;
   let torn = false;
+  const copy = valueCopies();
+  // The next file is read while this one is replayed.
+  let reading = segmentFiles[0] === undefined ? undefined : files.readFile(segmentFiles[0]);
   for (const [i, file] of segmentFiles.entries()) {
     const last = i === segmentFiles.length - 1;
-    const bytes = await files.readFile(file);
+    const bytes = await reading!;
+    reading = last ? undefined : files.readFile(segmentFiles[i + 1]!);
+    // When this one is refused, nobody waits for it.
+    reading?.catch(() => undefined);
     const header = readHeader(file, bytes, last);
     if (header === undefined) {
       leftovers.push(file);
@@ -86,9 +93,9 @@ export async function recover(files: FileSystem, directory: string, limits: Hist
     segments.push({ file, ...header });
     offset = fileHeaderBytes;
     for (
-      let read = readRecord(bytes, offset, header.salt);
+      let read = readRecord(bytes, offset, header.salt, copy);
       read !== undefined;
-      read = readRecord(bytes, offset, header.salt)
+      read = readRecord(bytes, offset, header.salt, copy)
     ) {
       if (read.sequence !== sequence)
         throw damaged(file, offset, `record ${read.sequence} stands where record ${sequence} belongs`);
@@ -158,6 +165,7 @@ class State {
   lastLease = 0n;
   readonly leases = new Map<bigint, number>();
   readonly attachments = new Map<string, bigint>();
+  readonly #copies = valueCopies();
 
   restore(record: LogRecord): void {
     switch (record.type) {
@@ -171,7 +179,7 @@ class State {
         break;
       case 'entry': {
         const { key, modRevision, createRevision } = record;
-        this.index.restore({ key, value: Buffer.from(record.value), createRevision, modRevision });
+        this.index.restore({ key, value: this.#copy(record.value), createRevision, modRevision });
         this.#attach(key, record.lease);
         break;
       }
@@ -204,8 +212,7 @@ class State {
     if (revision <= this.index.trimmed) return undefined;
     if (revision !== this.index.revision + 1n) return `revision ${revision} follows on revision ${this.index.revision}`;
     if (change.type === 'put') {
-      // A copy: the buffer of the whole segment must not live as long as its smallest value.
-      this.index.put(key, Buffer.from(change.value), revision);
+      this.index.put(key, change.value, revision);
       this.#attach(key, change.lease);
       return undefined;
     }
@@ -214,6 +221,11 @@ class State {
     this.index.delete(key, revision);
     this.attachments.delete(key);
     return undefined;
+  }
+
+  #copy(value: Uint8Array): Buffer {
+    const { buffer, byteOffset, byteLength } = value;
+    return this.#copies(Buffer.from(buffer, byteOffset, byteLength), 0, byteLength);
   }
 
   #attach(key: string, lease: bigint): void {
