@@ -12,6 +12,7 @@ import {
 } from '../pki/index.js';
 
 export interface ServerCredentials {
+  /** The newest form: its certificate is renewed (same key, same name) when `serving` is asked for. */
   readonly authority: Authority;
   readonly adminToken: string;
   /** Renewed when its time has come; ask again once a day. */
@@ -35,12 +36,15 @@ export async function credentialsUnder(
   dir: string,
   options: { authority?: Authority; hosts: readonly string[] },
 ): Promise<ServerCredentials> {
-  const authority = options.authority ?? (await createAuthority({ dir }));
+  let authority = options.authority ?? (await createAuthority({ dir }));
   let agentClient: IssuedCertificate | undefined;
   return {
-    authority,
+    get authority() {
+      return authority;
+    },
     adminToken: await adminToken(dir),
     async serving() {
+      authority = await createAuthority({ dir: authority.dir, clock: authority.clock });
       const { certificate, key } = await issueServingCertificate(authority, { hosts: options.hosts });
       return { certificate, key, clientAuthority: authority.certificate };
     },
