@@ -126,6 +126,8 @@ export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin 
     async validate(request, cluster) {
       const { kind, namespace, operation, object, oldObject, subresource, signal } = request;
       if (namespace === undefined || operation === 'DELETE' || isQuotaStatus(request)) return;
+      // A binding or an eviction is no object of its kind, and uses nothing.
+      if (operation === 'CREATE' && subresource !== undefined) return;
       const all = await cluster.list(quotas, namespace, signal);
       if (all.length === 0) return;
       const now = clock.now();
@@ -135,7 +137,7 @@ export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin 
         const quota = item.object() as unknown as corev1.ResourceQuota;
         const after = concerning(quota, kind, object!, now);
         const before = oldObject === undefined ? undefined : concerning(quota, kind, oldObject, now);
-        if (operation === 'CREATE' && subresource === undefined) requireAmounts(request, quota, now);
+        if (operation === 'CREATE') requireAmounts(request, quota, now);
         const more: Amounts = new Map();
         const less: Amounts = new Map();
         for (const name of new Set([...after.keys(), ...(before?.keys() ?? [])])) {
