@@ -26,6 +26,7 @@ export { type ReplicaSetsOptions, replicaSets } from './builtin/replica-set/repl
 export { type RootCAPublisherOptions, rootCAPublisher } from './builtin/root-ca/root-ca-publisher.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
+export { type StatefulSetsOptions, statefulSets } from './builtin/stateful-set/stateful-sets.js';
 export { type TtlAfterFinishedOptions, ttlAfterFinished } from './builtin/ttl-after-finished/ttl-after-finished.js';
 export type { Controller, ControllerContext, Events } from './controller.js';
 export {

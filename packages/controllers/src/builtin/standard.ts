@@ -21,6 +21,7 @@ import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collect
 import { replicaSets } from './replica-set/replica-sets.js';
 import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
+import { statefulSets } from './stateful-set/stateful-sets.js';
 import { ttlAfterFinished } from './ttl-after-finished/ttl-after-finished.js';
 
 export interface StandardControllersOptions {
@@ -38,6 +39,7 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     replicaSets(),
     deployments(),
     daemonSets(),
+    statefulSets(),
     jobs(),
     cronJobs(),
     ttlAfterFinished(),

@@ -1,0 +1,109 @@
+/** Pods and claims of a stateful set: their names, what they are made of, and whether they are as they should be. Source: kube-controller-manager `stateful_set_utils.go`. */
+import {
+  controllerReference,
+  type corev1,
+  type Draft,
+  type KubeObject,
+  type OwnerReference,
+  type PersistentVolumeClaim,
+  type Pod,
+  type StatefulSet,
+} from '@orbitkit/core';
+import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
+import type { PodView } from '../../pods/pod-state.js';
+import type { PodTemplateSpec } from '../../pods/pod-template.js';
+import { revisionLabel } from '../revision-history/revision-history.js';
+
+export type StatefulSetView = DeepReadonly<StatefulSet>;
+
+const podNameLabel = 'statefulset.kubernetes.io/pod-name';
+const podIndexLabel = 'apps.kubernetes.io/pod-index';
+
+export const firstOrdinal = (set: StatefulSetView): number => set.spec.ordinals?.start ?? 0;
+export const podNameOf = (set: StatefulSetView, ordinal: number): string => `${set.metadata.name}-${ordinal}`;
+export const claimNameOf = (set: StatefulSetView, claim: string, ordinal: number): string =>
+  `${claim}-${podNameOf(set, ordinal)}`;
+
+/** Undefined when the name is not one of the set's. */
+export function ordinalOf(set: StatefulSetView, name: string): number | undefined {
+  const prefix = `${set.metadata.name}-`;
+  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+  return /^(0|[1-9]\d*)$/.test(rest) ? Number(rest) : undefined;
+}
+
+/** Volumes of the set's claims; they take the place of the template's of the same name. */
+function volumesOf(set: StatefulSetView, ordinal: number, template: readonly corev1.Volume[]): corev1.Volume[] {
+  const claims = (set.spec.volumeClaimTemplates ?? []).map(({ metadata }) => ({
+    name: metadata.name,
+    persistentVolumeClaim: { claimName: claimNameOf(set, metadata.name, ordinal), readOnly: false },
+  }));
+  return [...claims, ...template.filter(({ name }) => !claims.some(claim => claim.name === name))];
+}
+
+export function podFor(set: StatefulSetView, ordinal: number, template: PodTemplateSpec, revision: string): Draft<Pod> {
+  const { metadata, spec = { containers: [] } } = mutableCopy<corev1.PodTemplateSpec>(template);
+  const name = podNameOf(set, ordinal);
+  const volumes = volumesOf(set, ordinal, spec.volumes ?? []);
+  return {
+    metadata: {
+      name,
+      namespace: set.metadata.namespace,
+      labels: { ...metadata?.labels, [podNameLabel]: name, [podIndexLabel]: `${ordinal}`, [revisionLabel]: revision },
+      ...(metadata?.annotations ? { annotations: metadata.annotations } : {}),
+      ...(metadata?.finalizers ? { finalizers: metadata.finalizers } : {}),
+      ownerReferences: [controllerReference(set as unknown as KubeObject)],
+    },
+    spec: {
+      ...spec,
+      hostname: name,
+      ...(set.spec.serviceName ? { subdomain: set.spec.serviceName } : {}),
+      ...(volumes.length > 0 ? { volumes } : {}),
+    },
+  };
+}
+
+/** The claims that a pod needs. */
+export function claimsFor(set: StatefulSetView, ordinal: number): Draft<PersistentVolumeClaim>[] {
+  return (
+    mutableCopy<StatefulSet>(set).spec.volumeClaimTemplates?.map(({ metadata, spec }) => ({
+      metadata: {
+        name: claimNameOf(set, metadata.name, ordinal),
+        namespace: set.metadata.namespace,
+        labels: { ...metadata.labels, ...set.spec.selector.matchLabels },
+        ...(metadata.annotations ? { annotations: metadata.annotations } : {}),
+      },
+      spec,
+    })) ?? []
+  );
+}
+
+/**
+ * Who owns a claim under the retention policy, so that garbage collection deletes it with its owner: the set (`whenDeleted: Delete`), a pod that
+ * is condemned (`whenScaled: Delete`), or nobody of ours. Undefined when the references are right already.
+ */
+export function claimOwners(
+  set: StatefulSetView,
+  claim: DeepReadonly<PersistentVolumeClaim>,
+  pod: PodView | undefined,
+  condemned: boolean,
+): OwnerReference[] | undefined {
+  const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec.persistentVolumeClaimRetentionPolicy ?? {};
+  const now = (mutableCopy<PersistentVolumeClaim>(claim).metadata.ownerReferences ?? []) as OwnerReference[];
+  const ours = new Set([set.metadata.uid, ...(pod ? [pod.metadata.uid] : [])]);
+  const others = now.filter(
+    ({ uid, kind, name }) => !ours.has(uid) && !(kind === 'Pod' && name === pod?.metadata.name),
+  );
+  const wanted = [...others];
+  const reference = (owner: unknown, apiVersion: string, kind: string): OwnerReference => {
+    const { name, uid } = (owner as KubeObject).metadata;
+    return { apiVersion, kind, name, uid };
+  };
+  if (condemned && whenScaled === 'Delete' && pod) wanted.push(reference(pod, 'v1', 'Pod'));
+  else if (whenDeleted === 'Delete') wanted.push(reference(set, 'apps/v1', 'StatefulSet'));
+  const key = (list: readonly OwnerReference[]) =>
+    list
+      .map(({ uid }) => uid)
+      .sort()
+      .join();
+  return key(now) === key(wanted) ? undefined : wanted;
+}

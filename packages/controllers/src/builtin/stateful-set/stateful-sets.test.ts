@@ -1,0 +1,115 @@
+import { PersistentVolumeClaim, Pod, StatefulSet } from '@orbitkit/core';
+import { expect, it } from 'vitest';
+import { createTestControlPlane, playedPods } from '../../testing/index.js';
+import { statefulSets } from './stateful-sets.js';
+
+const namespace = 'default';
+const labels = { app: 'db' };
+
+async function start(spec: object = {}) {
+  const plane = await createTestControlPlane({ controllers: [statefulSets(), playedPods()] });
+  const { client, eventually } = plane;
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'orbitkit/echo:1' }] } };
+  const set = await client.create(StatefulSet, {
+    metadata: { name: 'db', namespace },
+    spec: {
+      replicas: 3,
+      serviceName: 'db',
+      selector: { matchLabels: labels },
+      template,
+      ...spec,
+    } as StatefulSet['spec'],
+  });
+  const pods = async () => (await client.list(Pod, { namespace })).items.filter(pod => !pod.metadata.deletionTimestamp);
+  const names = async () =>
+    (await pods())
+      .map(({ metadata }) => metadata.name)
+      .sort()
+      .join();
+  const until = (check: (set: StatefulSet) => boolean) =>
+    eventually(async () => {
+      const now = await client.get(StatefulSet, set.metadata);
+      return check(now) && now;
+    });
+  const patch = (change: object) => client.patch(StatefulSet, set.metadata, { type: 'strategic', patch: change });
+  const image = (tag: string) =>
+    patch({ spec: { template: { spec: { containers: [{ name: 'main', image: `orbitkit/echo:${tag}` }] } } } });
+  const images = async () =>
+    (await pods())
+      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+      .map(pod => (pod.spec.containers[0]?.image ?? '').split(':')[1]);
+  return { plane, client, eventually, set, pods, names, until, patch, image, images };
+}
+
+it('grows upwards, shrinks from the top, and a pod comes back under its name', async () => {
+  const { plane, client, until, names, patch, eventually } = await start();
+  await using _plane = plane;
+  await until(({ status }) => status.availableReplicas === 3);
+  expect(await names()).toBe('db-0,db-1,db-2');
+  const before = await client.get(Pod, { name: 'db-1', namespace });
+  await client.delete(Pod, before.metadata, { gracePeriodSeconds: 0 });
+  await eventually(async () => {
+    const again = await client.get(Pod, { name: 'db-1', namespace });
+    return again.metadata.uid !== before.metadata.uid;
+  });
+  await patch({ spec: { replicas: 1 } });
+  await until(({ status }) => status.replicas === 1);
+  expect(await names()).toBe('db-0');
+});
+
+it('rolls out to the partition, then to all, and then it is the current revision', async () => {
+  const { plane, until, image, images, patch, eventually } = await start({
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 2 } },
+  });
+  await using _plane = plane;
+  await until(({ status }) => status.availableReplicas === 3);
+  await image('2');
+  await until(
+    ({ status }) =>
+      status.updatedReplicas === 1 &&
+      status.availableReplicas === 3 &&
+      status.currentRevision !== status.updateRevision,
+  );
+  expect(await images()).toEqual(['1', '1', '2']);
+  await patch({ spec: { updateStrategy: { rollingUpdate: { partition: 0 } } } });
+  await eventually(async () => (await images()).join() === '2,2,2');
+  const done = await until(
+    ({ status }) => status.currentRevision === status.updateRevision && status.availableReplicas === 3,
+  );
+  expect(done.status).toMatchObject({ currentReplicas: 3, updatedReplicas: 3 });
+});
+
+it('makes a claim a pod, keeps it when it shrinks, and gives it back', async () => {
+  const volumeClaimTemplates = [
+    {
+      metadata: { name: 'data' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    },
+  ];
+  const { plane, client, until, patch, eventually } = await start({ volumeClaimTemplates, replicas: 2 });
+  await using _plane = plane;
+  await until(({ status }) => status.availableReplicas === 2);
+  const claims = async () =>
+    (await client.list(PersistentVolumeClaim, { namespace })).items.map(({ metadata }) => [
+      metadata.name,
+      metadata.uid,
+    ]);
+  const two = await claims();
+  expect(two.map(([name]) => name)).toEqual(['data-db-0', 'data-db-1']);
+  await patch({ spec: { replicas: 1 } });
+  await until(({ status }) => status.replicas === 1);
+  expect(await claims()).toEqual(two);
+  await patch({ spec: { replicas: 2 } });
+  await until(({ status }) => status.availableReplicas === 2);
+  expect(await claims()).toEqual(two);
+  // Now the claim of a pod that goes, goes with it.
+  await patch({
+    spec: { persistentVolumeClaimRetentionPolicy: { whenScaled: 'Delete', whenDeleted: 'Retain' }, replicas: 1 },
+  });
+  await eventually(async () => {
+    const claim = (await client.list(PersistentVolumeClaim, { namespace })).items.find(
+      ({ metadata }) => metadata.name === 'data-db-1',
+    );
+    return !claim || claim.metadata.deletionTimestamp !== undefined;
+  });
+});
