@@ -263,9 +263,20 @@ function recordingMetrics() {
   return {
     values: (name: string) => recorded.get(name) ?? [],
     metrics: {
-      counter: (name: string) => ({ inc: (_labels?: unknown, by = 1) => void record(name, by) }),
-      gauge: (name: string) => ({ set: (value: number) => void record(name, value), inc() {}, dec() {} }),
-      histogram: (name: string) => ({ observe: (value: number) => void record(name, value) }),
+      counter: (name: string) => ({
+        inc: (_labels?: unknown, by = 1) => void record(name, by),
+        series: () => ({ inc: (by = 1) => void record(name, by) }),
+      }),
+      gauge: (name: string) => ({
+        set: (value: number) => void record(name, value),
+        inc() {},
+        dec() {},
+        series: () => ({ add() {} }),
+      }),
+      histogram: (name: string) => ({
+        observe: (value: number) => void record(name, value),
+        series: () => ({ observe: (value: number) => void record(name, value) }),
+      }),
       text: async () => '',
     },
   };

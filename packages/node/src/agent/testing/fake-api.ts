@@ -221,6 +221,9 @@ export function fakeApi(options: { now(): number }): FakeApi {
         options?.subresource === 'status',
       );
     },
+    async apply() {
+      throw new Error('the fake API server knows no server-side apply');
+    },
     async delete(kind: any, key, options = {}) {
       enter('delete', kind, options.signal);
       return remove(kind, key, options);
