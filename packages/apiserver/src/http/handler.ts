@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, isStatusError, type Logger, type Metrics, StatusError, type UserInfo } from '@orbitkit/core';
 import type { Auditor, AuditTrail } from '../audit/auditor.js';
+import type { Admission, FlowControl } from '../fairness/index.js';
 import type { NodeProxy } from '../node-proxy/node-proxy.js';
 import type { RequestContext } from '../registry/contract.js';
 import { errorAnswer, methodNotAllowed, pageNotFound, resourceNotFound } from './answers.js';
@@ -50,6 +51,8 @@ export interface HandlerOptions {
   readonly audit?: (record: RequestRecord) => void;
   /** Tells of requests by a policy, with who asked and what was said. */
   readonly auditor?: Auditor | undefined;
+  /** Lets requests in, now or when it is their turn. Absent: all at once. */
+  readonly flowControl?: Pick<FlowControl, 'admit'> | undefined;
 }
 
 /** What an audit trail needs of one request. */
@@ -112,7 +115,7 @@ function countable(served: ServedKinds, info: RequestInfo): RequestInfo {
 }
 
 export function apiHandler(options: HandlerOptions): ApiHandler {
-  const { kinds, access, auditor, resources, nonResources, nodeProxy, clock, log } = options;
+  const { kinds, access, auditor, resources, nonResources, nodeProxy, clock, log, flowControl } = options;
   const counters: RequestMetrics = requestMetrics(options.metrics);
   const longest = options.requestTimeoutMs ?? 60_000;
 
@@ -191,12 +194,15 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       let trail: AuditTrail | undefined;
       /** Before it was compressed. */
       let told: ApiResponse | ApiUpgrade | undefined;
+      let admitted: Admission | undefined;
       try {
         info = requestInfoOf(request.method, request.path, request.query);
         counted = countable(kinds(), info);
         if (isStream(info)) done = counters.opened(counted);
         user = await access(request, info, seen);
         trail = seen && auditor?.begin({ id, request, info, seen, receivedAt: started });
+        const admission = flowControl?.admit(request, info, user);
+        admitted = admission instanceof Promise ? await admission : admission;
         const warn = (text: string) => {
           warnings ??= new Set();
           warnings.add(text);
@@ -235,7 +241,19 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
         userAgent: request.headers['user-agent'],
         remoteAddress: request.remoteAddress,
       });
-      if (isUpgrade(answer)) return whenEnded(request, answer, done);
+      if (isUpgrade(answer)) {
+        admitted?.end();
+        return whenEnded(request, answer, done);
+      }
+      if (admitted !== undefined) {
+        answer.headers['x-kubernetes-pf-flowschema-uid'] = admitted.schemaUid;
+        answer.headers['x-kubernetes-pf-prioritylevel-uid'] = admitted.levelUid;
+        // A large answer takes its seats until the client has it: so many of them can be in memory. A stream has begun.
+        if (Buffer.isBuffer(answer.body) && answer.body.length > largeAnswerBytes)
+          answer = inOnePiece(answer, answer.body);
+        if (answer.stream || Buffer.isBuffer(answer.body)) admitted.end();
+        else whenEnded(request, answer, admitted.end);
+      }
       answer.headers['audit-id'] = id;
       answer.headers['cache-control'] ??= 'no-cache, private';
       if (warnings !== undefined) answer.headers['warning'] = warningHeaders(warnings);
@@ -243,6 +261,17 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       return answer;
     },
   };
+}
+
+const largeAnswerBytes = 64 * 1024;
+
+/** As a body in pieces, which doors follow until it was taken. */
+function inOnePiece(answer: ApiResponse, bytes: Buffer): ApiResponse {
+  async function* pieces(): AsyncGenerator<Buffer> {
+    yield bytes;
+  }
+  const headers = { ...answer.headers, 'content-length': String(bytes.length) };
+  return { ...answer, headers, body: pieces() };
 }
 
 /** A stream counts as open until its request's signal aborts, which doors do in every case. */

@@ -4,7 +4,7 @@
  *
  * Bounds of one connection, beside those of nghttp2 (CONTINUATION, empty DATA and unacknowledged-frame floods):
  * - 100 streams at once (kube-apiserver's since CVE-2023-44487), 64 KiB of headers in at most 200 fields, 256 KiB in flight a stream and
- *   1 MiB a connection, 10 MiB of session memory;
+ *   1 MiB a connection, and 128 MiB that it may leave untaken (as many lists as it has streams);
  * - streams that the client resets before they are answered (rapid reset), pings and settings: a bucket each of 200 that refills with
  *   20 a second. Who empties one gets GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed;
  * - its settings must come within `headersTimeoutMs`, and it is closed when it has carried no stream for `idleMs`.
@@ -31,7 +31,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR, NGHTTP2_REF
 const maxStreams = 100;
 const sessionOptions = {
   maxHeaderListPairs: 200,
-  maxSessionMemory: 10,
+  maxSessionMemory: 128,
   maxSettings: 32,
   settings: {
     maxConcurrentStreams: maxStreams,

@@ -118,6 +118,13 @@ export class WatchCache {
     return resource;
   }
 
+  /** How many objects there are, of a resource or of it in one namespace. */
+  countOf(id: ResourceId, namespace?: string): number {
+    const resource = this.#resources.get(id);
+    if (resource === undefined) return 0;
+    return namespace === undefined ? resource.objects.size : resource.keys.count(`${namespace}/`);
+  }
+
   peek(id: ResourceId, path: string): StoredObject | undefined {
     return this.#resources.get(id)?.objects.get(path);
   }

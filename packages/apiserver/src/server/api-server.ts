@@ -41,10 +41,11 @@ import {
 } from '../authentication/index.js';
 import type { Authorizer } from '../authorization/index.js';
 import { followDefinitions, serveDefinitions } from '../crd/custom-resources.js';
+import { ensureFlowConfiguration, flowControl, keepFlowConfiguration, objectCount } from '../fairness/index.js';
 import { accessCheck } from '../http/access.js';
 import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
-import { httpDoor } from '../http/http-door.js';
+import { type HttpDoorOptions, httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
 import type { Authority } from '../pki/index.js';
@@ -103,6 +104,10 @@ export interface ApiServerOptions {
   kubeconfig?: string;
   /** Longest time for an answer that is not a stream. Default 60 s. */
   requestTimeoutMs?: number;
+  /** Fair queueing (API Priority and Fairness): how many requests are worked on at a time, and how long others wait. `false`: none. */
+  flowControl?: false | { seats?: number; waitLimitMs?: number };
+  /** Bounds of the listening socket: how many may be connected, and how long a client may neither send nor take. */
+  connections?: Omit<HttpDoorOptions, 'handler' | 'identify' | 'log' | 'tls'>;
   /** Time that running answers get to finish when the server stops. Default 5 s. */
   stopGraceMs?: number;
   /** A log of who did what, by a policy in the form of Kubernetes. */
@@ -265,8 +270,14 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     const feeding = new AbortController();
     const feed = resources.run({ signal: feeding.signal });
 
+    const flow =
+      options.flowControl === false
+        ? undefined
+        : flowControl({ ...options.flowControl, clock, metrics, objectsOf: objectCount(cache) });
+    flow?.follow(cache);
     const handler = requestHandler({
       kinds,
+      flowControl: flow,
       operations: storageOperations(store),
       resources,
       access: accessCheck(control.authorizer, { publicHealth: options.publicHealth ?? true }),
@@ -286,6 +297,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       listen === false
         ? undefined
         : httpDoor({
+            ...options.connections,
             handler,
             identify: options.insecureHttp
               ? async () => adminUser
@@ -299,6 +311,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           while (!resources.ready() && !stop.signal.aborted) await clock.sleep(5, stop.signal).catch(() => undefined);
           if (stop.signal.aborted) return;
           await control.bootstrap(resources, stop.signal);
+          if (flow) await ensureFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
           bootstrapped = true;
           if (door && listen !== false) {
             endpoint = await bind(door, listen, options.insecureHttp === true);
@@ -318,6 +331,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           }
           context.provideClient(clientFor);
           context.ready();
+          if (flow) void keepFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
           while (!stop.signal.aborted) {
             await clock.sleep(dayMs, stop.signal).catch(() => undefined);
             if (door && kept && secure && !stop.signal.aborted) door.renew(await kept.serving());

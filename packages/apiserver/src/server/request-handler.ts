@@ -1,6 +1,7 @@
 /** Puts the parts of request handling together for one set of resources: routes, discovery, OpenAPI, health, the node proxy. */
 import { type Clock, type KindRegistry, type Logger, type Metrics, openApiV3 } from '@orbitkit/core';
 import type { Auditor } from '../audit/index.js';
+import type { FlowControl } from '../fairness/index.js';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../http/exchange.js';
 import { type AccessCheck, apiHandler, type RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
@@ -27,6 +28,7 @@ export interface RequestHandlerOptions {
   /** What administrators do beside the API, by path. */
   readonly operations?: Readonly<Record<string, (request: ApiRequest) => Promise<ApiResponse>>> | undefined;
   readonly auditor?: Auditor | undefined;
+  readonly flowControl?: FlowControl | undefined;
   /** Documents beside discovery, by path. */
   readonly documents?: Readonly<Record<string, () => Promise<ApiResponse>>> | undefined;
 }
@@ -65,5 +67,6 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
     ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
     ...(options.audit === undefined ? {} : { audit: options.audit }),
     auditor: options.auditor,
+    flowControl: options.flowControl,
   });
 }

@@ -19,6 +19,8 @@ export interface Gauge {
   set(value: number, labels?: Record<string, string>): void;
   inc(labels?: Record<string, string>, by?: number): void;
   dec(labels?: Record<string, string>, by?: number): void;
+  /** The series of these labels, looked up once, from 0 on: for what changes with every request. */
+  series(labels: Record<string, string>): { add(by: number): void };
 }
 export interface Histogram {
   observe(value: number, labels?: Record<string, string>): void;

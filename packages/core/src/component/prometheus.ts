@@ -73,11 +73,27 @@ export function metrics(): Metrics {
     },
     gauge(name, help, labels = []) {
       return once('gauge', name, labels, () => {
-        const metric = new prometheus.Gauge(common(name, help, labels));
+        const kept = new Map<string, { readonly values: Record<string, string>; value: number }>();
+        const metric = new prometheus.Gauge({
+          ...common(name, help, labels),
+          collect() {
+            for (const series of kept.values()) this.set(series.values, series.value);
+          },
+        });
         return {
           set: (value, values = {}) => metric.set(values, value),
           inc: (values = {}, by = 1) => metric.inc(values, by),
           dec: (values = {}, by = 1) => metric.dec(values, by),
+          series(values) {
+            const key = JSON.stringify(labels.map(label => values[label]));
+            const series = kept.get(key) ?? { values, value: 0 };
+            kept.set(key, series);
+            return {
+              add(by) {
+                series.value += by;
+              },
+            };
+          },
         };
       });
     },

@@ -80,7 +80,7 @@ async function askFrom({ laboratory, id }: Pod, host: string, port: number): Pro
 /** The registry of `metrics()` is a package that a bundle does not find. */
 const unmeasured: Metrics = {
   counter: () => ({ inc() {}, series: () => ({ inc() {} }) }),
-  gauge: () => ({ set() {}, inc() {}, dec() {} }),
+  gauge: () => ({ set() {}, inc() {}, dec() {}, series: () => ({ add() {} }) }),
   histogram: () => ({ observe() {}, series: () => ({ observe() {} }) }),
   text: async () => '',
 };
