@@ -49,7 +49,9 @@ const closeChannel = 255;
 const sendLimit = 64 * 1024 * 1024;
 const sendHighWater = 1024 * 1024;
 const farewellMs = 5_000;
-const pingMs = 30_000;
+const beatMs = 5_000;
+/** A ping in so many beats; in each while the client is held up: a socket that nobody reads tells its end only to who writes. */
+const quietBeats = 6;
 const zero = 0x30;
 
 export interface Channels {
@@ -82,12 +84,15 @@ export function channelsOver(socket: WebSocket, handlers: ChannelHandlers): Chan
   let pauses = 0;
   let answered = true;
 
+  let beats = 0;
   const beat = setInterval(() => {
-    // A paused socket cannot see the answer.
-    if (!answered && pauses === 0) return socket.terminate();
+    beats += 1;
+    if (pauses > 0) return socket.ping();
+    if (beats % quietBeats !== 0) return;
+    if (!answered) return socket.terminate();
     answered = false;
     socket.ping();
-  }, pingMs);
+  }, beatMs);
   beat.unref();
   socket.on('pong', () => {
     answered = true;
@@ -139,7 +144,10 @@ export function channelsOver(socket: WebSocket, handlers: ChannelHandlers): Chan
     },
     resume() {
       pauses -= 1;
-      if (pauses === 0) socket.resume();
+      if (pauses > 0) return;
+      // Its answers may have waited as well.
+      answered = true;
+      socket.resume();
     },
     close() {
       if (closing) return;

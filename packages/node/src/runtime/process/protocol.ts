@@ -81,7 +81,7 @@ export type Reply =
   | { id: number; error: { reason: RuntimeErrorReason; message: string } };
 export type FromHelper = Reply | { event: RuntimeEvent };
 
-/** Bytes are base64. */
+/** Bytes are base64. An empty `stdout` says only that the helper is there. */
 export type StreamInput = { stdin: string } | { stdinEnd: true } | { resize: { width: number; height: number } };
 export type StreamOutput = { stdout: string } | { stderr: string } | { exit: number };
 

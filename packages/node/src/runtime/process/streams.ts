@@ -59,6 +59,7 @@ async function converse(
   stream = await open({
     onOutput(output) {
       if ('exit' in output) code = output.exit;
+      else if ('stdout' in output && output.stdout === '') return;
       else if ('stdout' in output) handOut(request.onStdout(Buffer.from(output.stdout, 'base64')));
       else handOut(request.onStderr(Buffer.from(output.stderr, 'base64')));
     },
@@ -132,7 +133,7 @@ export async function dialSandbox(helper: HelperConnection, sandboxId: string, p
     {
       onOutput(output) {
         if ('exit' in output) end();
-        if (!('stdout' in output)) return;
+        if (!('stdout' in output) || output.stdout === '') return;
         const chunk = Buffer.from(output.stdout, 'base64');
         if (!duplex) early.push(chunk);
         else if (!duplex.push(chunk)) stream.pause();

@@ -60,8 +60,9 @@ export interface SpdyLimits {
 /** Answers to pings and resets that the client does not read. */
 const mostUnsent = 8 * 1024 * 1024;
 const farewellMs = 5_000;
-/** A write finds out that the client has gone, also while the connection waits for a reader. */
-const pingMs = 30_000;
+const beatMs = 5_000;
+/** A ping in so many beats; in each while a reader is behind: a socket that nobody reads tells its end only to who writes. */
+const quietBeats = 6;
 
 type Stream = SpdyStream & {
   readonly queue: ChunkQueue<Buffer>;
@@ -264,11 +265,12 @@ export function spdyConnection(
     headers.close();
   }
 
-  let pingId = 0;
+  let beats = 0;
   const beat = setInterval(() => {
-    pingId = (pingId + 2) % 0x7fff_fffe;
-    send(encodePing(pingId));
-  }, pingMs);
+    beats += 1;
+    // A server's pings have even ids.
+    if (behind > 0 || beats % quietBeats === 0) send(encodePing((2 * beats) % 0x7fff_fffe));
+  }, beatMs);
   beat.unref();
   socket.on('error', () => socket.destroy());
   socket.once('close', () => finish(new Error('the client closed the connection')));

@@ -132,6 +132,7 @@ function processStream(child: ChildProcess, pid: number, channel: Channel): Proc
       } else if (child.stdin) passInput(child.stdin, input, channel);
     },
     onClose() {
+      if (child.stdin) held.get(child.stdin)?.();
       if (child.exitCode !== null || child.signalCode !== null) return;
       // On a terminal the program is below `script`, in a session of its own.
       for (const info of allProcesses()) if (info.parent === pid) signalProcess(info.pid, 'SIGKILL');
@@ -143,11 +144,25 @@ function processStream(child: ChildProcess, pid: number, channel: Channel): Proc
 function passInput(to: Writable, input: StreamInput, channel: Channel): void {
   if ('stdinEnd' in input) return void to.end();
   if (!('stdin' in input) || to.writableEnded || to.destroyed) return;
-  if (to.write(Buffer.from(input.stdin, 'base64'))) return;
+  if (to.write(Buffer.from(input.stdin, 'base64')) || held.has(to)) return;
+  // A connection that nobody reads tells its end only to who writes: without this, a program that does not read outlives its caller.
+  const beat = setInterval(() => channel.send({ stdout: '' }), heldBeatMs);
+  const resume = () => {
+    if (!held.delete(to)) return;
+    clearInterval(beat);
+    to.off('drain', resume);
+    to.off('close', resume);
+    channel.resume();
+  };
+  held.set(to, resume);
   channel.pause();
-  to.once('drain', () => channel.resume());
-  to.once('close', () => channel.resume());
+  to.on('drain', resume);
+  to.on('close', resume);
 }
+
+/** Inputs whose program is behind, and how their connections go on. */
+const held = new Map<Writable, () => void>();
+const heldBeatMs = 500;
 
 /** More than this unread, and an attached reader is let go: a container's output waits for no onlooker. */
 const attachedLimit = 4 * 2 ** 20;
@@ -189,6 +204,7 @@ export async function openAttach(pods: Pods, args: Calls['attach']['args'], chan
     },
     onClose() {
       container.outputs.delete(onOutput);
+      if (input) held.get(input)?.();
       if (stdinOnce) endInput();
       else input?.destroy();
     },
