@@ -18,7 +18,7 @@ import { namespaces } from './namespace/namespaces.js';
 import { nodeIpam } from './node-ipam/node-ipam.js';
 import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle/node-lifecycle.js';
 import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
-import { replicaSets } from './replica-set/replica-sets.js';
+import { replicaSets, replicationControllers } from './replica-set/replica-sets.js';
 import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
 import { statefulSets } from './stateful-set/stateful-sets.js';
@@ -37,6 +37,7 @@ export interface StandardControllersOptions {
 export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
   return [
     replicaSets(),
+    replicationControllers(),
     deployments(),
     daemonSets(),
     statefulSets(),

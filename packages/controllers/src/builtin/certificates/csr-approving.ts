@@ -53,6 +53,7 @@ export function csrApproving({ read }: CsrApprovingOptions): Controller {
 
       async function allowed({ spec }: CertificateSigningRequest, subresource: string): Promise<boolean> {
         const review = await client.create(SubjectAccessReview, {
+          metadata: {},
           spec: {
             ...(spec.username ? { user: spec.username } : {}),
             ...(spec.uid ? { uid: spec.uid } : {}),

@@ -1,5 +1,5 @@
 /**
- * Keeps as many pods of a replica set running as it asks for.
+ * Keeps as many pods of a replica set, or of a replication controller, running as it asks for.
  *
  * - Owns by reference, never by label alone: orphans that match are adopted, pods that match no longer are released and
  *   keep running, pods of others are not touched. A set that is being deleted does neither.
@@ -24,6 +24,8 @@ import {
   type ParsedLabelSelector,
   Pod,
   ReplicaSet,
+  ReplicationController,
+  type ResourceRef,
 } from '@orbitkit/core';
 import { type DeepReadonly, mutableCopy, type Store, type WorkQueue } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
@@ -39,23 +41,46 @@ import { sameStatus, statusOf } from './status.js';
 const burstReplicas = 500;
 
 export interface ReplicaSetsOptions {
-  /** Sets reconciled at the same time. Default 5 (`--concurrent-replicaset-syncs`). */
+  /** Sets reconciled at the same time. Default 5 (`--concurrent-replicaset-syncs`, `--concurrent-rc-syncs`). */
   concurrency?: number;
 }
 
 type SetView = DeepReadonly<ReplicaSet>;
-const name = 'replicaset-controller';
 
-export function replicaSets({ concurrency = 5 }: ReplicaSetsOptions = {}): Controller {
+/** What differs between the two kinds; the rest of their shape is the same. */
+interface Variant {
+  name: string;
+  kind: ResourceRef<ReplicaSet>;
+  selector(set: SetView): LabelSelector | undefined;
+}
+
+/** Keeps the pods of ReplicaSets. */
+export function replicaSets(options: ReplicaSetsOptions = {}): Controller {
+  const selector = (set: SetView) => set.spec.selector as LabelSelector | undefined;
+  return replicating({ name: 'replicaset-controller', kind: ReplicaSet, selector }, options);
+}
+
+/** Keeps the pods of ReplicationControllers, whose selector is a plain set of labels. */
+export function replicationControllers(options: ReplicaSetsOptions = {}): Controller {
+  const kind = ReplicationController as unknown as ResourceRef<ReplicaSet>;
+  const selector = (set: SetView) => {
+    const matchLabels = set.spec.selector as Record<string, string> | undefined;
+    return matchLabels && { matchLabels };
+  };
+  return replicating({ name: 'replicationcontroller-controller', kind, selector }, options);
+}
+
+function replicating(variant: Variant, { concurrency = 5 }: ReplicaSetsOptions): Controller {
+  const { name, kind } = variant;
   return {
     name,
     async run(context) {
       const pods = context.informers.informer(Pod, { indexers: { byController } });
-      const sets = context.informers.informer(ReplicaSet, { indexers: { byController } });
+      const sets = context.informers.informer(kind, { indexers: { byController } });
       const queue = controllerQueue(context, name);
       const expectations = new Expectations(context.clock);
-      const worker = new ReplicaSetWorker(context, sets.store, pods.store, expectations);
-      const listener = podListener(sets.store, queue, expectations);
+      const worker = new ReplicaSetWorker(variant, context, sets.store, pods.store, expectations);
+      const listener = podListener(variant, sets.store, queue, expectations);
       const registrations = [
         sets.addHandler({
           onAdd: set => queue.add(keyOf(set)),
@@ -74,16 +99,16 @@ export function replicaSets({ concurrency = 5 }: ReplicaSetsOptions = {}): Contr
 }
 
 /** What changes of pods mean for sets. */
-function podListener(sets: Store<ReplicaSet>, queue: WorkQueue<string>, expectations: Expectations) {
+function podListener(variant: Variant, sets: Store<ReplicaSet>, queue: WorkQueue<string>, expectations: Expectations) {
   const ownerOf = (pod: PodView): SetView | undefined => {
     const reference = controllerOf(pod);
-    if (reference?.kind !== ReplicaSet.kind) return undefined;
+    if (reference?.kind !== variant.kind.kind) return undefined;
     const set = sets.get({ namespace: pod.metadata.namespace, name: reference.name });
     return set?.metadata.uid === reference.uid ? set : undefined;
   };
   const enqueueMatching = (pod: PodView) => {
     for (const set of sets.list(pod.metadata.namespace)) {
-      const selector = selectorOf(set);
+      const selector = selectorOf(variant, set);
       if (selector && !selector.everything && selector.matches(pod.metadata.labels)) queue.add(keyOf(set));
     }
   };
@@ -132,9 +157,9 @@ function podListener(sets: Store<ReplicaSet>, queue: WorkQueue<string>, expectat
   };
 }
 
-function selectorOf(set: SetView): ParsedLabelSelector | undefined {
+function selectorOf(variant: Variant, set: SetView): ParsedLabelSelector | undefined {
   try {
-    return labelSelectorOf(set.spec.selector as LabelSelector | undefined);
+    return labelSelectorOf(variant.selector(set));
   } catch {
     return undefined;
   }
@@ -144,6 +169,7 @@ class ReplicaSetWorker {
   readonly #client: Client;
 
   constructor(
+    private readonly variant: Variant,
     private readonly context: ControllerContext,
     private readonly sets: Store<ReplicaSet>,
     private readonly pods: Store<Pod>,
@@ -158,7 +184,7 @@ class ReplicaSetWorker {
       this.expectations.forget(key);
       return undefined;
     }
-    const selector = selectorOf(set);
+    const selector = selectorOf(this.variant, set);
     if (!selector || selector.everything) {
       this.context.events.event(
         set,
@@ -175,7 +201,10 @@ class ReplicaSetWorker {
       ...this.pods.byIndex('byController', orphansOf(set.metadata.namespace)),
     ].filter(isActive);
     const client = this.#client;
-    const owned = await claim({ client, kind: Pod, ownerKind: ReplicaSet, owner: set, selector, objects: candidates });
+    const owned = await claim({
+      ...{ client, kind: Pod, ownerKind: this.variant.kind, owner: set, selector },
+      objects: candidates,
+    });
 
     let failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string; error: unknown } | undefined;
     if (mayAct && !isDeleting(set)) failure = await this.#scale(key, set, owned);
@@ -259,7 +288,7 @@ class ReplicaSetWorker {
     const reported = failure && { reason: failure.reason, message: failure.message };
     const status = statusOf(set, owned, reported, this.context.clock.now());
     if (sameStatus(set.status, status)) return;
-    await this.#client.updateStatus(ReplicaSet, { ...mutableCopy<ReplicaSet>(set), status });
+    await this.#client.updateStatus(this.variant.kind, { ...mutableCopy<ReplicaSet>(set), status });
   }
 }
 
