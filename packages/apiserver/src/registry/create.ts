@@ -4,6 +4,7 @@
 import {
   alreadyExists,
   type DynamicObject,
+  decodeStruct,
   type FieldManagers,
   invalid,
   isAlreadyExists,
@@ -104,10 +105,13 @@ export async function createDecoded(
   }
 }
 
-/** A new object has the status that nobody has reported yet. */
+/** A new object has the status that nobody has reported yet: the counts that are always there are zero. */
 function dropStatus(kind: Kind, object: DynamicObject): void {
   if (object['status'] === undefined) return;
   const { schema } = kind;
   const field = schema.type === 'struct' ? schema.fields.get('status') : undefined;
-  object['status'] = field === undefined || field.pointer ? undefined : {};
+  object['status'] =
+    field === undefined || field.pointer || field.schema.type !== 'struct'
+      ? undefined
+      : decodeStruct(field.schema, {}, kind).value;
 }
