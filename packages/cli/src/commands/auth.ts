@@ -30,6 +30,7 @@ export function authCommand(program: Command, terminal: Terminal): void {
       const flags = globalFlags(command) as CanIFlags;
       await withSession(flags, terminal, async session => {
         const review = await session.client.create(SelfSubjectAccessReview, {
+          metadata: {},
           spec: specOf(session, verb, type, flags),
         } as never);
         const { allowed, reason, evaluationError } = review.status;
@@ -44,7 +45,9 @@ export function authCommand(program: Command, terminal: Terminal): void {
     .description('the user that the server takes you for')
     .action(async (_options, command) => {
       await withSession(globalFlags(command), terminal, async session => {
-        const review: SelfSubjectReviewObject = await session.client.create(SelfSubjectReview, {} as never);
+        const review: SelfSubjectReviewObject = await session.client.create(SelfSubjectReview, {
+          metadata: {},
+        } as never);
         const { username, uid, groups = [], extra = {} } = review.status.userInfo ?? {};
         const rows = [
           ['ATTRIBUTE', 'VALUE'],
