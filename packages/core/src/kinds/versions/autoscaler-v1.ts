@@ -65,7 +65,8 @@ function fromStorage(object: Readonly<KubeObject>): V1 {
   }
   if (status !== undefined) {
     const { currentMetrics, conditions, ...same } = status;
-    made.status = { ...same } as V1['status'];
+    // Always there in v1.
+    made.status = { ...same, currentReplicas: same.currentReplicas ?? 0 };
     const cpu = currentMetrics?.find(isCpuStatus);
     if (cpu) made.status.currentCPUUtilizationPercentage = cpu.resource!.current.averageUtilization!;
     if (currentMetrics?.length) kept.currentMetrics = currentMetrics.map(statusToV1);

@@ -55,7 +55,7 @@ describe('autoscaling/v1', () => {
       maxReplicas: 3,
       targetCPUUtilizationPercentage: 70,
     });
-    expect(made.status).toEqual({ desiredReplicas: 1, currentCPUUtilizationPercentage: 12 });
+    expect(made.status).toEqual({ currentReplicas: 0, desiredReplicas: 1, currentCPUUtilizationPercentage: 12 });
     const annotations = Object.fromEntries(
       Object.entries(made.metadata.annotations).map(([name, text]) => [
         name.slice(prefix.length),
