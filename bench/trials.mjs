@@ -1,5 +1,5 @@
 // The long run: `npm run trials`. What the gate (`npm test`) does a few times is done here often: hard kills of a whole cluster under load, hard kills of the
-// store under 64 writers, and the workloads' end-to-end tests again and again. It prints a summary with date and exits with 1 when anything
+// store under 64 writers, the tours of the real clients in all their versions, and the workloads' end-to-end tests again and again. It prints a summary with date and exits with 1 when anything
 // failed, took longer than its bound, or is not there. Counts can be lowered (or raised) through the environment variables below.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -28,6 +28,23 @@ const trials = [
     title: 'the store with everything lost that was not synced, cut at every byte of its last batch',
     file: 'packages/apiserver/src/storage/log/crash.test.ts',
     boundMs: 10 * minute,
+  },
+  {
+    title: 'the real kubectl 1.27, 1.30, 1.33 and 1.35 through every everyday verb',
+    file: 'e2e/tours/kubectl.test.ts',
+    env: { ORBITKIT_TOURS: 'full' },
+    boundMs: 30 * minute,
+  },
+  {
+    title: 'the real Helm 4 and 3: install, upgrade, rollback, test, uninstall',
+    file: 'e2e/tours/helm.test.ts',
+    env: { ORBITKIT_TOURS: 'full' },
+    boundMs: 10 * minute,
+  },
+  {
+    title: 'the client library for JavaScript',
+    file: 'e2e/tours/client-node.test.ts',
+    boundMs: 5 * minute,
   },
   {
     title: 'end-to-end workloads',

@@ -240,13 +240,6 @@ describe.each(['32', '35'])('kubectl 1.%s', minor => {
     expect((await kubectl(['exec', pod!, '--', '/no/such/program'])).code).not.toBe(0);
   });
 
-  it('port-forward is refused with the reason: kubectl speaks SPDY there', async () => {
-    const [pod] = await podNames();
-    const refused = await kubectl(['port-forward', pod!, ':8080'], { timeoutMs: 10_000 });
-    expect(refused.code).toBe(1);
-    expect(refused.err).toContain('not supported by this server yet');
-  });
-
   it('delete', async () => {
     // kubectl writes this kind in protobuf.
     expect(await ok('create configmap words --from-literal=a=b')).toBe('configmap/words created\n');
