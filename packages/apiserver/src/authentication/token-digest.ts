@@ -1,13 +1,12 @@
 /**
- * Bearer tokens are never looked up as they are: by a hash with a key that only this process knows. Neither the order of a table nor how
- * much of a guess is right shows in the time of an answer. One hash a request, however many authenticators ask.
+ * Bearer tokens are never looked up as they are: by their SHA-256, so that the time of an answer shows nothing of how much of a guess is right
+ * (a map compares digests, and those only when its own hashes, seeded for each process, are equal). One digest a request, however many
+ * authenticators ask.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Credentials } from './authenticator.js';
 
-const key = randomBytes(32).toString('base64');
-
-export const digestOfToken = (token: string): string => hash('sha256', key + token, 'base64');
+export const digestOfToken = (token: string): string => hash('sha256', token);
 
 export interface BearerToken {
   readonly token: string;
@@ -18,9 +17,11 @@ const read = new WeakMap<Credentials, BearerToken>();
 
 /** What stands behind `Bearer`, and its digest. */
 export function bearerOf(credentials: Credentials): BearerToken | undefined {
+  const header = credentials.headers['authorization'];
+  if (header === undefined) return undefined;
   const known = read.get(credentials);
   if (known !== undefined) return known;
-  const token = bearerToken(credentials.headers['authorization']);
+  const token = bearerToken(header);
   if (token === undefined) return undefined;
   const bearer = { token, digest: digestOfToken(token) };
   read.set(credentials, bearer);
@@ -30,6 +31,8 @@ export function bearerOf(credentials: Credentials): BearerToken | undefined {
 /** What stands behind `Bearer`; the scheme in any case (RFC 9110 11.1). */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
+  // As nearly every client writes it.
+  if (header.startsWith('Bearer ') && header.indexOf(' ', 7) < 0 && header.length > 7) return header.slice(7);
   const match = /^bearer +(\S+) *$/i.exec(header);
   return match?.[1];
 }
