@@ -1,6 +1,7 @@
 // The long run: `npm run trials`. What the gate (`npm test`) does a few times is done here often: hard kills of a whole cluster under load, hard kills of the
-// store under 64 writers, the tours of the real clients in all their versions, and the workloads' end-to-end tests again and again. It prints a summary with date and exits with 1 when anything
-// failed, took longer than its bound, or is not there. Counts can be lowered (or raised) through the environment variables below.
+// store under 64 writers, the tours of the real clients in all their versions, and the workloads' end-to-end tests again and again. It prints a summary
+// with date and exits with 1 when anything failed, took longer than its bound, or is not there. Counts can be lowered (or raised) through the environment
+// variables below.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
