@@ -12,7 +12,7 @@ export {
   type RewriteResult,
   readEncryptionFile,
 } from './encryption/index.js';
-export type { FileSystem, LogFile } from './log/file-system.js';
+export { type FileSystem, type LogFile, nodeFileSystem } from './log/file-system.js';
 export { type MemoryStoreOptions, memoryStore } from './memory.js';
 export {
   checkDirectory,

@@ -2,6 +2,8 @@ import { manualClock } from '@orbitkit/core';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { embeddedStore } from '../embedded.js';
+import { etcdStore } from '../etcd/index.js';
+import { hasEtcd, startEtcd } from '../etcd/testing/etcd-process.js';
 import { VolatileFileSystem } from '../log/testing/volatile-file-system.js';
 import { memoryStore } from '../memory.js';
 import { compareWithModel, type ModelOperation, modelKeys, modelPrefixes } from './index.js';
@@ -40,6 +42,25 @@ describe('any sequence of operations gives what a naive model gives', () => {
       { numRuns: 100 },
     );
   });
+
+  it.skipIf(!hasEtcd)(
+    'over a real etcd (apt-get install etcd-server etcd-client)',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(operations, async steps => {
+          const etcd = await startEtcd();
+          try {
+            const store = await etcdStore({ hosts: etcd.urls, markAfterMs: 60_000, compactionMs: 0 })();
+            await compareWithModel(store, steps).finally(() => store.close());
+          } finally {
+            await etcd.dispose();
+          }
+        }),
+        { numRuns: 8, endOnFailure: true },
+      );
+    },
+    60_000,
+  );
 
   it('embedded, opened again at any point, cleanly or after a crash, with small segments and snapshots', async () => {
     await fc.assert(
