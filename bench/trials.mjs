@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { ORBITKIT_KILLS = '50', ORBITKIT_KILL_ROUNDS = '1000', ORBITKIT_REPETITIONS = '10' } = process.env;
+const { ORBITKIT_PATCH_CASES = '5000', ORBITKIT_APPLY_SEQUENCES = '10000' } = process.env;
 const minute = 60_000;
 
 const trials = [
@@ -46,6 +47,18 @@ const trials = [
     title: 'the client library for JavaScript',
     file: 'e2e/tours/client-node.test.ts',
     boundMs: 5 * minute,
+  },
+  {
+    title: `${ORBITKIT_PATCH_CASES} patches against kubectl patch --local`,
+    file: 'e2e/patches.test.ts',
+    env: { ORBITKIT_PATCH_CASES, ORBITKIT_PATCH_SEED: '2', ORBITKIT_CI: '1' },
+    boundMs: 30 * minute,
+  },
+  {
+    title: `${ORBITKIT_APPLY_SEQUENCES} sequences of server-side apply and update against structured-merge-diff`,
+    file: 'packages/core/src/apply/apply-oracle.test.ts',
+    env: { ORBITKIT_APPLY_SEQUENCES, ORBITKIT_APPLY_SEED: '2', ORBITKIT_CI: '1' },
+    boundMs: 30 * minute,
   },
   {
     title: 'end-to-end workloads',

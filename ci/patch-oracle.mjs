@@ -1,6 +1,6 @@
 // Compares orbitkit's patches with the real ones: `kubectl patch --local` runs the very code of an API server offline.
 //
-//   npm run build:js && node ci/patch-oracle.mjs [--kubectl PATH] [--cases 300] [--seed 1]
+//   npm run build:js && node ci/patch-oracle.mjs [--kubectl PATH] [--cases 300] [--seed 1] [--lanes 2]
 //
 // Every case is a random object, a random patch (strategic with directives, merge, JSON, and computed strategic ones) and
 // the question whether both sides give the same object, or both refuse. Compared is what a decoder would keep: kubectl
@@ -25,6 +25,7 @@ const { values: flags } = parseArgs({
     kubectl: { type: 'string' },
     cases: { type: 'string', default: '300' },
     seed: { type: 'string', default: '1' },
+    lanes: { type: 'string', default: '2' },
     required: { type: 'boolean', default: false },
   },
 });
@@ -125,6 +126,91 @@ const kinds = {
     }),
   },
 };
+
+const conditions = () =>
+  shuffled(some(['Ready', 'DiskPressure', 'Other'])).map(type => ({ type, status: pick(['True', 'False']) }));
+Object.assign(kinds, {
+  StatefulSet: {
+    type: 'apps/v1.StatefulSet',
+    make: () => ({
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: metadata(),
+      spec: {
+        serviceName: 'x',
+        selector: { matchLabels: { app: 'x' } },
+        template: { metadata: { labels: { app: 'x' } }, spec: podSpec() },
+        ...maybe(0.5, 'volumeClaimTemplates', () => some(['v1', 'v2']).map(name => ({ metadata: { name } }))),
+        ...maybe(0.5, 'updateStrategy', () => pick([{ type: 'OnDelete' }, { type: 'RollingUpdate' }])),
+      },
+    }),
+  },
+  CronJob: {
+    type: 'batch/v1.CronJob',
+    make: () => ({
+      apiVersion: 'batch/v1',
+      kind: 'CronJob',
+      metadata: metadata(),
+      spec: {
+        schedule: '* * * * *',
+        ...maybe(0.5, 'suspend', () => chance(0.5)),
+        jobTemplate: { spec: { template: { metadata: { labels: { app: 'x' } }, spec: podSpec() } } },
+      },
+    }),
+  },
+  Node: {
+    type: 'core/v1.Node',
+    make: () => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: metadata(),
+      spec: {
+        ...maybe(0.5, 'taints', () => some(['t1', 't2']).map(key => ({ key, effect: 'NoSchedule' }))),
+        ...maybe(0.5, 'podCIDRs', () => some(['10.0.0.0/24', '10.0.1.0/24'])),
+      },
+      ...maybe(0.7, 'status', () => ({
+        conditions: conditions(),
+        addresses: shuffled(some(['InternalIP', 'Hostname'])).map(type => ({ type, address: pick(names) })),
+      })),
+    }),
+  },
+  Ingress: {
+    type: 'networking.k8s.io/v1.Ingress',
+    make: () => ({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      metadata: metadata(),
+      spec: {
+        ...maybe(0.5, 'ingressClassName', () => pick(names)),
+        ...maybe(0.6, 'tls', () => some(['h1', 'h2']).map(host => ({ hosts: [host], secretName: host }))),
+        rules: some(['h1', 'h2']).map(host => ({
+          host,
+          http: {
+            paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'x', port: { number: below(3) } } } }],
+          },
+        })),
+      },
+    }),
+  },
+  ConfigMap: {
+    type: 'core/v1.ConfigMap',
+    make: () => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: metadata(),
+      data: Object.fromEntries(some(names).map(name => [name, pick(names)])),
+    }),
+  },
+  Role: {
+    type: 'rbac.authorization.k8s.io/v1.Role',
+    make: () => ({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: metadata(),
+      rules: some(['pods', 'nodes']).map(resource => ({ apiGroups: [''], resources: [resource], verbs: ['get'] })),
+    }),
+  },
+});
 
 const isMapping = value => typeof value === 'object' && value !== null && !Array.isArray(value);
 const keyOfList = field => field?.patchStrategy?.includes('merge') && (field.patchMergeKey ?? '');
@@ -309,13 +395,17 @@ const run = (file, { type, patch }) =>
   });
 
 const total = Number(flags.cases);
+let next = 0;
 const counts = { same: 0, refused: 0, different: 0 };
 const byType = {};
-try {
-  for (let index = 0; index < total; index++) {
+
+async function lane(number) {
+  while (next < total) {
+    const index = next;
+    next += 1;
     const each = makeCase();
     byType[each.how] = (byType[each.how] ?? 0) + 1;
-    const file = join(folder, 'live.json');
+    const file = join(folder, `live-${number}.json`);
     writeFileSync(file, JSON.stringify(each.live));
     const before = JSON.stringify([each.live, each.patch]);
     const theirs = await run(file, each);
@@ -345,6 +435,10 @@ try {
       say('a computed patch does not lead to the object it was computed for');
     else counts.same += 1;
   }
+}
+
+try {
+  await Promise.all(Array.from({ length: Number(flags.lanes) }, (_, number) => lane(number)));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

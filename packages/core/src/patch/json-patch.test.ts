@@ -72,6 +72,9 @@ describe('applyJsonPatch', () => {
   });
 
   it('answers 400 to what is no patch', () => {
+    expect(() => applyJsonPatch({}, {})).toThrow(
+      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+    );
     for (const patch of [
       {},
       null,

@@ -42,7 +42,18 @@ export function applyJsonPatch<T extends Json>(target: T, patch: unknown): Json 
 class DoesNotApply extends Error {}
 
 function operationsOf(patch: unknown): Operation[] {
-  if (!Array.isArray(patch)) throw badRequest('error decoding patch: a JSON patch is a list of operations');
+  if (!Array.isArray(patch)) {
+    const type = isObject(patch)
+      ? 'object'
+      : patch === null
+        ? 'null'
+        : typeof patch === 'boolean'
+          ? 'bool'
+          : typeof patch;
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${type} into Go value of type []handlers.jsonPatchOp (a JSON patch is a list of operations)`,
+    );
+  }
   if (patch.length > mostOperations) {
     throw new StatusError(
       'RequestEntityTooLarge',

@@ -91,11 +91,15 @@ describe('lists with a merge key', () => {
     const refused: [object, string][] = [
       [
         { spec: { containers: [{ image: 'x' }] } },
-        'spec.containers: an element does not contain declared merge key: name',
+        'spec.containers: map: map[image:x] does not contain declared merge key: name',
       ],
       [{ spec: { containers: ['x'] } }, 'its elements are of several types'],
       [{ spec: { containers: [[1]] } }, 'lists of lists cannot be merged'],
-      [{ spec: { containers: [{ $patch: 'swap', name: 'a' }] } }, 'unknown patch type: "swap" in a list'],
+      [
+        { spec: { containers: [{ $patch: 'swap', name: 'a' }] } },
+        'unknown patch type: swap in map: map[$patch:swap name:a]',
+      ],
+      [{ spec: { containers: [{ $patch: 'merge', name: 'a' }] } }, 'unknown patch type: merge in map'],
       [{ spec: { containers: [{ $patch: 'delete' }] } }, 'does not contain declared merge key'],
       [
         {
@@ -104,10 +108,10 @@ describe('lists with a merge key', () => {
             '$setElementOrder/containers': [{ name: 'a' }, { name: 'b' }],
           },
         },
-        "doesn't match the $setElementOrder list",
+        "The order in patch list:\n[map[name:b] map[name:a]]\n doesn't match $setElementOrder list:\n[map[name:a] map[name:b]]\n",
       ],
       [{ spec: { '$setElementOrder/containers': 'x' } }, 'must be a list'],
-      [{ spec: { $patch: 'swap' } }, 'spec: unknown patch type: "swap" in a mapping'],
+      [{ spec: { $patch: 'swap' } }, 'spec: unknown patch type: swap in map: map[$patch:swap]'],
     ];
     for (const [patch, message] of refused) {
       expect(() => patched(withContainers('a', 'b'), patch), message).toThrow(message);

@@ -63,7 +63,7 @@ function mergeObjects(current: JsonObject, patch: JsonObject, schema: Schema | u
   if (directive !== undefined) {
     if (directive === 'delete') return {};
     if (directive !== 'replace')
-      refuse(path, `unknown patch type: ${JSON.stringify(directive)} in a mapping (replace and delete are known)`);
+      refuse(path, `unknown patch type: ${goText(directive)} in map: ${goText(patch)} (replace and delete are known)`);
     const { [patchDirective]: _, ...replacement } = patch;
     return withoutDirectives(replacement) as JsonObject;
   }
@@ -161,7 +161,7 @@ function identityOf(field: PatchedField, path: string): Identity {
     if (!isObject(element)) refuse(path, 'its elements are merged by key and must be mappings');
     const value = memberOf(element, mergeKey);
     if (value === undefined || value === null)
-      refuse(path, `an element does not contain declared merge key: ${mergeKey}`);
+      refuse(path, `map: ${goText(element)} does not contain declared merge key: ${mergeKey}`);
     if (typeof value === 'object' && value !== null)
       refuse(path, `the merge key ${mergeKey} must not be a mapping or list`);
     return value;
@@ -176,9 +176,25 @@ function refuseOtherOrder(change: readonly Json[], order: readonly Json[], ident
     if (isObject(element) && memberOf(element, patchDirective) !== undefined) continue;
     const wanted = identity(element);
     while (at < order.length && identity(order[at]!) !== wanted) at += 1;
-    if (at === order.length) refuse(path, "the order in the patch list doesn't match the $setElementOrder list");
+    if (at === order.length) {
+      refuse(
+        path,
+        `The order in patch list:\n${goText([...change])}\n doesn't match $setElementOrder list:\n${goText([...order])}\n`,
+      );
+    }
     at += 1;
   }
+}
+
+/** A value as Go prints it, which is how the texts of servers show it: `map[image:x]`. */
+function goText(value: Json): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (!isObject(value)) return String(value);
+  const members = Object.keys(value)
+    .sort()
+    .map(key => `${key}:${goText(value[key]!)}`);
+  return `map[${members.join(' ')}]`;
 }
 
 interface MergedList {
@@ -240,7 +256,11 @@ function elementDirectives(
     if (directive === undefined) changes.push(element);
     else if (directive === 'delete') deleted.add(identity(element));
     else if (directive === 'replace') replaces = true;
-    else refuse(path, `unknown patch type: ${JSON.stringify(directive)} in a list (replace and delete are known)`);
+    else
+      refuse(
+        path,
+        `unknown patch type: ${goText(directive)} in map: ${goText(element)} (replace and delete are known)`,
+      );
   }
   if (replaces) return { live: changes.map(change => withoutDirectives(change) as JsonObject), changes: [] };
   return { live: deleted.size === 0 ? current : current.filter(element => !deleted.has(identity(element))), changes };
