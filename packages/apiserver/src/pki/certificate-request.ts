@@ -91,7 +91,8 @@ export async function signCertificateRequest(authority: Authority, issue: IssueR
       signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(flags, true),
+        // An empty list of key usages would forbid every use.
+        ...(flags === 0 ? [] : [new x509.KeyUsagesExtension(flags, true)]),
         ...(extended.length > 0 ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
         ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
         await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export(webcrypto), false, webcrypto),

@@ -107,6 +107,26 @@ describe("a node's client certificate", () => {
   });
 });
 
+it('a client certificate for which nothing but client auth was asked is good for a client', async () => {
+  await using cluster = await plane();
+  const made = await cluster.client.create(
+    CertificateSigningRequest,
+    await request({ commonName: 'app' }, 'kubernetes.io/kube-apiserver-client', ['client auth']),
+  );
+  await cluster.client.updateSubresource(CertificateSigningRequest, { name: made.metadata.name }, 'approval', {
+    ...made,
+    status: { conditions: [{ type: 'Approved', status: 'True', reason: 'x', message: 'y' }] },
+  });
+  const certificate = await cluster.eventually(
+    async () => (await cluster.client.get(CertificateSigningRequest, { name: made.metadata.name })).status.certificate,
+  );
+  const file = path.join(dir, 'app.crt');
+  await fs.writeFile(file, Buffer.from(certificate, 'base64'));
+  const text = execFileSync('openssl', ['verify', '-purpose', 'sslclient', '-CAfile', path.join(dir, 'ca.crt'), file]);
+  expect(text.toString()).toContain('OK');
+  expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text']).toString()).not.toContain('X509v3 Key Usage');
+});
+
 it('what the signer does not take fails with the reason, also when a person approved it', async () => {
   await using cluster = await plane();
   const made = await cluster.client.create(
