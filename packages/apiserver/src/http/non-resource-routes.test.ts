@@ -164,7 +164,12 @@ describe('OpenAPI v3', () => {
     const patches = Object.values<any>(document.body.paths).flatMap(path => (path.patch ? [path.patch] : []));
     const deployment = patches.find(patch => patch['x-kubernetes-group-version-kind'].kind === 'Deployment');
     expect(deployment.parameters).toContainEqual(expect.objectContaining({ name: 'fieldValidation', in: 'query' }));
-    expect(deployment.requestBody.content).toHaveProperty(['application/strategic-merge-patch+json']);
+    expect(Object.keys(deployment.requestBody.content)).toEqual([
+      'application/json-patch+json',
+      'application/merge-patch+json',
+      'application/strategic-merge-patch+json',
+      'application/apply-patch+yaml',
+    ]);
     expect((await server.json(url)).body).toEqual(document.body);
     expect(await server.json(url, { headers: { 'if-none-match': document.headers['etag']! } })).toMatchObject({
       status: 304,

@@ -304,7 +304,7 @@ describe('UPDATE and PATCH', () => {
     [
       'an unknown directive',
       () => patch(path, 'strategic-merge-patch+json', { data: { $patch: 'foo' } }),
-      { code: 400, reason: 'BadRequest', message: /unknown patch type: "foo"/ },
+      { code: 400, reason: 'BadRequest', message: /unknown patch type: foo in map: map\[/ },
     ],
     [
       'force beside anything but an apply',

@@ -32,16 +32,16 @@ const patchTypes: Readonly<Record<string, Patch['type']>> = {
 };
 /** @throws StatusError UnsupportedMediaType */
 export function checkPatchType(kind: Kind, contentType: string): void {
-  if (!acceptedTypes(kind).includes(contentType)) {
+  if (!patchTypesOf(kind).includes(contentType)) {
     throw new StatusError(
       'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${acceptedTypes(kind).join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${patchTypesOf(kind).join(', ')}`,
     );
   }
 }
 
 /** Strategic merge needs to know how lists merge: neither kinds that keep what they do not know can, nor those of definitions. */
-function acceptedTypes(kind: Kind): string[] {
+export function patchTypesOf(kind: Kind): string[] {
   return [...Object.keys(patchTypes), applyPatchType].filter(
     type => patchTypes[type] !== 'strategic' || (kind.custom === undefined && mergeSchema(kind.schema) !== undefined),
   );

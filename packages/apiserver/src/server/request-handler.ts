@@ -13,6 +13,7 @@ import type { ClientCertificate } from '../node-proxy/backend.js';
 import { nodeProxy } from '../node-proxy/node-proxy.js';
 import { openApiDocuments } from '../openapi/documents.js';
 import type { Resources } from '../registry/contract.js';
+import { patchTypesOf } from '../registry/patch.js';
 
 export interface RequestHandlerOptions {
   readonly kinds: KindRegistry;
@@ -52,7 +53,7 @@ export function requestHandler(options: RequestHandlerOptions): ApiHandler {
       kinds,
       openApi: openApiDocuments({
         kinds,
-        documentOf: gv => openApiV3(options.kinds, gv, { version: version.gitVersion }),
+        documentOf: gv => openApiV3(options.kinds, gv, { version: version.gitVersion, patchTypes: patchTypesOf }),
       }),
       version,
       health: options.health,
