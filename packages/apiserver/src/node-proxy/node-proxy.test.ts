@@ -427,6 +427,92 @@ describe('proxies', () => {
     });
   });
 
+  /** A pod that says what it was asked, and speaks WebSocket. */
+  async function echoPod() {
+    const server = createHttpServer(async (request, response) => {
+      const parts: Buffer[] = [];
+      for await (const part of request) parts.push(part as Buffer);
+      const { method, url, headers } = request;
+      response.setHeader('connection', 'close, X-Hop').setHeader('x-hop', 'mine');
+      if (method === 'HEAD') response.setHeader('content-length', 7);
+      response.end(
+        method === 'HEAD' ? '' : JSON.stringify({ method, url, headers, body: Buffer.concat(parts).toString() }),
+      );
+    });
+    const sockets = new WebSocketServer({ server });
+    sockets.on('connection', (socket, request) =>
+      socket.on('message', (data: Buffer) => socket.send(`${request.url} ${data}`)),
+    );
+    closers.push(() => sockets.close());
+    const port = await listening(server);
+    const pod = podObject({ containers: [{ name: 'c', ports: [{ containerPort: port }] }] }, { podIP: '127.0.0.1' });
+    return proxyServer(world(pod));
+  }
+
+  /** Exactly these bytes, which no client library would send. */
+  async function raw(port: number, request: string): Promise<string> {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(request.replaceAll('\n', '\r\n'));
+    let text = '';
+    for await (const part of socket) text += part;
+    return text;
+  }
+
+  it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('pass %s on', async method => {
+    const { url } = await echoPod();
+    const body = method === 'GET' ? null : 'body';
+    const response = await fetch(`${url}/api/v1/namespaces/d/pods/p/proxy/x?a=1&a=2`, { method, body });
+    expect(await response.json()).toMatchObject({ method, url: '/x?a=1&a=2', body: body ?? '' });
+    expect(response.headers.get('x-hop')).toBeNull();
+  });
+
+  it('answer HEAD with the length and no body', async () => {
+    const { url } = await echoPod();
+    const response = await fetch(`${url}/api/v1/namespaces/d/pods/p/proxy/x`, { method: 'HEAD' });
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, '7']);
+  });
+
+  it.each(['/a/../../../secrets', '/a%2F..%2F..%2Fsecrets', '/%2e%2e/%2e%2e/secrets', '//x//y', '/..;/..'])(
+    'take %s as data',
+    async path => {
+      const { port } = await echoPod();
+      const text = await raw(
+        port,
+        `GET /api/v1/namespaces/d/pods/p/proxy${path} HTTP/1.1\nHost: x\nConnection: close\n\n`,
+      );
+      expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n')).match(/\{.*\}/s)![0]).url).toBe(path);
+    },
+  );
+
+  it('drop what belongs to one connection, credentials, and what Connection names; two lengths are refused', async () => {
+    const { port } = await echoPod();
+    const start = 'POST /api/v1/namespaces/d/pods/p/proxy/x HTTP/1.1\nHost: outside\n';
+    const text = await raw(
+      port,
+      `${start}Connection: close, X-Secret\nX-Secret: 1\nX-Kept: 2\nTE: trailers\nKeep-Alive: 1\nAuthorization: Bearer t\nImpersonate-User: u\nTransfer-Encoding: chunked\n\n4\nbody\n0\n\n`,
+    );
+    const { headers, body } = JSON.parse(text.match(/\{.*\}/s)![0]);
+    expect(body).toBe('body');
+    expect(headers).toEqual({
+      'x-kept': '2',
+      'content-length': '4',
+      host: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      connection: expect.any(String),
+    });
+    for (const twice of ['Content-Length: 4\nTransfer-Encoding: chunked', 'Content-Length: 4\nContent-Length: 5'])
+      expect(await raw(port, `${start}${twice}\n\n0\n\n`)).toMatch(/^HTTP\/1.1 400/);
+  });
+
+  it('pass WebSockets on', async () => {
+    const { port } = await echoPod();
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/api/v1/namespaces/d/pods/p/proxy/chat?room=1`);
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+    const answer = new Promise(resolve => socket.once('message', data => resolve(String(data))));
+    socket.send('hello');
+    expect(await answer).toBe('/chat?room=1 hello');
+    socket.terminate();
+  });
+
   it('reach the agent under nodes/proxy', async () => {
     const { port, sha256 } = await agent((request, response) =>
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ url: request.url })),
