@@ -99,6 +99,13 @@ describe('a bad invocation of orbit', () => {
     expect(ran.err).not.toMatch(/^\s+at /m);
   });
 
+  it('shows who owns which fields when asked', async () => {
+    const plain = await cluster.orbit(['get', 'pod', 'short', '-o', 'yaml']);
+    expect(plain).toMatchObject({ code: 0, out: expect.not.stringContaining('managedFields') });
+    const whole = await cluster.orbit(['get', 'pod', 'short', '-o', 'yaml', '--show-managed-fields']);
+    expect(whole).toMatchObject({ code: 0, out: expect.stringContaining('managedFields:\n    - manager:') });
+  });
+
   it('says where nothing listens', async () => {
     const kubeconfig = await cluster.run('cat', [cluster.kubeconfig]);
     await cluster.file('nowhere', kubeconfig.out.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1'));

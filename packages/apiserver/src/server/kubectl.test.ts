@@ -253,6 +253,40 @@ spec:
     );
   });
 
+  it('applies on the server: owners, conflicts, force, differences, and the way there from the client', async () => {
+    const owned = (data: string) =>
+      `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owned, namespace: default}\ndata: ${data}\n`;
+    const apply = (data: string, flags = '') => run(`apply --server-side${flags} -f -`, { input: owned(data) });
+    const done = { code: 0, out: 'configmap/owned serverside-applied\n', err: '' };
+    expect(await apply('{a: one}')).toEqual(done);
+    expect(await apply('{a: one}', ' --field-manager=other')).toEqual(done);
+    const refused = await apply('{a: two}', ' --field-manager=other');
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('Apply failed with 1 conflict: conflict with "kubectl": .data.a');
+    const diff = await run('diff --server-side --force-conflicts --field-manager=other -f -', {
+      input: owned('{a: two}'),
+    });
+    expect(diff).toMatchObject({ code: 1, out: expect.stringMatching(/-\s+a: one\n\+\s+a: two/) });
+    expect(await apply('{a: two, b: x}', ' --field-manager=other --force-conflicts')).toEqual(done);
+    expect(await ok('get cm owned -o yaml')).not.toContain('managedFields');
+    expect(await ok('get cm owned -o yaml --show-managed-fields')).toMatch(/manager: other\n +operation: Apply/);
+    expect(await ok('get cm owned --server-print=true')).toMatch(/owned +2/);
+
+    expect(await ok('apply -f -', { input: owned('{c: before}').replace('owned', 'moved') })).toBe(
+      'configmap/moved created\n',
+    );
+    const moved = { input: owned('{c: after}').replace('owned', 'moved') };
+    expect(await ok('apply --server-side -f -', moved)).toBe('configmap/moved serverside-applied\n');
+    const { metadata } = await client.get(ConfigMap, { name: 'moved', namespace: 'default' });
+    // kubectl gives its annotation to a manager of its own on the way.
+    const managers = metadata.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`).sort();
+    expect(managers).toEqual(['kubectl Apply', 'kubectl-last-applied Apply']);
+    expect(await ok('apply --server-side --dry-run=server -f -', moved)).toContain(
+      'serverside-applied (server dry run)',
+    );
+    await ok('delete cm owned moved');
+  });
+
   it('labels, annotates, scales, sets, patches and edits', async () => {
     expect(await ok('label deploy web tier=front')).toBe('deployment.apps/web labeled\n');
     expect(await ok('get deploy -l tier=front -o name')).toBe('deployment.apps/web\n');

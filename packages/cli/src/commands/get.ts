@@ -15,6 +15,7 @@ interface GetFlags extends GlobalFlags {
   fieldSelector?: string;
   headers: boolean;
   showLabels?: boolean;
+  showManagedFields?: boolean;
 }
 
 export function getCommand(program: Command, terminal: Terminal): void {
@@ -29,6 +30,7 @@ export function getCommand(program: Command, terminal: Terminal): void {
     .option('--field-selector <fields>', 'only with these fields: metadata.name=x')
     .option('--no-headers', 'leave the column names out')
     .option('--show-labels', 'labels as last column')
+    .option('--show-managed-fields', 'with yaml and json: who owns which fields')
     .action(async (words: string[], _options, command) => {
       const flags = globalFlags(command) as GetFlags;
       await withSession(flags, terminal, session => get(session, words, flags, terminal));
@@ -59,10 +61,8 @@ async function get(session: Session, words: string[], flags: GetFlags, terminal:
       );
       return write(terminal.stdout, named.join(''));
     }
-    const value =
-      targets.length === 1
-        ? shown(objects[0]!)
-        : { apiVersion: 'v1', kind: 'List', metadata: {}, items: objects.map(shown) };
+    const items = flags.showManagedFields ? objects : objects.map(shown);
+    const value = targets.length === 1 ? items[0]! : { apiVersion: 'v1', kind: 'List', metadata: {}, items };
     return write(terminal.stdout, await objectText(value, form));
   }
 
