@@ -10,6 +10,7 @@ export {
   defaultTolerationSeconds,
   limitRanger,
   mutate,
+  mutatingWebhooks,
   namespaceLifecycle,
   ownerReferencesPermissionEnforcement,
   priority,
@@ -17,6 +18,8 @@ export {
   serviceAccount,
   storageObjectInUseProtection,
   validate,
+  validatingWebhooks,
+  type WebhookOptions,
 } from './admission/index.js';
 export type { AuditPolicy } from './audit/index.js';
 export {

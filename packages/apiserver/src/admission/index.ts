@@ -1,4 +1,6 @@
 /** Admission plugins, and the contract to write one. */
+
+export { mutatingWebhooks, validatingWebhooks, type WebhookOptions } from '../webhook/admission-webhooks.js';
 export type { AdmissionChain } from './chain.js';
 export type { AdmissionCluster, AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
 export { mutate, validate } from './functions.js';
@@ -11,6 +13,7 @@ export { resourceQuota } from './quota/resource-quota.js';
 export { serviceAccount } from './service-account.js';
 export { defaultStorageClass, storageObjectInUseProtection } from './storage.js';
 
+import { mutatingWebhooks, validatingWebhooks, type WebhookOptions } from '../webhook/admission-webhooks.js';
 import type { AdmissionPlugin } from './contract.js';
 import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
@@ -21,7 +24,7 @@ import { serviceAccount } from './service-account.js';
 import { defaultStorageClass } from './storage.js';
 
 /** What a server has when its composer says nothing, in kube-apiserver's order: quota last, when everything else has been decided. */
-export function defaultAdmission(): AdmissionPlugin[] {
+export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[] {
   return [
     namespaceLifecycle(),
     limitRanger(),
@@ -29,6 +32,8 @@ export function defaultAdmission(): AdmissionPlugin[] {
     priority(),
     defaultTolerationSeconds(),
     defaultStorageClass(),
+    mutatingWebhooks(options),
+    validatingWebhooks(options),
     resourceQuota(),
   ];
 }

@@ -249,7 +249,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       admission: [
         ...control.admission,
         ownerReferencesPermissionEnforcement(control.authorizer, kinds),
-        ...(options.admission ?? defaultAdmission()),
+        ...(options.admission ?? defaultAdmission({ kinds })),
       ],
       systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {

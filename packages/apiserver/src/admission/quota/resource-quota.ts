@@ -17,6 +17,7 @@ import {
   ResourceQuota,
   systemClock,
 } from '@orbitkit/core';
+import type { ObjectBytes } from '../../registry/contract.js';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../contract.js';
 import { refused } from '../functions.js';
 import { isScoped, matchesScopes } from './scopes.js';
@@ -65,7 +66,7 @@ export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin 
         problem = excess(current, delta);
         if (problem !== undefined) return true;
       }
-      move(current, delta, 1);
+      if (!request.dryRun) move(current, delta, 1);
       return true;
     });
     if (problem !== undefined) throw refused(request, problem);
@@ -123,80 +124,99 @@ export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin 
 
   return {
     name: 'ResourceQuota',
-    async validate(request, cluster) {
-      const { kind, namespace, operation, object, oldObject, subresource, signal } = request;
+    validate(request, cluster) {
+      const { namespace, operation, subresource, signal } = request;
       if (namespace === undefined || operation === 'DELETE' || isQuotaStatus(request)) return;
       // A binding or an eviction is no object of its kind, and uses nothing.
       if (operation === 'CREATE' && subresource !== undefined) return;
-      const all = await cluster.list(quotas, namespace, signal);
+      // Most namespaces have none: that must cost nothing.
+      const all = cluster.list(quotas, namespace, signal);
+      if (!(all instanceof Promise) && all.length === 0) return;
+      return judge(request, cluster, namespace);
+    },
+    removed(kind, object, cluster) {
+      const { namespace } = object.metadata;
+      if (!namespace) return;
+      const all = cluster.list(quotas, namespace, never);
+      if (all instanceof Promise) return all.then(each => giveBack(kind, object, cluster, namespace, each));
       if (all.length === 0) return;
-      const now = clock.now();
-      const charges: [quota: corev1.ResourceQuota, delta: Amounts][] = [];
-      const releases: [quota: corev1.ResourceQuota, delta: Amounts][] = [];
-      for (const item of all) {
-        const quota = item.object() as unknown as corev1.ResourceQuota;
-        const after = concerning(quota, kind, object!, now);
-        const before = oldObject === undefined ? undefined : concerning(quota, kind, oldObject, now);
-        if (operation === 'CREATE') requireAmounts(request, quota, now);
-        const more: Amounts = new Map();
-        const less: Amounts = new Map();
-        for (const name of new Set([...after.keys(), ...(before?.keys() ?? [])])) {
-          const difference = (after.get(name) ?? Quantity.zero).sub(before?.get(name) ?? Quantity.zero);
-          const side = difference.compare(Quantity.zero);
-          if (side > 0) more.set(name, difference);
-          else if (side < 0) less.set(name, difference);
-        }
-        if (more.size > 0) charges.push([quota, more]);
-        if (less.size > 0) releases.push([quota, less]);
+      return giveBack(kind, object, cluster, namespace, all);
+    },
+  };
+
+  async function judge(request: AdmissionRequest, cluster: AdmissionCluster, namespace: string): Promise<void> {
+    const { kind, operation, object, oldObject, signal } = request;
+    const all = await cluster.list(quotas, namespace, signal);
+    const now = clock.now();
+    const charges: [quota: corev1.ResourceQuota, delta: Amounts][] = [];
+    const releases: [quota: corev1.ResourceQuota, delta: Amounts][] = [];
+    for (const item of all) {
+      const quota = item.object() as unknown as corev1.ResourceQuota;
+      const after = concerning(quota, kind, object!, now);
+      const before = oldObject === undefined ? undefined : concerning(quota, kind, oldObject, now);
+      if (operation === 'CREATE') requireAmounts(request, quota, now);
+      const more: Amounts = new Map();
+      const less: Amounts = new Map();
+      for (const name of new Set([...after.keys(), ...(before?.keys() ?? [])])) {
+        const difference = (after.get(name) ?? Quantity.zero).sub(before?.get(name) ?? Quantity.zero);
+        const side = difference.compare(Quantity.zero);
+        if (side > 0) more.set(name, difference);
+        else if (side < 0) less.set(name, difference);
       }
-      if (charges.length > 0) {
-        await inTurn(namespace, async () => {
-          const charged: [corev1.ResourceQuota, Amounts][] = [];
-          try {
-            for (const [quota, delta] of charges) {
-              await charge(request, cluster, quota, delta);
-              charged.push([quota, delta]);
-            }
-          } catch (error) {
-            if (!request.dryRun) for (const [quota, delta] of charged) await adjust(cluster, quota, delta, -1);
-            throw error;
+      if (more.size > 0) charges.push([quota, more]);
+      if (less.size > 0) releases.push([quota, less]);
+    }
+    if (charges.length > 0) {
+      await inTurn(namespace, async () => {
+        const charged: [corev1.ResourceQuota, Amounts][] = [];
+        try {
+          for (const [quota, delta] of charges) {
+            await charge(request, cluster, quota, delta);
+            charged.push([quota, delta]);
           }
-        });
-        if (!request.dryRun) {
-          request.onUndone(() =>
-            inTurn(namespace, async () => {
-              for (const [quota, delta] of charges) await adjust(cluster, quota, delta, -1);
-            }),
-          );
+        } catch (error) {
+          if (!request.dryRun) for (const [quota, delta] of charged) await adjust(cluster, quota, delta, -1);
+          throw error;
         }
-      }
-      if (releases.length > 0 && !request.dryRun) {
-        request.onDone(() =>
+      });
+      if (!request.dryRun) {
+        request.onUndone(() =>
           inTurn(namespace, async () => {
-            for (const [quota, delta] of releases) await adjust(cluster, quota, delta, 1);
+            for (const [quota, delta] of charges) await adjust(cluster, quota, delta, -1);
           }),
         );
       }
-    },
-    async removed(kind, object, cluster) {
-      const { namespace } = object.metadata;
-      if (!namespace) return;
-      const signal = AbortSignal.timeout(releaseMs);
-      const all = await cluster.list(quotas, namespace, signal);
-      if (all.length === 0) return;
-      await inTurn(namespace, async () => {
-        for (const item of all) {
-          const quota = item.object() as unknown as corev1.ResourceQuota;
-          // Overdue or not, its end is what gives back what was charged when it came.
-          const usage = concerning(quota, kind, object, 0);
-          if (usage.size > 0) await adjust(cluster, quota, usage as Amounts, -1);
-        }
-      });
-    },
-  };
+    }
+    if (releases.length > 0 && !request.dryRun) {
+      request.onDone(() =>
+        inTurn(namespace, async () => {
+          for (const [quota, delta] of releases) await adjust(cluster, quota, delta, 1);
+        }),
+      );
+    }
+  }
+
+  async function giveBack(
+    kind: Kind,
+    object: Readonly<DynamicObject>,
+    cluster: AdmissionCluster,
+    namespace: string,
+    all: readonly ObjectBytes[],
+  ): Promise<void> {
+    await inTurn(namespace, async () => {
+      for (const item of all) {
+        const quota = item.object() as unknown as corev1.ResourceQuota;
+        // Overdue or not, its end is what gives back what was charged when it came.
+        const usage = concerning(quota, kind, object, 0);
+        if (usage.size > 0) await adjust(cluster, quota, usage, -1);
+      }
+    });
+  }
 }
 
 const releaseMs = 10_000;
+/** The cache bounds the wait by itself. */
+const never = new AbortController().signal;
 
 const isQuotaStatus = ({ kind, subresource }: AdmissionRequest): boolean =>
   kind.group === '' && kind.plural === 'resourcequotas' && subresource !== undefined;
