@@ -124,7 +124,9 @@ it('a client certificate for which nothing but client auth was asked is good for
   await fs.writeFile(file, Buffer.from(certificate, 'base64'));
   const text = execFileSync('openssl', ['verify', '-purpose', 'sslclient', '-CAfile', path.join(dir, 'ca.crt'), file]);
   expect(text.toString()).toContain('OK');
-  expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text']).toString()).not.toContain('X509v3 Key Usage');
+  expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text']).toString()).not.toContain(
+    'X509v3 Key Usage',
+  );
 });
 
 it('what the signer does not take fails with the reason, also when a person approved it', async () => {
