@@ -7,7 +7,8 @@ const namespace = 'default';
 const spec = { containers: [{ name: 'main', image: 'x' }] };
 
 async function world() {
-  const plane = await createTestControlPlane();
+  // Owners that are gone, and pods of theirs, are what is tested here.
+  const plane = await createTestControlPlane({ housekeeping: false });
   const { client } = plane;
   const owner = await client.create(ReplicaSet, {
     metadata: { name: 'web', namespace, finalizers: ['example.com/hold'] },

@@ -85,7 +85,8 @@ export function rulesetFor(ports: readonly ServicePort[], options: RulesetOption
   chains.set('refuse', refuse);
   chains.set('hide', [
     `meta mark & ${masqueradeMark} != 0 masquerade`,
-    'ip saddr . ip daddr @hairpins masquerade',
+    // Only what was led here: a server on the loopback may be an endpoint, and is also called directly.
+    'ct status dnat ip saddr . ip daddr @hairpins masquerade',
     ...(options.masqueradeAll ? ['ct status dnat masquerade'] : []),
   ]);
   return {
