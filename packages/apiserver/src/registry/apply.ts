@@ -94,7 +94,7 @@ export function checkConfiguration(kind: Pick<Kind, 'schema'> & Named, key: Reso
 }
 
 /** A configuration for an object that is not there. @throws StatusError Conflict */
-export function requireNoPreconditions(kind: Kind, name: string, { uid, resourceVersion }: Configuration): void {
+function requireNoPreconditions(kind: Kind, name: string, { uid, resourceVersion }: Configuration): void {
   if (uid)
     throw conflict(
       kind,

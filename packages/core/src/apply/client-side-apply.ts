@@ -10,7 +10,7 @@ import { difference, emptySet, type FieldSet } from './field-set.js';
 import type { VersionedObject } from './ownership.js';
 import { fieldSetOf } from './typed-value.js';
 
-export const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
+const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 export const clientSideApplyManager = 'kubectl';
 /** Annotations of one object, in all. */
 const annotationLimitBytes = 256 * 1024;

@@ -231,7 +231,7 @@ function compareElementsOf(schema: ListSchema, old: readonly Json[], now: readon
 }
 
 /** All paths of a value that only one side has, itself included. */
-export function wholeOf(schema: Schema, value: Json): FieldSet {
+function wholeOf(schema: Schema, value: Json): FieldSet {
   const shape = shapeOf(schema, value);
   if (shape === 'leaf') return emptySet;
   let draft: Draft | undefined;

@@ -128,7 +128,7 @@ function differenceOfNodes(a: FieldSet, b: FieldSet, recursive: boolean, root = 
 }
 
 /** Calls for every path in the set: at each level its members first, then what lies below (the order of conflict messages). */
-export function eachPath(set: FieldSet, visit: (path: readonly PathElement[]) => void): void {
+function eachPath(set: FieldSet, visit: (path: readonly PathElement[]) => void): void {
   const path: PathElement[] = [];
   const walk = (node: FieldSet): void => {
     for (const element in node) if (element !== self && isMember(node[element]!)) visit([...path, element]);

@@ -20,7 +20,7 @@ export interface FieldManager {
 }
 export type FieldManagers = readonly FieldManager[];
 
-export const mostUpdateManagers = 10;
+const mostUpdateManagers = 10;
 const oldUpdates = 'ancient-changes';
 
 interface Identity extends Pick<FieldManager, 'manager' | 'operation' | 'apiVersion'> {

@@ -46,7 +46,7 @@ export interface VersionedObject {
 export type ConvertVersion = (object: VersionedObject, apiVersion: string) => VersionedObject | undefined;
 
 /** For kinds with one version. */
-export const sameVersionOnly: ConvertVersion = (object, apiVersion) =>
+const sameVersionOnly: ConvertVersion = (object, apiVersion) =>
   object.apiVersion === apiVersion ? object : undefined;
 
 /** Who writes, through what. */
