@@ -34,6 +34,7 @@ interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
   logLevel: string;
   serviceProxy: boolean;
   clusterCidr?: string;
+  serviceCidr?: string;
   stopPods?: boolean;
 }
 
@@ -52,6 +53,10 @@ export function roleCommands(program: Command, terminal: Terminal): void {
   accessOptions(encryptionOption(storeOptions(role('apiserver', 'run the API server alone; writes DIR/kubeconfig'))))
     .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
     .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
+    .option(
+      '--service-cidr <range>',
+      'range of service addresses: that of the other servers of the same store; else chosen',
+    )
     .action(async (flags: RoleFlags) => {
       const { apiServerOf, clusterRanges } = await import('../cluster.js');
       const dataDir = pathIn(terminal, flags.dataDir);
@@ -59,8 +64,8 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       const { serverStore } = await import('../store-options.js');
       const store = await serverStore(flags, dataDir, terminal);
       const access = await accessOf(flags, dataDir, terminal);
-      const ranges = await clusterRanges(dataDir, runtimeName(flags.runtime));
-      const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store, access });
+      const serviceCIDR = flags.serviceCidr ?? (await clusterRanges(dataDir, runtimeName(flags.runtime))).serviceCIDR;
+      const server = apiServerOf({ dataDir, listen, serviceCIDR, store, access });
       await serve(
         [server],
         flags,
