@@ -1,10 +1,12 @@
 /** For tests of custom resources: a server that follows definitions, and definitions to give it. */
 import { builtinKinds, createClient, kindRegistry, silentLogger, systemClock } from '@orbitkit/core';
 import { type TestServer, type TestServerOptions, testServer } from '../http/test-server.js';
-import type { WatchCache } from '../registry/watch-cache.js';
+import type { ServerResources } from '../registry/resources.js';
+import { webhookCaller } from '../webhook/call.js';
 import type { Definition } from './custom-kind.js';
 import { followDefinitions, serveDefinitions } from './custom-resources.js';
 import type { JsonSchema } from './structural.js';
+import { webhookConversion } from './webhook-conversion.js';
 
 export interface CrdServer extends TestServer {
   request(
@@ -20,15 +22,23 @@ export interface CrdServer extends TestServer {
 export async function crdServer(options: TestServerOptions = {}): Promise<CrdServer> {
   const kinds = options.kinds ?? kindRegistry(builtinKinds);
   serveDefinitions(kinds);
+  const call = webhookCaller();
   const stop = new AbortController();
   let following: Promise<void> | undefined;
   const server = await testServer({
     ...options,
     kinds,
     around: running => {
-      const { cache } = running as typeof running & { cache: WatchCache };
+      const { cache, cluster } = running as ServerResources;
       following = followDefinitions(
-        { cache, resources: running, kinds, clock: options.clock ?? systemClock, log: silentLogger },
+        {
+          cache,
+          resources: running,
+          kinds,
+          clock: options.clock ?? systemClock,
+          log: silentLogger,
+          conversionOf: definition => webhookConversion(definition, call, cluster),
+        },
         stop.signal,
       );
       return options.around?.(running) ?? running;

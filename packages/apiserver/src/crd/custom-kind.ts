@@ -14,6 +14,7 @@ import {
   decodeStruct,
   type FieldError,
   type Kind,
+  type KubeObject,
   metadataErrors,
   StatusError,
   type StorageForm,
@@ -43,6 +44,8 @@ const allVerbs: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 
 export interface Conversion {
   /** The argument is shared and must not change. @returns a copy in the wanted version. */
   convert(object: Readonly<DynamicObject>, apiVersion: string): DynamicObject;
+  /** Awaited before `convert` of these very objects, where conversion takes time. */
+  prepare?(objects: readonly Readonly<DynamicObject>[], apiVersion: string): Promise<void>;
 }
 
 /** Versions differ in nothing but their name. */
@@ -145,7 +148,18 @@ function versionKind(
       return to === apiVersion ? object : versions.conversion.convert(object as DynamicObject, to);
     },
     fromStorage: object => fromStored(object as DynamicObject),
+    ...(versions.conversion.prepare ? { prepare } : {}),
   };
+
+  /** What is in this version goes to the store, what is in another comes from there. */
+  async function prepare(objects: readonly Readonly<KubeObject>[]): Promise<void> {
+    const all = objects as readonly Readonly<DynamicObject>[];
+    const to = apiVersionOf(versions!.stored());
+    const own = all.filter(each => each.apiVersion === apiVersion);
+    if (to !== apiVersion && own.length > 0) await versions!.conversion.prepare!(own, to);
+    const others = all.filter(each => each.apiVersion !== apiVersion);
+    if (others.length > 0) await versions!.conversion.prepare!(others, apiVersion);
+  }
 
   const { subresources } = version;
   return {

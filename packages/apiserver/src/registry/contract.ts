@@ -124,7 +124,7 @@ export interface PatchBody extends Body {
    * Patches a document of the caller's own, in the place of what `contentType` means: for a patch that is written in another version
    * than the stored one.
    */
-  apply?(document: DynamicObject): DynamicObject;
+  apply?(document: DynamicObject): DynamicObject | Promise<DynamicObject>;
 }
 
 export interface DeleteOptions {

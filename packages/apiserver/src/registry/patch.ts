@@ -52,7 +52,6 @@ const mergeSchema = (schema: Schema): Schema | undefined =>
 
 /** The patched form of a document of the caller's own. @throws StatusError */
 export function patched(schema: Schema, document: DynamicObject, patch: PatchBody): DynamicObject {
-  if (patch.apply) return patch.apply(document);
   const type = patchTypes[patch.contentType]!;
   return applyPatch(document, { type, patch: patch.value }, mergeSchema(schema)) as unknown as DynamicObject;
 }
@@ -69,15 +68,18 @@ export async function patchObject(writing: Writing, request: UpdateRequest, patc
     { ...request, context: collecting },
     current => {
       if (current === undefined) throw notFound(kind, key.name);
-      const result = patched(kind.schema, current.copy(), patch);
-      const { resourceVersion } = result.metadata ?? {};
-      if (resourceVersion && resourceVersion !== '0' && resourceVersion !== String(current.revision)) {
-        throw staleVersion(kind, key.name);
-      }
-      const { object, unknownFields } = kind.decode(result);
-      reportFields(collecting, kind, unknownFields, patch.duplicateFields ?? [], options, true);
-      settleKey(kind, object as DynamicObject, key);
-      return object as DynamicObject;
+      const finish = (result: DynamicObject): DynamicObject => {
+        const { resourceVersion } = result.metadata ?? {};
+        if (resourceVersion && resourceVersion !== '0' && resourceVersion !== String(current.revision)) {
+          throw staleVersion(kind, key.name);
+        }
+        const { object, unknownFields } = kind.decode(result);
+        reportFields(collecting, kind, unknownFields, patch.duplicateFields ?? [], options, true);
+        settleKey(kind, object as DynamicObject, key);
+        return object as DynamicObject;
+      };
+      if (patch.apply) return Promise.resolve(patch.apply(current.copy())).then(finish);
+      return finish(patched(kind.schema, current.copy(), patch));
     },
     () => {
       throw notFound(kind, key.name);

@@ -54,7 +54,14 @@ export interface ResourcesOptions extends StrategyOptions {
   random?: () => number;
 }
 
-export function createResources(options: ResourcesOptions): RunningResources & { readonly cache: WatchCache } {
+/** The resources, and what parts of the server need to know of them. */
+export interface ServerResources extends RunningResources {
+  readonly cache: WatchCache;
+  /** What plugins see. */
+  readonly cluster: AdmissionCluster;
+}
+
+export function createResources(options: ResourcesOptions): ServerResources {
   const { store, clock = systemClock, log, random = Math.random } = options;
   const cache = new WatchCache({
     store,
@@ -69,7 +76,11 @@ export function createResources(options: ResourcesOptions): RunningResources & {
     read: (kind, key, signal) => newestObject(cache, kind, objectPath(key), signal),
     list: (kind, namespace, signal) => {
       const list = () => cachedObjects(cache.resource(resourceIdOf(kind)), namespace);
-      return cache.live ? list() : cache.started(signal).then(list);
+      if (cache.live) return list();
+      const waiting = cache.started(signal).then(list);
+      // Some only look whether there is anything, and do not wait.
+      waiting.catch(() => undefined);
+      return waiting;
     },
     change: (kind, key, signal, change) => changeObject(cache, kind, key, signal, change),
   };
@@ -143,8 +154,9 @@ export function createResources(options: ResourcesOptions): RunningResources & {
   const virtual = virtualResources({ ...builtinVirtualResources(store, () => stored), ...options.virtual });
   const of = (kind: Kind): Resources => (kind.virtual ? virtual : kind.storage ? versions : stored);
 
-  const resources: RunningResources & { readonly cache: WatchCache } = {
+  const resources: ServerResources = {
     cache,
+    cluster: reader,
     get: (context, kind, key, get) => of(kind).get(context, kind, key, get),
     list: (context, kind, list) => of(kind).list(context, kind, list),
     watch: (context, kind, watch) => of(kind).watch(context, kind, watch),

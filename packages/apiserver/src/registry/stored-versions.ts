@@ -9,7 +9,15 @@
  * - Errors speak of the stored kind, as kube-apiserver's do (rules are checked on the internal form there).
  * - Selectors are those of the stored kind.
  */
-import { apiVersionOf, type DynamicObject, decodeStruct, invalid, type Kind, type StorageForm } from '@orbitkit/core';
+import {
+  apiVersionOf,
+  type DynamicObject,
+  decodeStruct,
+  invalid,
+  isStatusError,
+  type Kind,
+  type StorageForm,
+} from '@orbitkit/core';
 import type {
   Body,
   ListResult,
@@ -24,14 +32,30 @@ import type {
 } from './contract.js';
 import { reportFields } from './field-validation.js';
 import { patched } from './patch.js';
-import { EventBatch } from './watch-events.js';
+import { EventBatch, errorEvent } from './watch-events.js';
 
 type Version = Kind & { storage: StorageForm };
 
 /** By kind, then by what is stored: entries go with the object. */
 const converted = new WeakMap<Kind, WeakMap<ObjectBytes, ObjectBytes>>();
 
-function view(kind: Version, stored: ObjectBytes): ObjectBytes {
+/** Where conversion takes time, it is done for all at once; what has been converted is not converted again. */
+async function viewAll(kind: Version, stored: readonly ObjectBytes[]): Promise<ObjectBytes[]> {
+  if (kind.storage.prepare === undefined) return stored.map(each => view(kind, each));
+  const known = converted.get(kind);
+  const missing = stored.filter(each => known?.get(each) === undefined);
+  const objects = missing.map(each => each.object());
+  if (objects.length > 0) await kind.storage.prepare(objects);
+  for (const [i, each] of missing.entries()) view(kind, each, objects[i]);
+  return stored.map(each => view(kind, each));
+}
+
+function viewOf(kind: Version, stored: ObjectBytes): ObjectBytes | Promise<ObjectBytes> {
+  if (kind.storage.prepare === undefined) return view(kind, stored);
+  return viewAll(kind, [stored]).then(([made]) => made!);
+}
+
+function view(kind: Version, stored: ObjectBytes, from: Readonly<DynamicObject> = stored.object()): ObjectBytes {
   let views = converted.get(kind);
   if (views === undefined) {
     views = new WeakMap();
@@ -39,7 +63,6 @@ function view(kind: Version, stored: ObjectBytes): ObjectBytes {
   }
   let made = views.get(stored);
   if (made === undefined) {
-    const from = stored.object();
     const object = kind.storage.fromStorage(from as never) as unknown as DynamicObject;
     made =
       (object as unknown) === from
@@ -55,9 +78,9 @@ function textOf({ kind, apiVersion, metadata, ...rest }: DynamicObject): string 
   return JSON.stringify({ kind, apiVersion, metadata, ...rest });
 }
 
-const listView = (kind: Version, list: ListResult): ListResult => ({
+const listView = async (kind: Version, list: ListResult): Promise<ListResult> => ({
   ...list,
-  items: list.items.map(item => view(kind, item)),
+  items: await viewAll(kind, list.items),
 });
 
 const events = new WeakMap<Kind, WeakMap<WatchEvent, WatchEvent>>();
@@ -90,39 +113,69 @@ function bookmarkView(kind: Version, { object }: WatchEvent): WatchEvent {
 }
 
 async function* watchView(kind: Version, batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch, void> {
-  for await (const batch of batches) yield new EventBatch(batch.events.map(event => eventView(kind, event)));
+  for await (const batch of batches) {
+    if (kind.storage.prepare) {
+      const objects = batch.events
+        .filter(({ type }) => type !== 'ERROR' && type !== 'BOOKMARK')
+        .map(each => each.object);
+      try {
+        await viewAll(kind, objects);
+      } catch (error) {
+        // Whoever watches lists again, and is told then.
+        if (!isStatusError(error)) throw error;
+        yield new EventBatch([errorEvent(error)]);
+        return;
+      }
+    }
+    yield new EventBatch(batch.events.map(event => eventView(kind, event)));
+  }
 }
 
 /** The body in the stored form. Fields are judged here, in the version that the writer speaks. @throws StatusError */
-function storedBody(context: RequestContext, kind: Version, body: Body, options: WriteOptions, isNew = false): Body {
+async function storedBody(
+  context: RequestContext,
+  kind: Version,
+  body: Body,
+  options: WriteOptions,
+  isNew = false,
+): Promise<Body> {
   const { object, unknownFields } = kind.decode(body.value);
   reportFields(context, kind, unknownFields, body.duplicateFields ?? [], options);
   kind.applyDefaults(object);
   // Rules of this version alone for what is new; metadata and what is common are judged in the stored form.
   const errors = isNew ? kind.validate(object).filter(({ field }) => !field.startsWith('metadata')) : [];
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors);
+  await kind.storage.prepare?.([object]);
   return { value: kind.storage.toStorage(object) };
 }
 
 const applyPatchType = 'application/apply-patch+yaml';
 
-function storedPatch(context: RequestContext, kind: Version, patch: PatchBody, options: WriteOptions): PatchBody {
+async function storedPatch(
+  context: RequestContext,
+  kind: Version,
+  patch: PatchBody,
+  options: WriteOptions,
+): Promise<PatchBody> {
   const { contentType } = patch;
   if (contentType === applyPatchType) {
     const { value, unknownFields } = decodeStruct(kind.schema, patch.value, kind);
     reportFields(context, kind, unknownFields, patch.duplicateFields ?? [], options, true);
+    await kind.storage.prepare?.([value as never]);
     return { contentType, value: kind.storage.toStorage(value as never) };
   }
   let reported = false;
   return {
     contentType,
     value: patch.value,
-    apply(stored) {
+    async apply(stored) {
+      await kind.storage.prepare?.([stored]);
       const document = JSON.parse(JSON.stringify(kind.storage.fromStorage(stored as never))) as DynamicObject;
       const { object, unknownFields } = kind.decode(patched(kind.schema, document, patch));
       if (!reported) reportFields(context, kind, unknownFields, patch.duplicateFields ?? [], options, true);
       reported = true;
       kind.applyDefaults(object);
+      await kind.storage.prepare?.([object]);
       return kind.storage.toStorage(object) as unknown as DynamicObject;
     },
   };
@@ -135,47 +188,49 @@ const judged = (options: WriteOptions): WriteOptions => ({ ...options, fieldVali
 export function storedVersions(resources: Resources): Resources {
   const written = async (kind: Version, write: Promise<Written>): Promise<Written> => {
     const { object, created } = await write;
-    return { object: view(kind, object), created };
+    return { object: await viewOf(kind, object), created };
   };
   return {
     get: async (context, kind, key, options) =>
-      view(kind as Version, await resources.get(context, storedKind(kind), key, options)),
+      viewOf(kind as Version, await resources.get(context, storedKind(kind), key, options)),
     list: async (context, kind, options) =>
       listView(kind as Version, await resources.list(context, storedKind(kind), options)),
     watch: async (context, kind, options) =>
       watchView(kind as Version, await resources.watch(context, storedKind(kind), options)),
     async create(context, kind, key, body, options = {}) {
-      const stored = storedBody(context, kind as Version, body, options, true);
+      const stored = await storedBody(context, kind as Version, body, options, true);
       return written(kind as Version, resources.create(context, storedKind(kind), key, stored, judged(options)));
     },
     async update(context, kind, key, body, options = {}) {
-      const stored = storedBody(context, kind as Version, body, options);
+      const stored = await storedBody(context, kind as Version, body, options);
       return written(kind as Version, resources.update(context, storedKind(kind), key, stored, judged(options)));
     },
     async patch(context, kind, key, patch, options = {}) {
-      const stored = storedPatch(context, kind as Version, patch, options);
+      const stored = await storedPatch(context, kind as Version, patch, options);
       return written(kind as Version, resources.patch(context, storedKind(kind), key, stored, judged(options)));
     },
     async delete(context, kind, key, options) {
       const deleted = await resources.delete(context, storedKind(kind), key, options);
-      return deleted.type === 'object' ? { type: 'object', object: view(kind as Version, deleted.object) } : deleted;
+      return deleted.type === 'object'
+        ? { type: 'object', object: await viewOf(kind as Version, deleted.object) }
+        : deleted;
     },
     deleteCollection: async (context, kind, options, selection) =>
       listView(kind as Version, await resources.deleteCollection(context, storedKind(kind), options, selection)),
     async getSubresource(context, kind, key, name, options) {
       const object = await resources.getSubresource(context, storedKind(kind), key, name, options);
-      return isScale(name) ? object : view(kind as Version, object);
+      return isScale(name) ? object : viewOf(kind as Version, object);
     },
     async updateSubresource(context, kind, key, name, body, options = {}) {
       const of = storedKind(kind);
       if (isScale(name)) return resources.updateSubresource(context, of, key, name, body, options);
-      const stored = storedBody(context, kind as Version, body, options);
+      const stored = await storedBody(context, kind as Version, body, options);
       return written(kind as Version, resources.updateSubresource(context, of, key, name, stored, judged(options)));
     },
     async patchSubresource(context, kind, key, name, patch, options = {}) {
       const of = storedKind(kind);
       if (isScale(name)) return resources.patchSubresource(context, of, key, name, patch, options);
-      const stored = storedPatch(context, kind as Version, patch, options);
+      const stored = await storedPatch(context, kind as Version, patch, options);
       return written(kind as Version, resources.patchSubresource(context, of, key, name, stored, judged(options)));
     },
     createSubresource: (context, kind, key, name, body, options) =>

@@ -82,14 +82,15 @@ export async function updateObject(writing: Writing, request: UpdateRequest, bod
 export async function replaceObject(
   writing: Writing,
   request: UpdateRequest,
-  make: (current: StoredObject | undefined) => DynamicObject | undefined,
+  make: (current: StoredObject | undefined) => DynamicObject | undefined | Promise<DynamicObject | undefined>,
   create: () => Promise<StoredWrite>,
 ): Promise<StoredWrite> {
   const { cache } = writing;
   const { context, kind, key } = request;
   let absent = false;
-  const result = await writeObject(cache, context, targetOf(kind, key), current => {
-    const object = make(current);
+  const result = await writeObject(cache, context, targetOf(kind, key), async current => {
+    const made = make(current);
+    const object = made instanceof Promise ? await made : made;
     absent = object === undefined;
     // The answer is not used: it only has to be confirmed that there is nothing.
     if (object === undefined) return { type: 'answer', object: undefined as never };

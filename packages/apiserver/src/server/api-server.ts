@@ -41,6 +41,7 @@ import {
 } from '../authentication/index.js';
 import type { Authorizer } from '../authorization/index.js';
 import { followDefinitions, serveDefinitions } from '../crd/custom-resources.js';
+import { webhookConversion } from '../crd/webhook-conversion.js';
 import { ensureFlowConfiguration, flowControl, keepFlowConfiguration, objectCount } from '../fairness/index.js';
 import { accessCheck } from '../http/access.js';
 import type { RequestRecord } from '../http/handler.js';
@@ -52,6 +53,7 @@ import type { Authority } from '../pki/index.js';
 import { createResources, type ResourcesOptions, type SystemObject } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
 import { type EncryptionRules, encryptedStore } from '../storage/encryption/index.js';
+import { webhookCaller } from '../webhook/call.js';
 import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import { apiServiceAddress, publishKubernetesService } from './kubernetes-service.js';
@@ -149,6 +151,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   const { name = 'apiserver' } = options;
   const kinds = isRegistry(options.kinds) ? options.kinds : kindRegistry(options.kinds ?? builtinKinds);
   serveDefinitions(kinds);
+  const callWebhook = webhookCaller();
   const listen = options.listen ?? {};
   const dataDir = options.dataDir ?? './data';
   const serviceRange = options.serviceCIDR ?? options.resources?.services?.clusterIpRange;
@@ -249,7 +252,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       admission: [
         ...control.admission,
         ownerReferencesPermissionEnforcement(control.authorizer, kinds),
-        ...(options.admission ?? defaultAdmission({ kinds })),
+        ...(options.admission ?? defaultAdmission({ kinds, call: callWebhook })),
       ],
       systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {
@@ -261,7 +264,17 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     });
     control.follow(resources.cache, resources);
     const { cache } = resources;
-    const definitions = followDefinitions({ cache, resources, kinds, clock, log }, stop.signal);
+    const definitions = followDefinitions(
+      {
+        cache,
+        resources,
+        kinds,
+        clock,
+        log,
+        conversionOf: definition => webhookConversion(definition, callWebhook, resources.cluster),
+      },
+      stop.signal,
+    );
     const { auditLog } = options;
     const policy = typeof auditLog?.policy === 'string' ? await readAuditPolicy(auditLog.policy) : auditLog?.policy;
     const trail = auditLog && (await openLogFile(auditLog, clock, log));
