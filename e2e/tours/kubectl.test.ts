@@ -12,6 +12,7 @@ import { access } from './steps/access.js';
 import { apply } from './steps/apply.js';
 import { change } from './steps/change.js';
 import { create } from './steps/create.js';
+import { custom } from './steps/custom.js';
 import { remove } from './steps/delete.js';
 import { get } from './steps/get.js';
 import { nodes } from './steps/nodes.js';
@@ -20,7 +21,7 @@ import { rollout } from './steps/rollout.js';
 import { server } from './steps/server.js';
 import { Tour } from './tour.js';
 
-const chapters = [server, get, create, apply, change, rollout, pods, nodes, remove, access];
+const chapters = [server, get, create, apply, change, rollout, pods, nodes, remove, access, custom];
 const full = process.env['ORBITKIT_TOURS'] === 'full';
 const minors = process.env['ORBITKIT_TOUR_MINORS']?.split(',').map(Number) ?? (full ? [27, 30, 33, 35] : [33]);
 
