@@ -1,5 +1,12 @@
 /** Printer columns of a custom resource: `additionalPrinterColumns`, evaluated by JSONPath. Source: apiextensions-apiserver `tableconvertor` (v0.33). */
-import { type apiextensionsv1, type Column, customDefaultColumns, defaultColumns } from '@orbitkit/core';
+import {
+  ageOf,
+  type apiextensionsv1,
+  type Column,
+  customDefaultColumns,
+  defaultColumns,
+  parseTime,
+} from '@orbitkit/core';
 import { parseJsonPath } from './json-path.js';
 
 type ColumnDefinition = apiextensionsv1.CustomResourceColumnDefinition;
@@ -34,7 +41,14 @@ function cellOf(path: string, type: Column['type']): Cell {
     // A path that cannot be read shows nothing; the definition was accepted, as Kubernetes does.
     return () => null;
   }
+  if (type === 'date') return (object, now) => ageCell(find(object)[0], now);
   return object => cellValue(find(object)[0], type);
+}
+
+/** kubectl prints what it is given: the server tells ages. */
+function ageCell(value: unknown, now: number): ReturnType<Cell> {
+  if (typeof value !== 'string') return null;
+  return parseTime(value) === undefined ? '<invalid>' : ageOf(value, now);
 }
 
 /** A value of another type than the column's shows nothing. */
@@ -47,8 +61,6 @@ function cellValue(value: unknown, type: Column['type']): ReturnType<Cell> {
       return typeof value === 'number' ? value : null;
     case 'boolean':
       return typeof value === 'boolean' ? value : null;
-    case 'date':
-      return typeof value === 'string' ? value : null;
     default:
       return typeof value === 'object' ? JSON.stringify(value) : String(value);
   }

@@ -12,10 +12,12 @@ import type { output, ZodType } from 'zod';
 import type { FieldError } from '../errors/status-error.js';
 import { dns1035LabelProblem, dnsSubdomainProblem } from '../meta/names.js';
 import type { NamespacedMeta, ObjectMeta } from '../meta/object.js';
+import { parseTime } from '../meta/time.js';
 import { decodeObject } from './builtin.js';
 import { column, customDefaultColumns, nameColumn } from './columns/column.js';
 import { formatPath } from './decode.js';
 import { builtinSchema } from './facts.js';
+import { ageOf } from './human-duration.js';
 import type { Column, Kind, ScalePaths, Subresource, Verb } from './kind.js';
 import { checkMetadata } from './rules/metadata.js';
 import { Report } from './rules/report.js';
@@ -205,10 +207,19 @@ function columnsOf<K extends string, S extends ZodType, T extends ZodType | unde
   if (!columns) return customDefaultColumns;
   return [
     nameColumn,
-    ...columns.map(({ name, value, type = 'string', description = '', wide = false }) =>
-      column(name, description, typeof value === 'string' ? cellAt(value) : value, { type, wide }),
-    ),
+    ...columns.map(({ name, value, type = 'string', description = '', wide = false }) => {
+      const cell = typeof value === 'string' ? cellAt(value) : value;
+      return column(name, description, type === 'date' ? ageCell(cell) : cell, { type, wide });
+    }),
   ];
+}
+
+/** kubectl prints what it is given: a time becomes an age here. */
+function ageCell(cell: Column<any>['cell']): Column<any>['cell'] {
+  return (object, now) => {
+    const value = cell(object, now);
+    return typeof value === 'string' && parseTime(value) !== undefined ? ageOf(value, now) : value;
+  };
 }
 
 /** `.spec.size`, `.status.conditions[0].type`: what stands there, objects as JSON. */

@@ -3,6 +3,7 @@
  * spaces, the last one unpadded; cells end at their first line break (`…` as three dots). Source: cli-runtime
  * `printers.TablePrinter` and Go's text/tabwriter (minimal width 6, padding 3).
  */
+import { parseTime } from '../meta/time.js';
 import { ageOf } from './human-duration.js';
 import type { Table, TableColumn, TableRow } from './table.js';
 
@@ -82,8 +83,9 @@ function labelsText(row: TableRow): string {
 }
 
 function cellText(value: string | number | boolean | null, column: TableColumn, now: number): string {
-  if (column.type === 'date')
-    return typeof value === 'string' || value === null ? ageOf(value ?? undefined, now) : String(value);
+  // A server's tables of custom kinds have ages already; others, and our own columns, have times.
+  if (column.type === 'date' && (value === null || (typeof value === 'string' && parseTime(value) !== undefined)))
+    return ageOf(value ?? undefined, now);
   if (value === null) return '<none>';
   const text = String(value);
   const end = text.search(/[\f\n\r]/);

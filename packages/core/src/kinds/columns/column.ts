@@ -53,7 +53,7 @@ export const defaultColumns: readonly Column<any>[] = Object.freeze([
 /** What kinds of one's own show when they define no columns. */
 export const customDefaultColumns: readonly Column<any>[] = Object.freeze([
   nameColumn,
-  column<Named>('Age', 'When the object was created.', ({ metadata }) => metadata.creationTimestamp ?? null, {
+  column<Named>('Age', 'When the object was created.', ({ metadata }, now) => ageOf(metadata.creationTimestamp, now), {
     type: 'date',
   }),
 ]);
