@@ -94,6 +94,8 @@ export class Channel {
   #session: http2.ClientHttp2Session | undefined;
   #connecting: Promise<http2.ClientHttp2Session> | undefined;
   #host = 0;
+  /** Why the last attempt to connect failed. */
+  #lastFailure: string | undefined;
   #token: string | undefined;
   #streams = 0;
   #inFlight = 0;
@@ -321,7 +323,14 @@ export class Channel {
         connecting,
         new Promise<never>((_, reject) => {
           const timer = setTimeout(
-            () => reject(new GrpcError(grpcCodes.unavailable, `no connection to etcd at ${this.host} in time`, false)),
+            () =>
+              reject(
+                new GrpcError(
+                  grpcCodes.unavailable,
+                  this.#lastFailure ?? `no connection to etcd at ${this.host} in time`,
+                  false,
+                ),
+              ),
             Math.max(1, left),
           );
           const onAbort = (): void => reject(signal!.reason);
@@ -356,7 +365,8 @@ export class Channel {
         this.#host++;
         session.destroy();
         const text = error instanceof Error ? error.message : String(error);
-        reject(new GrpcError(grpcCodes.unavailable, `cannot connect to etcd at ${host}: ${text}`, false));
+        this.#lastFailure = `cannot connect to etcd at ${host}: ${text}`;
+        reject(new GrpcError(grpcCodes.unavailable, this.#lastFailure, false));
       };
       const onStop = (): void => fail(this.#stop.signal.reason);
       const timer = setTimeout(() => fail(new Error(`no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
@@ -369,6 +379,7 @@ export class Channel {
       });
       session.once('remoteSettings', () => {
         up = true;
+        this.#lastFailure = undefined;
         clearTimeout(timer);
         this.#stop.signal.removeEventListener('abort', onStop);
         this.#session = session;

@@ -76,7 +76,7 @@ describe.skipIf(!hasEtcd)('an etcd in use (apt-get install etcd-server etcd-clie
     await store.keepAlive(lease);
     expect(await keysUntil(store, '', 1n, 'a')).toEqual(['a']);
     expect((await store.status()).keys).toBe(1);
-    const quick = { hosts: etcd.urls, callTimeoutMs: 1_500 };
+    const quick = { hosts: etcd.urls, callTimeoutMs: 4_000 };
     expect(await refusal(etcdStore({ ...quick, tls: { ca: authority.certificate } })())).toMatch(/etcd/);
     const other = await createAuthority({ dir: path.join(dir, 'other') });
     expect(await refusal(etcdStore({ ...quick, tls: { ...tls, ca: other.certificate } })())).toMatch(
