@@ -179,12 +179,13 @@ export async function followDefinitions(options: CustomResourcesOptions, signal:
     await resources.update(context, kindOf(), { name }, { value: structuredClone(value) as unknown as DynamicObject });
   }
 
+  const onStop = () => wake?.();
+  signal.addEventListener('abort', onStop, { once: true });
   try {
     while (!signal.aborted) {
       if (due.size === 0) {
         await new Promise<void>(resolve => {
           wake = resolve;
-          signal.addEventListener('abort', () => resolve(), { once: true });
         });
         wake = undefined;
         continue;
@@ -207,6 +208,7 @@ export async function followDefinitions(options: CustomResourcesOptions, signal:
       }
     }
   } finally {
+    signal.removeEventListener('abort', onStop);
     stopObserving();
     for (const name of [...served.keys()]) withdraw(name);
   }
