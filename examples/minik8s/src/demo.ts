@@ -117,7 +117,7 @@ try {
     return pod.status.containerStatuses?.every(each => each.ready) ? pod : undefined;
   });
   await orbit('logs', 'pair', '-c', 'reader');
-  await orbit('exec', 'pair', '-c', 'reader', '--', 'cat', 'shared/word');
+  await orbit('exec', 'pair', '-c', 'reader', '--', 'sh', '-c', 'cat $ORBIT_ROOT/shared/word');
   await client.close();
 
   if (values.keep) {

@@ -111,7 +111,9 @@ export function podVolumes(options: { dataDir: string }): PodVolumes {
         const hostPath = subPath
           ? await resolveInside(volume.hostPath, subPath, where, !volume.readOnly)
           : volume.hostPath;
-        result.push({ hostPath, containerPath: mount.mountPath, readOnly: volume.readOnly || mount.readOnly === true });
+        // As the kubelet reads it: a relative path is one of the container's root.
+        const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
+        result.push({ hostPath, containerPath, readOnly: volume.readOnly || mount.readOnly === true });
       }
       return result;
     },
