@@ -357,9 +357,11 @@ export class Channel {
     // Long lists must not wait for window updates of 64 KiB.
     session.once('connect', () => session.setLocalWindowSize(16 * 1024 * 1024));
     return new Promise((resolve, reject) => {
-      let up = false;
+      // Up, or failed: an error is followed by a close.
+      let settled = false;
       const fail = (error: unknown): void => {
-        if (up) return;
+        if (settled) return;
+        settled = true;
         clearTimeout(timer);
         this.#stop.signal.removeEventListener('abort', onStop);
         this.#host++;
@@ -378,7 +380,8 @@ export class Channel {
         this.#drop(session);
       });
       session.once('remoteSettings', () => {
-        up = true;
+        if (settled) return;
+        settled = true;
         this.#lastFailure = undefined;
         clearTimeout(timer);
         this.#stop.signal.removeEventListener('abort', onStop);

@@ -236,6 +236,12 @@ describe.skipIf(!hasEtcd)('an etcd in use (apt-get install etcd-server etcd-clie
     expect(seen).toHaveLength(3_001);
   }, 60_000);
 
+  it('is found behind the second of two addresses, when nobody is behind the first', async () => {
+    const etcd = await start();
+    const store = await open({ hosts: ['http://127.0.0.1:1', ...etcd.urls] });
+    expect((await put(store, 'a')).ok).toBe(true);
+  }, 60_000);
+
   it('that is not there is refused in bounded time', async () => {
     const start = performance.now();
     expect(await refusal(etcdStore({ hosts: 'http://127.0.0.1:1', callTimeoutMs: 1_000 })())).toMatch(
