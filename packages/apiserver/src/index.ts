@@ -13,11 +13,13 @@ export {
   mutatingWebhooks,
   namespaceLifecycle,
   ownerReferencesPermissionEnforcement,
+  type PolicyOptions,
   priority,
   resourceQuota,
   serviceAccount,
   storageObjectInUseProtection,
   validate,
+  validatingPolicies,
   validatingWebhooks,
   type WebhookOptions,
 } from './admission/index.js';

@@ -1,5 +1,6 @@
 /** Admission plugins, and the contract to write one. */
 
+export { type PolicyOptions, validatingPolicies } from '../policy/validating-policies.js';
 export { mutatingWebhooks, validatingWebhooks, type WebhookOptions } from '../webhook/admission-webhooks.js';
 export type { AdmissionChain } from './chain.js';
 export type { AdmissionCluster, AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contract.js';
@@ -13,6 +14,7 @@ export { resourceQuota } from './quota/resource-quota.js';
 export { serviceAccount } from './service-account.js';
 export { defaultStorageClass, storageObjectInUseProtection } from './storage.js';
 
+import { validatingPolicies } from '../policy/validating-policies.js';
 import { mutatingWebhooks, validatingWebhooks, type WebhookOptions } from '../webhook/admission-webhooks.js';
 import type { AdmissionPlugin } from './contract.js';
 import { limitRanger } from './limit-ranger.js';
@@ -33,6 +35,7 @@ export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[
     defaultTolerationSeconds(),
     defaultStorageClass(),
     mutatingWebhooks(options),
+    validatingPolicies(options.kinds ? { kinds: options.kinds } : {}),
     validatingWebhooks(options),
     resourceQuota(),
   ];

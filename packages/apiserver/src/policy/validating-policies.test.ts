@@ -1,0 +1,138 @@
+import { builtinKinds, kindRegistry } from '@orbitkit/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type AdmissionServer, admissionServer, inDefault } from '../admission/admission-fixture.js';
+import { validatingPolicies } from './validating-policies.js';
+
+let server: AdmissionServer;
+beforeEach(async () => {
+  server = await admissionServer(validatingPolicies({ kinds: kindRegistry(builtinKinds) }));
+});
+afterEach(() => server.stop());
+
+const api = '/apis/admissionregistration.k8s.io/v1';
+const configMaps = inDefault('configmaps');
+const make = (name: string, data: object = { a: 'b' }, labels?: object) =>
+  server.post(configMaps, { metadata: { name, ...(labels ? { labels } : {}) }, data });
+
+async function policy(spec: object, binding: object = {}, name = 'p'): Promise<{ status: number; body: any }> {
+  const created = await server.post(`${api}/validatingadmissionpolicies`, {
+    metadata: { name },
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          { operations: ['CREATE', 'UPDATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] },
+        ],
+      },
+      ...spec,
+    },
+  });
+  if (created.status === 201) {
+    const bound = await server.post(`${api}/validatingadmissionpolicybindings`, {
+      metadata: { name: `${name}-binding` },
+      spec: { policyName: name, validationActions: ['Deny'], ...binding },
+    });
+    expect(bound.status).toBe(201);
+  }
+  return created;
+}
+
+describe('a policy', () => {
+  it('refuses what its rules refuse, and lets the rest be', async () => {
+    await policy({ validations: [{ expression: 'size(object.data) < 3', message: 'too much' }] });
+    expect((await make('one')).status).toBe(201);
+    expect(await make('two', { a: '', b: '', c: '' })).toMatchObject({
+      status: 422,
+      body: {
+        reason: 'Invalid',
+        message: `configmaps "two" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p-binding' denied request: too much`,
+      },
+    });
+    expect(
+      (await server.post(inDefault('secrets'), { metadata: { name: 's' }, stringData: { a: '', b: '', c: '' } }))
+        .status,
+    ).toBe(201);
+  });
+
+  it('has variables, messages out of expressions, reasons, and the old object', async () => {
+    await policy({
+      variables: [
+        { name: 'keys', expression: 'size(object.data)' },
+        { name: 'broken', expression: 'object.nothing.here' },
+        { name: 'twice', expression: 'variables.keys * 2' },
+      ],
+      validations: [
+        {
+          expression: 'variables.twice < 6',
+          messageExpression: "'twice is ' + string(variables.twice)",
+          reason: 'Forbidden',
+        },
+        { expression: "request.operation != 'UPDATE' || oldObject.data == object.data", message: 'no changes' },
+        { expression: "namespaceObject.metadata.name == 'default'" },
+      ],
+    });
+    expect((await make('one')).status).toBe(201);
+    const refused = await make('two', { a: '', b: '', c: '' });
+    expect(refused.status).toBe(403);
+    expect(refused.body.message).toContain('denied request: twice is 6');
+    expect((await server.send('PATCH', `${configMaps}/one`, { data: { a: 'c' } })).body.message).toContain(
+      'no changes',
+    );
+  });
+
+  it('takes parameters from the binding', async () => {
+    await server.post(configMaps, { metadata: { name: 'limits' }, data: { max: '2' } });
+    await policy(
+      {
+        paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+        matchConditions: [{ name: 'not-the-limits', expression: "object.metadata.name != 'limits'" }],
+        validations: [{ expression: 'size(object.data) <= int(params.data.max)' }],
+      },
+      { paramRef: { name: 'limits', namespace: 'default', parameterNotFoundAction: 'Deny' } },
+    );
+    expect((await make('two', { a: '', b: '' })).status).toBe(201);
+    expect((await make('three', { a: '', b: '', c: '' })).body.message).toContain(
+      'failed expression: size(object.data) <= int(params.data.max)',
+    );
+    await server.send('DELETE', `${configMaps}/limits`);
+    expect((await make('none')).body.message).toContain('no params found');
+  });
+
+  it('warns instead, or fails open, where it says so', async () => {
+    await policy(
+      { validations: [{ expression: 'false', message: 'mind' }] },
+      { validationActions: ['Warn', 'Audit'] },
+      'warn',
+    );
+    await policy({ failurePolicy: 'Ignore', validations: [{ expression: 'object.nothing.here == 1' }] }, {}, 'open');
+    const created = await make('one');
+    expect(created.status).toBe(201);
+    expect(created.headers['warning']).toContain(
+      `Validation failed for ValidatingAdmissionPolicy 'warn' with binding 'warn-binding': mind`,
+    );
+    await policy({ validations: [{ expression: 'object.nothing.here == 1' }] }, {}, 'closed');
+    expect((await make('two')).body.message).toContain('resulted in error: no such key: nothing');
+  });
+
+  it('is bound to a part of the cluster', async () => {
+    await policy(
+      { validations: [{ expression: 'false', message: 'never' }] },
+      { matchResources: { objectSelector: { matchLabels: { strict: 'yes' } } } },
+    );
+    expect((await make('one')).status).toBe(201);
+    expect((await make('two', {}, { strict: 'yes' })).status).toBe(422);
+  });
+
+  it.each([
+    [{ validations: [{ expression: 'object.' }] }, 'spec.validations[0].expression'],
+    [{ validations: [{ expression: '1 + 1' }] }, 'spec.validations[0].expression'],
+    [{ validations: [{ expression: 'true', messageExpression: '1' }] }, 'spec.validations[0].messageExpression'],
+    [
+      { variables: [{ name: 'x', expression: 'nobody' }], validations: [{ expression: 'true' }] },
+      'spec.variables[0].expression',
+    ],
+  ])('is refused when its expressions do not compile: %j', async (spec, field) => {
+    const { status, body } = await policy(spec);
+    expect(status).toBe(422);
+    expect(body.details.causes[0].field).toBe(field);
+  });
+});
