@@ -20,23 +20,25 @@ export function limitRanger(): AdmissionPlugin {
   }
   return {
     name: 'LimitRanger',
-    async admit(request, cluster) {
+    admit(request, cluster) {
       if (!isNewPod(request)) return;
-      const limits = await items(request, cluster);
-      if (limits.length > 0) fillContainers(request.object as unknown as corev1.Pod, limits);
+      return items(request, cluster).then(limits => {
+        if (limits.length > 0) fillContainers(request.object as unknown as corev1.Pod, limits);
+      });
     },
-    async validate(request, cluster) {
-      const pod = isNewPod(request);
-      if (!pod && !isClaim(request)) return;
-      const limits = await items(request, cluster);
-      if (limits.length === 0) return;
-      const problems = pod
-        ? podProblems(request.object as unknown as corev1.Pod, limits)
-        : claimProblems(request.object as unknown as corev1.PersistentVolumeClaim, limits);
-      if (problems.length > 0)
-        throw refused(request, problems.length === 1 ? problems[0]! : `[${problems.join(', ')}]`);
+    validate(request, cluster) {
+      if (isNewPod(request) || isClaim(request)) return judge(request, cluster);
     },
   };
+
+  async function judge(request: AdmissionRequest, cluster: AdmissionCluster): Promise<void> {
+    const limits = await items(request, cluster);
+    if (limits.length === 0) return;
+    const problems = isNewPod(request)
+      ? podProblems(request.object as unknown as corev1.Pod, limits)
+      : claimProblems(request.object as unknown as corev1.PersistentVolumeClaim, limits);
+    if (problems.length > 0) throw refused(request, problems.length === 1 ? problems[0]! : `[${problems.join(', ')}]`);
+  }
 }
 
 const isNewPod = ({ kind, operation, subresource }: AdmissionRequest): boolean =>

@@ -31,35 +31,44 @@ export function ownerReferencesPermissionEnforcement(authorizer: Authorizer, kin
 
   return {
     name: 'OwnerReferencesPermissionEnforcement',
-    async validate(request) {
-      const { kind, object, oldObject, operation, subresource } = request;
+    validate(request) {
+      const { object, oldObject, operation, subresource } = request;
       if (operation === 'DELETE' || subresource === 'status' || object === undefined) return;
       const owners = object.metadata.ownerReferences ?? [];
       const before = oldObject?.metadata.ownerReferences ?? [];
       if (owners.length === 0 && before.length === 0) return;
       if (JSON.stringify(owners) === JSON.stringify(before)) return;
-      // On a create nothing is taken from anyone.
-      if (operation === 'UPDATE' && !(await may(request, 'delete', { ...kind, name: request.name }))) {
-        throw refused(request, "cannot set an ownerRef on a resource you can't delete: , <nil>");
-      }
-      for (const owner of newlyBlocking(owners, before)) {
-        const [group, version] = owner.apiVersion.includes('/') ? owner.apiVersion.split('/') : ['', owner.apiVersion];
-        const known = kinds.get({ group: group!, version: version!, kind: owner.kind });
-        if (!known) {
-          throw refused(
-            request,
-            `cannot set blockOwnerDeletion in this case because cannot find RESTMapping for APIVersion ${owner.apiVersion} Kind ${owner.kind}`,
-          );
-        }
-        if (!(await may(request, 'update', { ...known, name: owner.name, subresource: 'finalizers' }))) {
-          throw refused(
-            request,
-            "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>",
-          );
-        }
-      }
+      return judge(request, owners, before);
     },
   };
+
+  async function judge(
+    request: AdmissionRequest,
+    owners: readonly OwnerReference[],
+    before: readonly OwnerReference[],
+  ): Promise<void> {
+    const { kind, operation } = request;
+    // On a create nothing is taken from anyone.
+    if (operation === 'UPDATE' && !(await may(request, 'delete', { ...kind, name: request.name }))) {
+      throw refused(request, "cannot set an ownerRef on a resource you can't delete: , <nil>");
+    }
+    for (const owner of newlyBlocking(owners, before)) {
+      const [group, version] = owner.apiVersion.includes('/') ? owner.apiVersion.split('/') : ['', owner.apiVersion];
+      const known = kinds.get({ group: group!, version: version!, kind: owner.kind });
+      if (!known) {
+        throw refused(
+          request,
+          `cannot set blockOwnerDeletion in this case because cannot find RESTMapping for APIVersion ${owner.apiVersion} Kind ${owner.kind}`,
+        );
+      }
+      if (!(await may(request, 'update', { ...known, name: owner.name, subresource: 'finalizers' }))) {
+        throw refused(
+          request,
+          "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>",
+        );
+      }
+    }
+  }
 }
 
 function newlyBlocking(owners: readonly OwnerReference[], before: readonly OwnerReference[]): OwnerReference[] {

@@ -28,24 +28,27 @@ export const systemPriorityClasses = [
 export function priority(): AdmissionPlugin {
   return {
     name: 'Priority',
-    async admit(request, cluster) {
+    admit(request, cluster) {
       const { kind, operation, subresource } = request;
       if (kind.group !== '' || kind.plural !== 'pods' || operation !== 'CREATE' || subresource !== undefined) return;
-      await prioritise(request, (request.object as unknown as corev1.Pod).spec, cluster);
+      return prioritise(request, (request.object as unknown as corev1.Pod).spec, cluster);
     },
-    async validate(request, cluster) {
-      const { kind, operation, object, signal } = request;
+    validate(request, cluster) {
+      const { kind, operation, object } = request;
       if (kind.group !== classes.group || kind.plural !== classes.plural || operation === 'DELETE') return;
-      if (!(object as unknown as PriorityClass).globalDefault) return;
-      const other = (await defaults(cluster, signal)).find(each => each.metadata.name !== request.name);
-      if (other) {
-        throw refused(
-          request,
-          `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`,
-        );
-      }
+      if ((object as unknown as PriorityClass).globalDefault) return onlyDefault(request, cluster);
     },
   };
+}
+
+async function onlyDefault(request: AdmissionRequest, cluster: AdmissionCluster): Promise<void> {
+  const other = (await defaults(cluster, request.signal)).find(each => each.metadata.name !== request.name);
+  if (other) {
+    throw refused(
+      request,
+      `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`,
+    );
+  }
 }
 
 async function defaults(cluster: AdmissionCluster, signal: AbortSignal): Promise<PriorityClass[]> {

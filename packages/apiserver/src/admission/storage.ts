@@ -3,7 +3,7 @@
  * `plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}` (v0.33).
  */
 import type { corev1, storagev1 } from '@orbitkit/core';
-import type { AdmissionPlugin, AdmissionRequest } from './contract.js';
+import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from './contract.js';
 
 const storageClasses = { group: 'storage.k8s.io', plural: 'storageclasses' };
 const defaultMarks = [
@@ -21,25 +21,28 @@ const isNew = (request: AdmissionRequest, plural: string): boolean =>
 export function defaultStorageClass(): AdmissionPlugin {
   return {
     name: 'DefaultStorageClass',
-    async admit(request, cluster) {
-      if (!isNew(request, 'persistentvolumeclaims')) return;
-      const claim = request.object as unknown as corev1.PersistentVolumeClaim;
-      // An empty name is a wish: no class.
-      if (claim.spec.storageClassName !== undefined || claim.metadata.annotations?.[classAnnotation] !== undefined)
-        return;
-      const all = await cluster.list(storageClasses, undefined, request.signal);
-      const marked = all
-        .map(each => each.object() as unknown as storagev1.StorageClass)
-        .filter(each => defaultMarks.some(mark => each.metadata.annotations?.[mark] === 'true'))
-        // The newest wins, then the first by name.
-        .sort(
-          (a, b) =>
-            Date.parse(b.metadata.creationTimestamp ?? '') - Date.parse(a.metadata.creationTimestamp ?? '') ||
-            (a.metadata.name! < b.metadata.name! ? -1 : 1),
-        );
-      if (marked[0]) claim.spec.storageClassName = marked[0].metadata.name!;
+    admit(request, cluster) {
+      if (isNew(request, 'persistentvolumeclaims')) return fill(request, cluster);
     },
   };
+
+  async function fill(request: AdmissionRequest, cluster: AdmissionCluster): Promise<void> {
+    const claim = request.object as unknown as corev1.PersistentVolumeClaim;
+    // An empty name is a wish: no class.
+    if (claim.spec.storageClassName !== undefined || claim.metadata.annotations?.[classAnnotation] !== undefined)
+      return;
+    const all = await cluster.list(storageClasses, undefined, request.signal);
+    const marked = all
+      .map(each => each.object() as unknown as storagev1.StorageClass)
+      .filter(each => defaultMarks.some(mark => each.metadata.annotations?.[mark] === 'true'))
+      // The newest wins, then the first by name.
+      .sort(
+        (a, b) =>
+          Date.parse(b.metadata.creationTimestamp ?? '') - Date.parse(a.metadata.creationTimestamp ?? '') ||
+          (a.metadata.name! < b.metadata.name! ? -1 : 1),
+      );
+    if (marked[0]) claim.spec.storageClassName = marked[0].metadata.name!;
+  }
 }
 
 const protections: readonly [plural: string, finalizer: string][] = [
