@@ -27,7 +27,21 @@ export interface GetOptions extends CallOptions {
   resourceVersion?: string;
 }
 
-export interface ListOptions extends CallOptions, SelectorOptions {
+/**
+ * Makes an object of its JSON text: the bytes of `json` from `start` to `end`, where they arrived. They must not be changed; who keeps them
+ * keeps what arrived together with them. Throws SyntaxError when it finds that they are no JSON.
+ */
+export type ObjectDecoder<T> = (json: Buffer, start: number, end: number) => T;
+
+/** For those who know better than to parse every object at once: caches. */
+export interface DecodeOptions<T = any> {
+  /** Default: JSON.parse. */
+  decode?: ObjectDecoder<T>;
+  /** Asks for objects without anything but their metadata (PartialObjectMetadata). A server that cannot do that sends them whole. */
+  metadataOnly?: boolean;
+}
+
+export interface ListOptions extends CallOptions, SelectorOptions, DecodeOptions {
   /** Items per answer; without it all in one. */
   limit?: number;
   continue?: string;
@@ -35,7 +49,7 @@ export interface ListOptions extends CallOptions, SelectorOptions {
   resourceVersionMatch?: 'Exact' | 'NotOlderThan';
 }
 
-export interface WatchOptions extends SelectorOptions {
+export interface WatchOptions extends SelectorOptions, DecodeOptions {
   signal?: AbortSignal;
   /** Events after this version. Without it, or with `0`, every existing object comes first as ADDED. */
   resourceVersion?: string;
@@ -80,6 +94,8 @@ export type WatchEvent<T> =
 
 export interface Client {
   readonly transport: Transport;
+  /** Whether its watches may ask for `sendInitialEvents`. Undefined: no; then who wants all objects has to list them. */
+  readonly streamsLists?: boolean;
 
   get<T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, options?: GetOptions): Promise<T>;
   list<T extends KubeObject>(kind: ResourceRef<T>, options?: ListOptions): Promise<ObjectList<T>>;

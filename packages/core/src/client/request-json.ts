@@ -18,6 +18,8 @@ export interface JsonRequestOptions {
   /** Default 10, client-go's. 0 switches it off. */
   maxRetries?: number;
   onResponse?: (response: TransportResponse, request: TransportRequest) => void;
+  /** Reads a success, instead of JSON.parse. A SyntaxError means that it is not JSON. */
+  parse?: (answer: Uint8Array) => Promise<any>;
 }
 
 /** The default bound of a request. */
@@ -50,7 +52,7 @@ export async function requestJson<T = any>(
     );
     options.onResponse?.(response, raw);
     const bytes = await response.bytes();
-    if (response.status >= 200 && response.status < 300) return parseAnswer<T>(bytes, request);
+    if (response.status >= 200 && response.status < 300) return parseAnswer<T>(bytes, request, options.parse);
     const error = errorOfAnswer(response.status, response.headers, bytes, request);
     const waitSeconds =
       response.status === 429 || response.status >= 500 ? Number(response.headers['retry-after']) : Number.NaN;
@@ -59,10 +61,15 @@ export async function requestJson<T = any>(
   }
 }
 
-function parseAnswer<T>(bytes: Uint8Array, { method, path }: { method: string; path: string }): T {
+async function parseAnswer<T>(
+  bytes: Uint8Array,
+  { method, path }: { method: string; path: string },
+  parse: JsonRequestOptions['parse'],
+): Promise<T> {
   try {
-    return JSON.parse(decoder.decode(bytes));
+    return parse ? await parse(bytes) : JSON.parse(decoder.decode(bytes));
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
     throw new StatusError(
       'InternalError',
       `${method} ${path}: the answer is not JSON: ${shorten(decoder.decode(bytes))}`,

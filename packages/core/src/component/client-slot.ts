@@ -63,6 +63,15 @@ const failing = (error: unknown): AsyncIterable<never> => ({
   [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
 });
 
+function streamsLists(current: () => Client): boolean {
+  try {
+    return current().streamsLists ?? false;
+  } catch {
+    // Nobody to ask: the list that follows will say what is wrong.
+    return false;
+  }
+}
+
 /** Forwards every call to the client of the moment. A call that finds none fails in the way that the method fails. */
 function followingClient(current: () => Client): Client {
   const target = {} as Client;
@@ -71,6 +80,7 @@ function followingClient(current: () => Client): Client {
       // Not a thenable: `await client` must not look for one.
       if (name === 'then' || typeof name === 'symbol') return undefined;
       if (name === 'transport') return current().transport;
+      if (name === 'streamsLists') return streamsLists(current);
       // The composition owns the clients; a component that closes its own closes nothing of others.
       if (name === 'close') return async () => undefined;
       return (...parameters: unknown[]) => {
