@@ -9,6 +9,7 @@ import { decodeProtobuf, isProtobuf } from '@orbitkit/core/protobuf';
 import type { Body, PatchBody } from '../registry/contract.js';
 import type { ApiRequest } from './exchange.js';
 import { jsonType, parseMediaType, protobufType, unsupportedMediaType, yamlType } from './media-type.js';
+import { requireShallow } from './request-limits.js';
 import { yamlBody } from './yaml-form.js';
 
 /** Largest body (apiserver `MaxRequestBodyBytes`, 3 MiB). */
@@ -33,6 +34,7 @@ const contentTypeOf = (request: ApiRequest): string => {
 
 function parse(bytes: Buffer, request: ApiRequest, expected?: KindName): Body {
   const type = contentTypeOf(request);
+  if (type !== protobufType) requireShallow(bytes);
   switch (type) {
     case jsonType:
       return jsonBody(bytes, request);
@@ -104,6 +106,7 @@ export async function readPatch(request: ApiRequest): Promise<PatchBody> {
   const { contentType, apply } = patchTypeOf(request);
   const bytes = await request.readBody(maxBodyBytes);
   if (bytes.length === 0) throw badRequest('the patch is empty');
+  requireShallow(bytes);
   return { ...(apply ? configurationBody(bytes, request) : jsonBody(bytes, request)), contentType };
 }
 

@@ -18,6 +18,7 @@ import type { ApiHandler, ApiRequest, ApiResponse, ApiUpgrade } from './exchange
 import { isUpgrade } from './exchange.js';
 import type { NonResourceRoutes } from './non-resource-routes.js';
 import { type RequestInfo, requestInfoOf } from './request-info.js';
+import { requireModestTarget, StreamBounds } from './request-limits.js';
 import { type RequestMetrics, requestMetrics } from './request-metrics.js';
 import type { ResourceRoutes } from './resource-routes.js';
 import type { ServedKinds } from './served-kinds.js';
@@ -118,6 +119,7 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
   const { kinds, access, auditor, resources, nonResources, nodeProxy, clock, log, flowControl } = options;
   const counters: RequestMetrics = requestMetrics(options.metrics);
   const longest = options.requestTimeoutMs ?? 60_000;
+  const streams = new StreamBounds();
 
   function route(request: ApiRequest, info: RequestInfo, context: RequestContext): Promise<ApiResponse | ApiUpgrade> {
     if (!info.isResource) return nonResources.answer(request);
@@ -195,12 +197,15 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       /** Before it was compressed. */
       let told: ApiResponse | ApiUpgrade | undefined;
       let admitted: Admission | undefined;
+      let closeStream: (() => void) | undefined;
       try {
+        requireModestTarget(request);
         info = requestInfoOf(request.method, request.path, request.query);
         counted = countable(kinds(), info);
         if (isStream(info)) done = counters.opened(counted);
         user = await access(request, info, seen);
         trail = seen && auditor?.begin({ id, request, info, seen, receivedAt: started });
+        if (isStream(info)) closeStream = streams.open(user.username);
         const admission = flowControl?.admit(request, info, user);
         admitted = admission instanceof Promise ? await admission : admission;
         const warn = (text: string) => {
@@ -243,6 +248,7 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
       });
       if (isUpgrade(answer)) {
         admitted?.end();
+        if (closeStream !== undefined) whenEnded(request, answer, closeStream);
         return whenEnded(request, answer, done);
       }
       if (admitted !== undefined) {
@@ -251,13 +257,14 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
         // A large answer takes its seats until the client has it: so many of them can be in memory. A stream has begun.
         if (Buffer.isBuffer(answer.body) && answer.body.length > largeAnswerBytes)
           answer = inOnePiece(answer, answer.body);
-        if (answer.stream || Buffer.isBuffer(answer.body)) admitted.end();
-        else whenEnded(request, answer, admitted.end);
+        if (answer.stream) admitted.end();
+        else whenSent(request, answer, admitted.end);
       }
+      if (closeStream !== undefined) whenSent(request, answer, closeStream);
+      if (done !== undefined) whenSent(request, answer, done);
       answer.headers['audit-id'] = id;
       answer.headers['cache-control'] ??= 'no-cache, private';
       if (warnings !== undefined) answer.headers['warning'] = warningHeaders(warnings);
-      if (answer.stream) return whenEnded(request, answer, done);
       return answer;
     },
   };
@@ -279,6 +286,12 @@ function whenEnded<T>(request: ApiRequest, answer: T, done: (() => void) | undef
   if (request.signal.aborted) done?.();
   else if (done) request.signal.addEventListener('abort', done, { once: true });
   return answer;
+}
+
+/** The same for any answer; a whole one is as good as sent. */
+function whenSent(request: ApiRequest, answer: ApiResponse, done: () => void): void {
+  if (Buffer.isBuffer(answer.body)) done();
+  else whenEnded(request, answer, done);
 }
 
 /** Nobody reads this answer; 499 stands in the metrics and the audit trail. */

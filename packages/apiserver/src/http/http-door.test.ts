@@ -61,6 +61,19 @@ describe('the HTTP door', () => {
     );
   });
 
+  it('lets go of a connection whose upgrade it has refused, also when the client just leaves (found by the fuzzer)', async () => {
+    const server = await start();
+    for (let i = 0; i < 5; i++) {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\nmore');
+      await new Promise(resolve => socket.once('data', resolve));
+      socket.destroy();
+    }
+    for (let i = 0; i < 500 && server.door.connections > 0; i++) await new Promise(resolve => setTimeout(resolve, 10));
+    expect(server.door.connections).toBe(0);
+  });
+
   it('finishes what it has begun before it stops', async () => {
     let release: () => void = () => undefined;
     let begun: () => void = () => undefined;

@@ -49,6 +49,8 @@ export interface HttpDoor {
   listen(host: string, port: number): Promise<AddressInfo>;
   /** For connections from now on; those that are open stay as they are. */
   renew(identity: ServingIdentity): void;
+  /** How many are open. */
+  readonly connections: number;
   /** Ends streams, waits for answers up to `graceMs`, then closes every connection. Twice is harmless. */
   close(graceMs: number): Promise<void>;
 }
@@ -150,6 +152,9 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
     },
     renew(identity) {
       if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(identity));
+    },
+    get connections() {
+      return connections.size;
     },
     close(graceMs) {
       closed ??= (async () => {

@@ -19,6 +19,12 @@ import { Http1Exchange } from './http-exchange.js';
 const discardedBytes = 256 * 1024;
 const readAnswerMs = 500;
 
+/** Leaves the client a moment to read its answer: closing with unread bytes resets the connection. */
+function closeGently(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), readAnswerMs);
+  socket.once('close', () => clearTimeout(timer));
+}
+
 export function serveHttp1(server: Server, door: DoorContext): void {
   const { handler, log } = door;
 
@@ -101,10 +107,7 @@ export function serveHttp1(server: Server, door: DoorContext): void {
     const { socket } = incoming;
     response.setHeader('connection', 'close');
     response.shouldKeepAlive = false;
-    response.once('finish', () => {
-      const timer = setTimeout(() => socket.destroy(), readAnswerMs);
-      socket.once('close', () => clearTimeout(timer));
-    });
+    response.once('finish', () => closeGently(socket));
   }
 
   /** Upgrades come with a bare socket; refusals are written to it as ordinary answers. */
@@ -135,7 +138,12 @@ export function serveHttp1(server: Server, door: DoorContext): void {
     const response = new ServerResponse(incoming);
     response.assignSocket(socket as Socket);
     response.shouldKeepAlive = false;
-    response.once('finish', () => socket.end());
+    response.once('finish', () => {
+      socket.end();
+      // Nobody reads what a client goes on to send, and unread it would hide that the client has gone.
+      socket.resume();
+      closeGently(socket);
+    });
     await write(response, answer, exchange).catch(() => undefined);
   }
 

@@ -267,6 +267,21 @@ describe('HTTP/2', () => {
     expect(bystander.destroyed).toBe(false);
   });
 
+  it('lets go of a connection whose session a broken frame has stopped (found by the fuzzer)', async () => {
+    const server = await start({ door: { headersTimeoutMs: 200 } });
+    const bystander = await session(server);
+    const brokenWindowUpdate = frame(8, 0, 0, Buffer.alloc(3));
+    for (let i = 0; i < 10; i++) {
+      const socket = await rawTls(server, 'h2');
+      socket.write(Buffer.concat([preface, frame(1, 0x4, 1, getReadyz), brokenWindowUpdate]));
+      socket.on('error', () => undefined);
+      await new Promise(resolve => setTimeout(resolve, 20));
+      socket.destroy();
+    }
+    await until(() => server.door.connections === 1, 'the end of ten connections');
+    expect((await ask(bystander, get('/readyz'))).status).toBe(200);
+  });
+
   it('takes at most 64 KiB of headers', async () => {
     const server = await start();
     const client = await session(server);

@@ -8,6 +8,8 @@
  * - streams that the client resets before they are answered (rapid reset), pings and settings: a bucket each of 200 that refills with
  *   20 a second. Who empties one gets GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed;
  * - its settings must come within `headersTimeoutMs`, and it is closed when it has carried no stream for `idleMs`.
+ * - every 30 s it is asked whether it is still there (PING), and closed when it does not answer within 10 s: after a broken frame Node's
+ *   session neither ends nor reads on, and would not see its client go.
  * A stream whose client opens no window is a client that takes nothing: it is reset after the door's `stalledMs`.
  */
 import {
@@ -81,29 +83,39 @@ class Bucket {
 
 interface Session {
   readonly session: ServerHttp2Session;
+  readonly socket: TLSSocket;
   readonly connection: Connection;
   readonly resets: Bucket;
   settled: boolean;
   streams: number;
   /** Since when it carries no stream. */
   idleSince: number;
+  /** When it last answered a ping, and whether one is on its way. */
+  heardAt: number;
+  pinged: boolean;
 }
 
 export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sessions {
   const { handler, log } = door;
   const sessions = new Set<Session>();
+  const pingMs = 3 * bounds.headersTimeoutMs;
 
   function accept(socket: TLSSocket): void {
     const connection = door.connections.of(socket);
     if (connection === undefined || door.closing) return void socket.destroy();
+    // HTTP/1.1 clients may close their side and still read; of HTTP/2 nothing is left then.
+    socket.allowHalfOpen = false;
     const session = performServerHandshake(socket, sessionOptions) as ServerHttp2Session;
     const state: Session = {
       session,
+      socket,
       connection,
       resets: new Bucket(),
       settled: false,
       streams: 0,
       idleSince: performance.now(),
+      heardAt: performance.now(),
+      pinged: false,
     };
     sessions.add(state);
     session.setLocalWindowSize(connectionWindowBytes);
@@ -122,8 +134,16 @@ export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sess
     session.on('close', () => {
       sessions.delete(state);
       socket.destroy();
+      connection.socket.destroy();
     });
     session.on('stream', (stream, headers, flags) => void onStream(state, stream, headers, flags));
+  }
+
+  function drop(state: Session): void {
+    sessions.delete(state);
+    state.session.destroy();
+    state.socket.destroy();
+    state.connection.socket.destroy();
   }
 
   function calm(state: Session, what: string): void {
@@ -205,11 +225,21 @@ export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sess
     accept,
     sweep() {
       const now = performance.now();
-      for (const { session, streams, settled, idleSince } of sessions) {
-        if (streams > 0) continue;
-        if (now - idleSince < (settled ? bounds.idleMs : bounds.headersTimeoutMs)) continue;
-        if (settled && !session.closed) session.close();
-        else session.destroy();
+      for (const state of sessions) {
+        const { session, socket, streams, settled, idleSince } = state;
+        const silentFor = now - state.heardAt;
+        if (session.destroyed || socket.destroyed) drop(state);
+        else if (state.pinged ? silentFor > pingMs + bounds.headersTimeoutMs : false) drop(state);
+        else if (streams === 0 && now - idleSince > (settled ? bounds.idleMs : bounds.headersTimeoutMs)) {
+          if (settled && !session.closed) session.close();
+          else drop(state);
+        } else if (!state.pinged && silentFor > pingMs) {
+          state.pinged = true;
+          session.ping(() => {
+            state.pinged = false;
+            state.heardAt = performance.now();
+          });
+        }
       }
     },
     goAway() {

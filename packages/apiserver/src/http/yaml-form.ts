@@ -1,13 +1,25 @@
 /** YAML bodies and answers. The JSON form stays the truth: answers are made from it, bodies become the values that JSON would give. */
 import { badRequest } from '@orbitkit/core';
-import { isMap, isScalar, isSeq, parseAllDocuments, stringify, visit } from 'yaml';
+import { isCollection, isMap, isScalar, isSeq, parseAllDocuments, stringify, visit } from 'yaml';
 import type { Body } from '../registry/contract.js';
+import { requireModestYaml } from './request-limits.js';
 
 /** Aliases that a document may use; more is an attempt to blow it up. */
 const maxAliases = 100;
 
 /** @throws StatusError BadRequest with the line of what is wrong. */
 export function yamlBody(bytes: Buffer): Body {
+  requireModestYaml(bytes);
+  try {
+    return readYaml(bytes);
+  } catch (error) {
+    // The parser calls itself for each level.
+    if (error instanceof RangeError) throw badRequest('the YAML body is nested too deeply');
+    throw error;
+  }
+}
+
+function readYaml(bytes: Buffer): Body {
   const documents = parseAllDocuments(bytes.toString(), {
     uniqueKeys: false,
     version: '1.1',
@@ -27,6 +39,9 @@ export function yamlBody(bytes: Buffer): Body {
     Map(_key, map, path) {
       const seen = new Set<string>();
       for (const pair of map.items) {
+        // Nor could JSON say it; and the parser makes the text of a key of keys of keys in exponential time.
+        if (isCollection(pair.key))
+          throw badRequest('a YAML body has a key that is a list or a mapping: keys are texts');
         const name = String(isScalar(pair.key) ? pair.key.value : pair.key);
         if (seen.has(name)) duplicateFields.push([...pathOf([...path, map]), name].join('.').replaceAll('.[', '['));
         seen.add(name);
