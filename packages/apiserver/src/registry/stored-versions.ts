@@ -9,6 +9,7 @@
  * - Errors speak of the stored kind, as kube-apiserver's do (rules are checked on the internal form there).
  * - Selectors are those of the stored kind.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   apiVersionOf,
   type DynamicObject,
@@ -39,9 +40,22 @@ type Version = Kind & { storage: StorageForm };
 /** By kind, then by what is stored: entries go with the object. */
 const converted = new WeakMap<Kind, WeakMap<ObjectBytes, ObjectBytes>>();
 
+/** How long objects are converted before others get their turn. */
+const sliceMs = 8;
+
 /** Where conversion takes time, it is done for all at once; what has been converted is not converted again. */
 async function viewAll(kind: Version, stored: readonly ObjectBytes[]): Promise<ObjectBytes[]> {
-  if (kind.storage.prepare === undefined) return stored.map(each => view(kind, each));
+  if (kind.storage.prepare === undefined) {
+    const views: ObjectBytes[] = [];
+    let sliceEnd = performance.now() + sliceMs;
+    for (const each of stored) {
+      views.push(view(kind, each));
+      if ((views.length & 63) !== 0 || performance.now() < sliceEnd) continue;
+      await nextTurn();
+      sliceEnd = performance.now() + sliceMs;
+    }
+    return views;
+  }
   const known = converted.get(kind);
   const missing = stored.filter(each => known?.get(each) === undefined);
   const objects = missing.map(each => each.object());
