@@ -1,15 +1,18 @@
 /**
- * Keeps a copy of a collection up to date: lists it at a version, watches from there, and never gives up before its
+ * Keeps a copy of a collection up to date: gets it at a version, watches from there, and never gives up before its
  * signal aborts.
  *
+ * - It gets the collection as a stream (WatchList: a watch with `sendInitialEvents` that goes on as the watch), where client and server can; else in
+ *   pages of 500. A server that refuses or ignores the streaming is remembered.
  * - After a broken or ended watch it resumes from the last version it saw (bookmarks advance it on a quiet collection).
  * - When that version has expired, or the server's versions went backwards (a restored store), it lists again. What the
  *   new list does not name no longer exists.
  * - Every failure is waited out: 800 ms to 30 s, doubling, with jitter, or what the server's Retry-After asks for.
  *   A watch that ends at once and empty counts as a failure, so that no server can make it spin.
- * - A watch asks for a random 5 to 10 minutes; a stream still open after that is taken for dead and replaced.
+ * - A dead stream is replaced: one that is silent for two and a half times as long as servers leave between bookmarks (once this server has been seen to
+ *   send them), and one still open after the random 5 to 10 minutes that were asked for.
  *
- * Constants: client-go `tools/cache/reflector.go`, `tools/pager`.
+ * Constants: client-go `tools/cache/reflector.go`, `tools/pager`; a bookmark a minute: k8s.io/apiserver `storage/cacher`.
  */
 import {
   type Backoff,
@@ -21,11 +24,14 @@ import {
   type KubeObject,
   type Logger,
   type Metrics,
+  type ObjectDecoder,
   type ResourceRef,
   reflectorBackoff,
   systemClock,
   type WatchEvent,
 } from '@orbitkit/core';
+import { recordOf } from './lazy/lazy-object.js';
+import { quietGuard } from './quiet-guard.js';
 
 /** What is listed and watched. */
 export interface ReflectorScope {
@@ -46,6 +52,17 @@ export interface ReflectorOptions<T extends KubeObject> extends ReflectorScope {
   backoff?: Backoff;
   /** In [0, 1). */
   random?: () => number;
+  /** Whether to ask for the collection as a stream, when the client can. Default true; false: always pages. */
+  streamingList?: boolean;
+  /** Objects come with nothing but apiVersion, kind and metadata. Default false. */
+  metadataOnly?: boolean;
+  /** How long a watch of a server that sends bookmarks may be silent before it is replaced. Default 150 s. */
+  quietMs?: number;
+  /**
+   * For those who do not want every object parsed: asked before a list (`initial`) and before a watch. What it makes must have at least its
+   * identity: name, namespace, uid, resourceVersion.
+   */
+  decoder?: (initial: boolean) => ObjectDecoder<T> | undefined;
 }
 
 export type ReflectorState =
@@ -53,7 +70,10 @@ export type ReflectorState =
   /** Something failed; the next attempt comes by itself. */
   | { phase: 'waiting'; error: Error; ms: number };
 
-/** As {@link import('./event.js').InformerEvent}, of objects that nobody else has seen yet. */
+/**
+ * As {@link import('./event.js').InformerEvent}, of objects that nobody else has seen yet. Between `init` and `initDone` there may be a `delete` of what
+ * was named before and went while the list was on its way.
+ */
 export type ReflectorEvent<T> = { type: 'init' | 'initDone' } | { type: 'initApply' | 'apply' | 'delete'; object: T };
 
 const listPageSize = 500;
@@ -61,6 +81,14 @@ const shortestWatchSeconds = 300;
 const longestWatchSeconds = 600;
 /** How long after its end was due a watch may still be open. */
 const watchGraceMs = 10_000;
+/** Two and a half times what an API server leaves between bookmarks. */
+const quietWatchMs = 150_000;
+/** A list that streams may be silent for so long; the server has 60 s to begin it. */
+const quietListMs = 70_000;
+/** Streamed lists that did not come to their end, until it is left alone. */
+const mostBrokenStreams = 2;
+/** Answers of servers that know no streamed lists: the gate is off (422), older forms of refusal. */
+const refusals = new Set([400, 405, 406, 415, 422]);
 /** A watch that ended sooner than this without an event did not work. */
 const shortWatchMs = 1_000;
 
@@ -70,6 +98,9 @@ class VersionsWentBackwards extends Error {
   }
 }
 
+/** The server does not stream lists, or not to their end: pages instead. */
+class StreamNotComplete extends Error {}
+
 export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions<T>;
   readonly #clock: Clock;
@@ -77,9 +108,15 @@ export class Reflector<T extends KubeObject> {
   readonly #resource: string;
   #version: string | undefined;
   #state: ReflectorState = { phase: 'idle' };
+  #mustList = true;
+  #streaming: boolean;
+  #brokenStreams = 0;
+  /** Whether this server has sent a bookmark: then its silence means something. */
+  #bookmarks = false;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
+    this.#streaming = options.streamingList ?? true;
     this.#clock = options.clock ?? systemClock;
     this.#backoff =
       options.backoff ??
@@ -99,21 +136,18 @@ export class Reflector<T extends KubeObject> {
 
   /** Everything that happens, in batches as it arrives, until the signal aborts. It does not throw. Use it once. */
   async *batches(signal: AbortSignal): AsyncGenerator<ReflectorEvent<T>[], void, void> {
-    let relist = true;
     // Expired once is no fault: list again at once. Expired again without anything in between would spin: wait.
     let expired = false;
     try {
       while (!signal.aborted) {
         let progress = false;
         try {
-          if (relist) {
-            this.#state = { phase: 'listing' };
-            yield* this.#list(signal);
-            relist = false;
-          }
-          this.#state = { phase: 'watching' };
+          const streamed = this.#mustList && this.#streaming && this.#options.client.streamsLists === true;
+          if (this.#mustList) this.#state = { phase: 'listing' };
+          if (this.#mustList && !streamed) yield* this.#list(signal);
+          if (!streamed) this.#state = { phase: 'watching' };
           const started = this.#clock.now();
-          for await (const events of this.#watch(signal)) {
+          for await (const events of this.#watch(signal, streamed)) {
             progress = true;
             expired = false;
             if (events.length > 0) yield events;
@@ -127,8 +161,8 @@ export class Reflector<T extends KubeObject> {
           await this.#wait(new Error(`the watch of ${this.#resource} ended at once`), signal);
         } catch (error) {
           if (signal.aborted) return;
-          const backwards = error instanceof VersionsWentBackwards;
-          if (isExpired(error) || backwards) relist = true;
+          if (error instanceof StreamNotComplete) continue;
+          if (isExpired(error) || error instanceof VersionsWentBackwards) this.#mustList = true;
           if (isExpired(error) && !expired) {
             expired = true;
             continue;
@@ -141,65 +175,139 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
+  /** In pages. */
   async *#list(signal: AbortSignal): AsyncGenerator<ReflectorEvent<T>[], void, void> {
     const { client, kind } = this.#options;
     this.#count('reflector_lists_total', 'Total number of lists done by reflectors');
     yield [{ type: 'init' }];
-    let limit: number | undefined = this.#options.pageSize ?? listPageSize;
+    const decode = this.#options.decoder?.(true);
+    let form: { limit?: number; decode?: ObjectDecoder<T> } = {
+      limit: this.#options.pageSize ?? listPageSize,
+      ...(decode ? { decode } : {}),
+    };
     let next: string | undefined;
     for (;;) {
-      const position: { limit?: number; continue?: string } = {};
-      if (limit !== undefined) position.limit = limit;
-      if (next !== undefined) position.continue = next;
       try {
-        const page = await client.list(kind, { ...this.#scope(), ...position, signal });
+        const position = next === undefined ? {} : { continue: next };
+        const page = await client.list(kind, { ...this.#scope(), ...form, ...position, signal });
         if (page.items.length > 0) {
           yield page.items.map(object => ({ type: 'initApply', object: this.#complete(object) }));
         }
         next = page.metadata.continue || undefined;
         if (next === undefined) {
-          this.#version = page.metadata.resourceVersion;
+          this.#listed(page.metadata.resourceVersion);
           yield [{ type: 'initDone' }];
           return;
         }
       } catch (error) {
-        // The pages outlived the server's history. One list without pages, from the start, cannot.
+        // The pages outlived the server's history. One list without pages, from the start, cannot. It may be long: object by object.
         if (!isExpired(error) || next === undefined) throw error;
-        limit = undefined;
+        form = { decode: decode ?? parse };
         next = undefined;
         yield [{ type: 'init' }];
       }
     }
   }
 
-  async *#watch(signal: AbortSignal): AsyncGenerator<ReflectorEvent<T>[], void, void> {
-    const { client, kind } = this.#options;
+  /** From the last version on; or, `streamed`, from what there is, which comes first between `init` and `initDone`. */
+  async *#watch(signal: AbortSignal, streamed: boolean): AsyncGenerator<ReflectorEvent<T>[], void, void> {
+    const { client, kind, quietMs = quietWatchMs } = this.#options;
+    if (streamed) this.#count('reflector_lists_total', 'Total number of lists done by reflectors');
     this.#count('reflector_watches_total', 'Total number of watches started by reflectors');
     const random = this.#options.random ?? Math.random;
     const seconds = Math.round(shortestWatchSeconds + random() * (longestWatchSeconds - shortestWatchSeconds));
-    const stop = new AbortController();
-    const onAbort = () => stop.abort(signal.reason);
-    // Aborted between the list and this: the event has passed.
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    const overdue = this.#clock.setTimer(seconds * 1000 + watchGraceMs, () =>
-      stop.abort(new Error(`the watch of ${this.#resource} was still open after its ${seconds} s; taken for dead`)),
-    );
+    const decode = this.#options.decoder?.(streamed);
+    const guard = quietGuard({
+      clock: this.#clock,
+      signal,
+      endsWithinMs: seconds * 1000 + watchGraceMs,
+      quietMs: streamed ? quietListMs : this.#bookmarks ? quietMs : undefined,
+      explain: (why, ms) =>
+        new Error(
+          why === 'overdue'
+            ? `the watch of ${this.#resource} was still open after its ${seconds} s; taken for dead`
+            : `the watch of ${this.#resource} was silent for ${ms / 1000} s; taken for dead`,
+        ),
+    });
+    let initial = streamed;
+    let heard = false;
+    if (streamed) yield [{ type: 'init' }];
     try {
+      const from = streamed
+        ? { sendInitialEvents: true }
+        : this.#version === undefined
+          ? {}
+          : { resourceVersion: this.#version };
       for await (const batch of client.watchBatches(kind, {
         ...this.#scope(),
-        ...(this.#version === undefined ? {} : { resourceVersion: this.#version }),
+        ...from,
+        ...(decode ? { decode } : {}),
         allowWatchBookmarks: true,
         timeoutSeconds: seconds,
-        signal: stop.signal,
+        signal: guard.signal,
       })) {
-        yield this.#take(batch);
+        heard = true;
+        guard.heard();
+        let changes: readonly WatchEvent<T>[] = batch;
+        let events: ReflectorEvent<T>[] = [];
+        if (initial) {
+          const end = batch.findIndex(event => event.type === 'BOOKMARK');
+          events = this.#takeInitial(end < 0 ? batch : batch.slice(0, end));
+          changes = end < 0 ? [] : batch.slice(end + 1);
+          const mark = batch[end];
+          if (mark?.type === 'BOOKMARK') {
+            if (!mark.initialEventsEnd) throw this.#streamsNoLists('it sent a bookmark that does not end the list');
+            initial = false;
+            this.#listed(mark.resourceVersion);
+            this.#state = { phase: 'watching' };
+            events.push({ type: 'initDone' });
+          }
+        }
+        const known = this.#bookmarks;
+        events = events.length === 0 ? this.#take(changes) : events.concat(this.#take(changes));
+        if (streamed !== initial || known !== this.#bookmarks) {
+          guard.heard({ quietMs: initial ? quietListMs : this.#bookmarks ? quietMs : undefined });
+          streamed = initial;
+        }
+        yield events;
       }
-      if (!signal.aborted) stop.signal.throwIfAborted();
+      if (!signal.aborted) guard.signal.throwIfAborted();
+      if (initial && !signal.aborted) throw this.#brokenStream('it ended before the list did');
+    } catch (error) {
+      if (!initial || signal.aborted || error instanceof StreamNotComplete) throw error;
+      if (isStatusError(error) && refusals.has(error.code)) throw this.#streamsNoLists(error.message);
+      if (heard || guard.signal.aborted) this.#brokenStream(String(error));
+      throw error;
     } finally {
-      overdue.cancel();
-      signal.removeEventListener('abort', onAbort);
+      guard.close();
     }
+  }
+
+  #listed(version: string): void {
+    this.#version = version;
+    this.#mustList = false;
+    this.#brokenStreams = 0;
+  }
+
+  #streamsNoLists(why: string): StreamNotComplete {
+    this.#streaming = false;
+    this.#options.log?.info('the server does not stream lists, they come in pages', { resource: this.#resource, why });
+    return new StreamNotComplete(why);
+  }
+
+  /** The server may stream lists, but something on the way does not let them through. */
+  #brokenStream(why: string): StreamNotComplete {
+    return ++this.#brokenStreams >= mostBrokenStreams ? this.#streamsNoLists(why) : new StreamNotComplete(why);
+  }
+
+  /** Before the list is through, versions come in no order. */
+  #takeInitial(batch: readonly WatchEvent<T>[]): ReflectorEvent<T>[] {
+    const events: ReflectorEvent<T>[] = [];
+    for (const event of batch) {
+      if (event.type === 'BOOKMARK') continue;
+      events.push({ type: event.type === 'DELETED' ? 'delete' : 'initApply', object: this.#complete(event.object) });
+    }
+    return events;
   }
 
   /** Moves the version along with the events, and drops what was seen before. */
@@ -207,6 +315,7 @@ export class Reflector<T extends KubeObject> {
     const events: ReflectorEvent<T>[] = [];
     for (const event of batch) {
       const bookmark = event.type === 'BOOKMARK';
+      if (bookmark) this.#bookmarks = true;
       const version = bookmark ? event.resourceVersion : event.object.metadata.resourceVersion;
       const order = compareVersions(version, this.#version);
       if (order < 0) throw new VersionsWentBackwards(this.#resource, this.#version ?? '', version);
@@ -217,17 +326,21 @@ export class Reflector<T extends KubeObject> {
     return events;
   }
 
-  /** The items of a list may come without kind and apiVersion. */
+  /** The items of a list may come without kind and apiVersion, metadata with those of its own form or with more than was asked for. */
   #complete(object: T): T {
-    const { kind } = this.#options;
+    const { kind, metadataOnly } = this.#options;
+    if (recordOf(object)) return object;
+    const apiVersion = kind.group ? `${kind.group}/${kind.version}` : kind.version;
+    if (metadataOnly) return { apiVersion, kind: kind.kind, metadata: object.metadata } as T;
     object.kind ??= kind.kind;
-    object.apiVersion ??= kind.group ? `${kind.group}/${kind.version}` : kind.version;
+    object.apiVersion ??= apiVersion;
     return object;
   }
 
-  #scope(): ReflectorScope {
-    const { namespace, labelSelector, fieldSelector } = this.#options;
+  #scope(): ReflectorScope & { metadataOnly?: boolean } {
+    const { namespace, labelSelector, fieldSelector, metadataOnly } = this.#options;
     return {
+      ...(metadataOnly ? { metadataOnly } : {}),
       ...(namespace === undefined ? {} : { namespace }),
       ...(labelSelector === undefined ? {} : { labelSelector }),
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
@@ -251,6 +364,8 @@ export class Reflector<T extends KubeObject> {
     this.#options.metrics?.counter(name, help, ['resource']).inc({ resource: this.#resource });
   }
 }
+
+const parse = (json: Buffer, start: number, end: number) => JSON.parse(json.toString('utf8', start, end));
 
 const decimal = /^[0-9]+$/;
 

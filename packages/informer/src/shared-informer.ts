@@ -20,23 +20,23 @@ import {
   keyOf,
   type Logger,
   type Metrics,
+  type ObjectDecoder,
+  type PartialObjectMetadata,
   type ResourceRef,
   StatusError,
   systemClock,
 } from '@orbitkit/core';
 import { type Change, PendingChanges, visit } from './delivery.js';
 import type { InformerEvent } from './event.js';
+import { handlerPump, type InformerHandler } from './handler-pump.js';
 import { Indexer, type IndexFunction, type Store } from './indexer.js';
+import { KeptBytes } from './lazy/kept-bytes.js';
+import { type LazyForm, lazyObject, recordOf } from './lazy/lazy-object.js';
+import { identityOf } from './lazy/object-identity.js';
 import { type DeepReadonly, deepFreeze } from './read-only.js';
 import { Reflector, type ReflectorEvent, type ReflectorScope, type ReflectorState } from './reflector.js';
 
-export interface InformerHandler<T> {
-  /** `initial`: it was there before this handler, or is part of the first list. */
-  onAdd?(object: DeepReadonly<T>, initial: boolean): unknown;
-  onUpdate?(before: DeepReadonly<T>, after: DeepReadonly<T>): unknown;
-  /** The final state; the last known one when `finalStateUnknown` (the deletion happened while nobody watched). */
-  onDelete?(object: DeepReadonly<T>, finalStateUnknown: boolean): unknown;
-}
+export type { InformerHandler } from './handler-pump.js';
 
 export interface HandlerRegistration {
   /** Whether the handler has been told of everything in the first list. */
@@ -56,7 +56,17 @@ export interface SharedInformerOptions<T extends KubeObject> extends ReflectorSc
   transform?: (object: T) => T;
   /** Freezes cached objects, so that code which changes one fails loudly. Default false: it costs; meant for tests. */
   freeze?: boolean;
+  /**
+   * The cache keeps the text of objects, and parses one when somebody reads more of it than its identity or labels: a fraction of the memory and time
+   * where most objects are never looked at. `transform` and `freeze` then happen at that moment. Default false: objects are parsed as they come.
+   */
+  lazy?: boolean;
+  /** Only apiVersion, kind and metadata of objects are asked for and kept. See `metadataInformer`. */
+  metadataOnly?: boolean;
   pageSize?: number;
+  /** As in `ReflectorOptions`. */
+  streamingList?: boolean;
+  quietMs?: number;
   random?: () => number;
 }
 
@@ -97,6 +107,13 @@ export function sharedInformer<T extends KubeObject>(options: SharedInformerOpti
   return new Informer(options);
 }
 
+/** An informer that asks the server for nothing but metadata: a fraction of the bytes, for those who need only names, labels and owners. */
+export function metadataInformer(
+  options: Omit<SharedInformerOptions<PartialObjectMetadata>, 'kind' | 'metadataOnly'> & { kind: ResourceRef<any> },
+): SharedInformer<PartialObjectMetadata> {
+  return new Informer<PartialObjectMetadata>({ ...options, metadataOnly: true });
+}
+
 const withoutManagedFields = <T extends KubeObject>(object: T): T => {
   if (object.metadata.managedFields) delete object.metadata.managedFields;
   return object;
@@ -108,6 +125,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
   readonly #options: SharedInformerOptions<T>;
   readonly #clock: Clock;
   readonly #reflector: Reflector<T>;
+  readonly #bytes: KeptBytes | undefined;
   readonly #consumers = new Set<Consumer<T>>();
   /** Keys that the list which is running has named; undefined between lists. */
   #listed: Set<string> | undefined;
@@ -126,7 +144,8 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
         error: String(error),
       }),
     );
-    this.#reflector = new Reflector<T>(options);
+    this.#bytes = options.lazy ? new KeptBytes() : undefined;
+    this.#reflector = new Reflector<T>({ ...options, decoder: options.lazy ? this.#lazily() : this.#sparingly() });
   }
 
   get synced(): boolean {
@@ -179,28 +198,47 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
       case 'apply':
         this.#apply(event.object);
         return;
-      case 'delete':
-        this.#delete(keyOf(event.object), event.object);
+      case 'delete': {
+        const key = keyOf(event.object);
+        this.#listed?.delete(key);
+        this.#delete(key, event.object);
+      }
     }
   }
 
   #apply(received: T): void {
-    const before = this.store.get(keyOf(received));
+    const key = keyOf(received);
+    const before = this.store.get(key);
     const same = before && before.metadata.uid === received.metadata.uid;
     if (same && before.metadata.resourceVersion === received.metadata.resourceVersion) return;
     const after = this.#prepare(received);
     this.store.set(after);
-    this.#tell(keyOf(received), { before, after, initial: !this.#synced && !before });
+    if (this.#bytes) {
+      if (before) this.#release(before);
+      const record = recordOf(after);
+      if (record) this.#bytes.keep(record);
+    }
+    this.#tell(key, { before, after, initial: !this.#synced && !before });
   }
 
   #delete(key: string, received: T | undefined): void {
     const before = this.store.delete(key);
     if (!before) return;
+    this.#release(before);
     const final = received && this.#prepare(received);
     this.#tell(key, { before, after: undefined, final, finalStateUnknown: final === undefined });
   }
 
+  #release(object: DeepReadonly<T>): void {
+    const record = this.#bytes && recordOf(object);
+    if (record) this.#bytes!.release(record);
+  }
+
   #prepare(received: T): DeepReadonly<T> {
+    return recordOf(received) ? (received as DeepReadonly<T>) : this.#finish(received);
+  }
+
+  #finish(received: T): DeepReadonly<T> {
     let object = received;
     try {
       object = (this.#options.transform ?? withoutManagedFields)(received);
@@ -213,75 +251,60 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
     return this.#options.freeze ? deepFreeze(object) : (object as DeepReadonly<T>);
   }
 
+  /** Objects stay bytes. */
+  #lazily(): () => ObjectDecoder<T> {
+    const { kind, metadataOnly, transform } = this.#options;
+    const apiVersion = kind.group ? `${kind.group}/${kind.version}` : kind.version;
+    const form: LazyForm = {
+      kind: kind.kind,
+      apiVersion,
+      changesLabels: transform !== undefined,
+      finish: parsed =>
+        this.#finish(
+          metadataOnly
+            ? { apiVersion, kind: kind.kind, metadata: parsed.metadata }
+            : Object.assign(parsed, { apiVersion, kind: kind.kind }),
+        ),
+    };
+    return () => (json, start, end) => lazyObject<T>(json, start, end, form);
+  }
+
+  /** When everything is listed again, what the cache has in that very version is not parsed again. */
+  #sparingly(): (initial: boolean) => ObjectDecoder<T> | undefined {
+    const unchanged: ObjectDecoder<T> = (json, start, end) => {
+      const { namespace, name, uid, resourceVersion } = identityOf(json, start);
+      const known = this.store.get(namespace ? `${namespace}/${name}` : name);
+      return known?.metadata.uid === uid && known.metadata.resourceVersion === resourceVersion
+        ? (known as T)
+        : JSON.parse(json.toString('utf8', start, end));
+    };
+    return initial => (initial && this.store.size > 0 ? unchanged : undefined);
+  }
+
   #tell(key: string, change: Change<T>): void {
     // Each consumer merges later changes into its own copy.
     for (const consumer of [...this.#consumers]) consumer.put(key, { ...change });
   }
 
   addHandler(handler: InformerHandler<T>): HandlerRegistration {
-    const pending = new PendingChanges<T>();
-    let busy = false;
-    let removed = false;
-    const failed = (error: unknown) =>
+    const pump = handlerPump(handler, error =>
       this.#options.log?.error('an informer handler failed', {
         kind: this.kind.kind,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
-    const calls: (() => unknown)[] = [];
-    const pump = () => {
-      if (busy) return;
-      busy = true;
-      while (!removed) {
-        if (calls.length === 0) {
-          const change = pending.take();
-          if (!change) break;
-          calls.push(
-            ...visit<T, () => unknown>(change, {
-              add: (object, initial) => () => handler.onAdd?.(object, initial),
-              update: (before, after) => () => handler.onUpdate?.(before, after),
-              delete: (object, unknown) => () => handler.onDelete?.(object, unknown),
-            }),
-          );
-        }
-        try {
-          const result = calls.shift()?.();
-          if (isThenable(result)) {
-            const resume = () => {
-              busy = false;
-              pump();
-            };
-            result.then(resume, error => {
-              failed(error);
-              resume();
-            });
-            return;
-          }
-        } catch (error) {
-          failed(error);
-        }
-      }
-      busy = false;
-    };
-    const consumer: Consumer<T> = {
-      put: (key, change) => {
-        pending.put(key, change);
-        pump();
-      },
-      wake: () => {},
-    };
-    this.#replay(pending);
+      }),
+    );
+    const consumer: Consumer<T> = { put: pump.put, wake() {} };
+    this.#replay(pump.pending);
     this.#consumers.add(consumer);
-    pump();
+    pump.start();
     const informer = this;
     return {
       get synced() {
-        return informer.#synced && !pending.hasInitial && calls.length === 0;
+        return informer.#synced && pump.idleOfInitial;
       },
       remove: () => {
-        removed = true;
         this.#consumers.delete(consumer);
-        pending.clear();
-        calls.length = 0;
+        pump.stop();
       },
     };
   }
@@ -377,8 +400,4 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
           : `it is ${state.phase}`;
     return new StatusError('Timeout', `the cache of ${this.kind.plural} was not filled within ${ms / 1000} s: ${why}`);
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | undefined)?.then === 'function';
 }
