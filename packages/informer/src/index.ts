@@ -26,6 +26,7 @@ export {
 export {
   type HandlerRegistration,
   type InformerHandler,
+  metadataInformer,
   type SharedInformer,
   type SharedInformerOptions,
   sharedInformer,

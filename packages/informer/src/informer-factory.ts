@@ -3,7 +3,7 @@
  *
  * Ask for informers before or while it runs; those asked for later start at once. Nothing starts before `run`.
  */
-import type { Client, Clock, KubeObject, Logger, Metrics, ResourceRef } from '@orbitkit/core';
+import type { Client, Clock, KubeObject, Logger, Metrics, PartialObjectMetadata, ResourceRef } from '@orbitkit/core';
 import type { IndexFunction } from './indexer.js';
 import type { ReflectorScope } from './reflector.js';
 import { type SharedInformer, sharedInformer, syncTimeoutMs, type WaitForSyncOptions } from './shared-informer.js';
@@ -15,6 +15,10 @@ export interface InformerFactoryOptions {
   metrics?: Metrics;
   /** As in `SharedInformerOptions`. */
   freeze?: boolean;
+  /** As in `SharedInformerOptions`, for all kinds or those of which it is true. */
+  lazy?: boolean | ((kind: ResourceRef<any>) => boolean);
+  streamingList?: boolean;
+  quietMs?: number;
   pageSize?: number;
   random?: () => number;
 }
@@ -27,6 +31,11 @@ export interface InformerRequest<T extends KubeObject> extends ReflectorScope {
 export interface InformerFactory {
   /** The one informer of a kind and scope. */
   informer<T extends KubeObject>(kind: ResourceRef<T>, request?: InformerRequest<NoInfer<T>>): SharedInformer<T>;
+  /** The one informer of the metadata of a kind and scope; see `metadataInformer`. */
+  metadataInformer(
+    kind: ResourceRef<any>,
+    request?: InformerRequest<PartialObjectMetadata>,
+  ): SharedInformer<PartialObjectMetadata>;
   /** Runs every informer asked for until the signal aborts. Once only. */
   run(options: { signal: AbortSignal }): Promise<void>;
   /** Resolves when all informers asked for so far have their first list. @throws as `SharedInformer.waitForSync`. */
@@ -45,25 +54,35 @@ export function informerFactory(options: InformerFactoryOptions): InformerFactor
     running.add(run);
   }
 
+  function informerOf<T extends KubeObject>(
+    kind: ResourceRef<T>,
+    { indexers, ...scope }: InformerRequest<NoInfer<T>>,
+    metadataOnly: boolean,
+  ): SharedInformer<T> {
+    const key = JSON.stringify([
+      kind.group,
+      kind.version,
+      kind.plural,
+      scope.namespace ?? null,
+      scope.labelSelector ?? null,
+      scope.fieldSelector ?? null,
+      metadataOnly,
+    ]);
+    let informer = informers.get(key) as SharedInformer<T> | undefined;
+    if (!informer) {
+      const { lazy, ...rest } = options;
+      const isLazy = typeof lazy === 'function' ? lazy(kind) : (lazy ?? false);
+      informer = sharedInformer<T>({ ...rest, ...scope, kind, lazy: isLazy, metadataOnly });
+      informers.set(key, informer);
+      if (runSignal && !runSignal.aborted) start(informer, runSignal);
+    }
+    if (indexers) informer.addIndexers(indexers);
+    return informer;
+  }
+
   return {
-    informer<T extends KubeObject>(kind: ResourceRef<T>, { indexers, ...scope }: InformerRequest<NoInfer<T>> = {}) {
-      const key = JSON.stringify([
-        kind.group,
-        kind.version,
-        kind.plural,
-        scope.namespace ?? null,
-        scope.labelSelector ?? null,
-        scope.fieldSelector ?? null,
-      ]);
-      let informer = informers.get(key) as SharedInformer<T> | undefined;
-      if (!informer) {
-        informer = sharedInformer<T>({ ...options, ...scope, kind });
-        informers.set(key, informer);
-        if (runSignal && !runSignal.aborted) start(informer, runSignal);
-      }
-      if (indexers) informer.addIndexers(indexers);
-      return informer;
-    },
+    informer: (kind, request = {}) => informerOf(kind, request, false),
+    metadataInformer: (kind, request = {}) => informerOf<PartialObjectMetadata>(kind, request, true),
 
     async run({ signal }) {
       if (runSignal) throw new Error('this informer factory runs already, or has run; make another');

@@ -45,6 +45,123 @@ describe('Reflector', () => {
     expect(said.slice(5)).toEqual(['apply a=1', 'delete b=0']);
   });
 
+  describe('with lists that stream', () => {
+    const streaming = (streams: FakeCollection['streams']) => {
+      const collection = new FakeCollection();
+      collection.streams = streams;
+      for (const name of ['a', 'b']) collection.put(name);
+      return start(collection, 1);
+    };
+    const all = ['init', 'initApply a=0', 'initApply b=0', 'initDone'];
+
+    it('gets what there is as the beginning of its watch', async () => {
+      const { collection, said, reflector } = streaming('yes');
+      await settle();
+      expect(said).toEqual(all);
+      expect(reflector.resourceVersion).toBe(collection.version);
+      expect(reflector.state.phase).toBe('watching');
+      collection.put('a', 1);
+      await settle();
+      expect(said.at(-1)).toBe('apply a=1');
+      expect([collection.lists.length, collection.watches.length]).toEqual([0, 1]);
+      expect(collection.watches[0]).toMatchObject({ sendInitialEvents: true, allowWatchBookmarks: true });
+      expect(collection.watches[0]).not.toHaveProperty('resourceVersion');
+    });
+
+    it('resumes without a list, and lists as a stream again when its version expired', async () => {
+      const { collection, said, clock } = streaming('yes');
+      await settle();
+      collection.endStreams();
+      await clock.advance(2_000);
+      expect(collection.watches[1]).toMatchObject({ resourceVersion: collection.version });
+      expect(said).toEqual(all);
+      collection.frozen = true;
+      collection.remove('a');
+      collection.compact();
+      collection.endStreams();
+      collection.frozen = false;
+      await clock.advance(2_000);
+      expect(said.slice(4)).toEqual(['init', 'initApply b=0', 'initDone']);
+      expect(collection.lists.length).toBe(0);
+    });
+
+    it.each(['refuses', 'ignores'] as const)(
+      'a server that %s them is asked for pages, at once and from then on',
+      async how => {
+        const { collection, said, clock } = streaming(how);
+        await settle();
+        expect(said.slice(-4)).toEqual(all);
+        expect([collection.lists.length, collection.watches.length]).toEqual([2, 2]);
+        collection.compact();
+        collection.frozen = true;
+        collection.put('c');
+        collection.compact();
+        collection.endStreams();
+        await clock.advance(2_000);
+        expect(collection.lists.length).toBe(5);
+        expect(collection.watches.filter(watch => watch.sendInitialEvents).length).toBe(1);
+      },
+    );
+
+    it('one that stands still is replaced, and after two of them pages are asked for', async () => {
+      const { collection, said, clock, reflector } = streaming('stalls');
+      await clock.advance(69_000);
+      expect(reflector.state.phase).toBe('listing');
+      expect(said).toEqual(all.slice(0, 3));
+      await clock.advance(2_500);
+      expect(collection.watches.length).toBe(2);
+      await clock.advance(75_000);
+      expect(said.slice(-4)).toEqual(all);
+      expect(collection.lists.length).toBe(2);
+    });
+
+    it.each([
+      ['broken', new Error('reset')],
+      ['ended', 'clean' as const],
+    ])('one that is %s half-way is begun again, and what was named before counts for nothing', async (_name, how) => {
+      const { collection, said, clock } = streaming('stalls');
+      await settle();
+      collection.streams = 'yes';
+      collection.objects.delete('default/a');
+      collection.endStreams(how);
+      await clock.advance(2_000);
+      expect(said.slice(3)).toEqual(['init', 'initApply b=0', 'initDone']);
+      expect(collection.lists.length).toBe(0);
+    });
+
+    it('what is deleted while the list is on its way is not named in the end', async () => {
+      const { collection, said } = streaming('stalls');
+      await settle();
+      collection.remove('a');
+      await settle();
+      expect(said.at(-1)).toBe('delete a=0');
+    });
+
+    it('a server that is down is waited for, and streams when it is back', async () => {
+      const collection = new FakeCollection();
+      collection.streams = 'yes';
+      collection.watchFaults = Array.from({ length: 4 }, () => new StatusError('ServiceUnavailable', 'down'));
+      const { said, clock } = start(collection);
+      await clock.advance(60_000);
+      expect(said.at(-1)).toBe('initDone');
+      expect(collection.lists.length).toBe(0);
+    });
+  });
+
+  it('asks for metadata alone, and keeps nothing else of what an old server sends', async () => {
+    const collection = new FakeCollection();
+    collection.put('a', 7);
+    const stop = new AbortController();
+    stops.push(stop);
+    const reflector = new Reflector<Item>({ client: collection.client, kind: Items, metadataOnly: true });
+    for await (const [event] of reflector.batches(stop.signal)) {
+      if (event?.type !== 'initApply') continue;
+      expect(Object.keys(event.object)).toEqual(['apiVersion', 'kind', 'metadata']);
+      break;
+    }
+    expect(collection.lists[0]).toMatchObject({ metadataOnly: true });
+  });
+
   it('misses nothing that happens between the pages or between list and watch', async () => {
     const collection = new FakeCollection();
     for (const name of ['a', 'b', 'c']) collection.put(name);
@@ -188,6 +305,26 @@ describe('Reflector', () => {
     expect(collection.openStreams).toBe(1);
     await clock.advance(312_000);
     expect(collection.watches.length).toBe(2);
+    expect(collection.openStreams).toBe(1);
+  });
+
+  it('replaces a watch that has gone silent, once it knows that the server sends bookmarks', async () => {
+    const { collection, clock } = start();
+    await settle();
+    await clock.advance(200_000);
+    expect(collection.watches.length).toBe(1);
+    collection.bookmark();
+    await clock.advance(140_000);
+    expect(collection.watches.length).toBe(2);
+    collection.bookmark();
+    await settle();
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(60_000);
+      collection.bookmark();
+    }
+    expect(collection.watches.length).toBe(2);
+    await clock.advance(149_000);
+    expect(collection.watches.length).toBe(3);
     expect(collection.openStreams).toBe(1);
   });
 

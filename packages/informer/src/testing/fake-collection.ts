@@ -6,6 +6,7 @@ import {
   type Client,
   type KubeObject,
   type ListOptions,
+  type ObjectDecoder,
   type ResourceRef,
   StatusError,
   type WatchEvent,
@@ -46,6 +47,8 @@ export class FakeCollection {
   beforePage: (options: ListOptions) => void = () => {};
   /** Whether new events reach open watches. */
   frozen = false;
+  /** What it does when asked for a list as a stream. Default: its client does not ask. `ignores` as servers of old: no end is marked. */
+  streams: 'yes' | 'refuses' | 'ignores' | 'stalls' | undefined;
 
   get openStreams(): number {
     return this.#streams.size;
@@ -125,39 +128,61 @@ export class FakeCollection {
     }
   }
 
-  readonly client = {
-    list: async (_kind: ResourceRef<Item>, options: ListOptions = {}) => {
-      this.lists.push(options);
-      options.signal?.throwIfAborted();
-      this.beforePage(options);
-      const fault = this.listFaults.shift();
-      if (fault) throw fault;
-      const [version, after] = options.continue ? JSON.parse(options.continue) : [this.#version, ''];
-      if (version < this.#compactedTo) throw new StatusError('Expired', 'the continue token has expired');
-      const rest = [...this.objects.keys()].sort().filter(key => key > after);
-      const page = rest.slice(0, options.limit ?? rest.length);
-      const more = page.length < rest.length;
-      return {
-        apiVersion: 'example.com/v1',
-        kind: 'ItemList',
-        metadata: {
-          resourceVersion: String(version),
-          ...(more ? { continue: JSON.stringify([version, page.at(-1)]) } : {}),
-        },
-        items: page.map(key => structuredClone(this.objects.get(key)!)),
-      };
-    },
-    watchBatches: (_kind: ResourceRef<Item>, options: WatchOptions = {}) => this.#watch(options),
-  } as unknown as Client;
+  readonly client = Object.defineProperty(this.#client(), 'streamsLists', {
+    get: () => this.streams !== undefined,
+  }) as unknown as Client;
+
+  #client() {
+    return {
+      list: async (_kind: ResourceRef<Item>, options: ListOptions = {}) => {
+        this.lists.push(options);
+        options.signal?.throwIfAborted();
+        this.beforePage(options);
+        const fault = this.listFaults.shift();
+        if (fault) throw fault;
+        const [version, after] = options.continue ? JSON.parse(options.continue) : [this.#version, ''];
+        if (version < this.#compactedTo) throw new StatusError('Expired', 'the continue token has expired');
+        const rest = [...this.objects.keys()].sort().filter(key => key > after);
+        const page = rest.slice(0, options.limit ?? rest.length);
+        const more = page.length < rest.length;
+        return {
+          apiVersion: 'example.com/v1',
+          kind: 'ItemList',
+          metadata: {
+            resourceVersion: String(version),
+            ...(more ? { continue: JSON.stringify([version, page.at(-1)]) } : {}),
+          },
+          items: page.map(key => coded(structuredClone(this.objects.get(key)!), options.decode)),
+        };
+      },
+      watchBatches: (_kind: ResourceRef<Item>, options: WatchOptions = {}) => this.#watch(options),
+    };
+  }
+
+  #since(from: number): WatchEvent<Item>[] {
+    if (from < this.#compactedTo) throw new StatusError('Expired', `too old resource version: ${from}`);
+    return this.#history.filter(entry => entry.version > from).map(entry => structuredClone(entry.event));
+  }
+
+  /** All there is, then the mark that this was all: as far as this collection does that. */
+  #initial(): WatchEvent<Item>[] {
+    const events = [...this.objects.values()].map((object): WatchEvent<Item> => ({ type: 'ADDED', object }));
+    if (this.streams === 'stalls') return structuredClone(events);
+    return structuredClone([
+      ...events,
+      { type: 'BOOKMARK', resourceVersion: this.version, initialEventsEnd: this.streams !== 'ignores' },
+    ]);
+  }
 
   async *#watch(options: WatchOptions): AsyncGenerator<WatchEvent<Item>[]> {
     this.watches.push(options);
     const fault = this.watchFaults.shift();
     if (fault === 'clean') return;
     if (fault) throw fault;
-    const from = Number(options.resourceVersion ?? 0);
-    if (from < this.#compactedTo) throw new StatusError('Expired', `too old resource version: ${from}`);
-    const missed = this.#history.filter(entry => entry.version > from).map(entry => structuredClone(entry.event));
+    if (options.sendInitialEvents && this.streams === 'refuses') {
+      throw new StatusError('Invalid', 'sendInitialEvents: Forbidden: the WatchList feature gate is disabled');
+    }
+    const missed = options.sendInitialEvents ? this.#initial() : this.#since(Number(options.resourceVersion ?? 0));
     const stream: Stream = { queue: missed.length > 0 ? [missed] : [], end: undefined, wake: () => {} };
     const onAbort = () => stream.wake();
     options.signal?.addEventListener('abort', onAbort);
@@ -166,7 +191,7 @@ export class FakeCollection {
       for (;;) {
         if (options.signal?.aborted) throw options.signal.reason;
         const batch = stream.queue.shift();
-        if (batch) yield batch;
+        if (batch) yield batch.map(event => decodedEvent(event, options.decode));
         else if (stream.end === 'clean') return;
         else if (stream.end) throw stream.end;
         else {
@@ -180,6 +205,17 @@ export class FakeCollection {
       options.signal?.removeEventListener('abort', onAbort);
     }
   }
+}
+
+/** The object as a decoder makes it of its text, as a real client does. */
+function coded(object: Item, decode: ObjectDecoder<Item> | undefined): Item {
+  if (!decode) return object;
+  const bytes = Buffer.from(JSON.stringify(object));
+  return decode(bytes, 0, bytes.length);
+}
+
+function decodedEvent(event: WatchEvent<Item>, decode: ObjectDecoder<Item> | undefined): WatchEvent<Item> {
+  return event.type === 'BOOKMARK' ? event : { ...event, object: coded(event.object, decode) };
 }
 
 /** Lets every promise continuation run. */
