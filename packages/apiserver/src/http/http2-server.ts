@@ -199,9 +199,9 @@ export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sess
   async function write(stream: ServerHttp2Stream, answer: ApiResponse, exchange: Http2Exchange): Promise<void> {
     if (stream.destroyed || stream.closed) return;
     const { body, status } = answer;
-    const headers: OutgoingHttpHeaders = { ':status': status };
-    for (const name in answer.headers)
-      if (!hopByHop.has(name)) headers[name] = answer.headers[name] as string | string[];
+    // The answer is this request's own, and so are its headers.
+    const headers = answer.headers as OutgoingHttpHeaders;
+    headers[':status'] = status;
     if (Buffer.isBuffer(body)) {
       if (status !== 304) headers['content-length'] = body.length;
       const empty = body.length === 0 || exchange.method === 'HEAD' || status === 304 || status === 204;
@@ -214,6 +214,8 @@ export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sess
       if (exchange.incomplete) stream.resume();
       return;
     }
+    // What a backend has said of its own connection.
+    for (const name in headers) if (hopByHop.has(name)) delete headers[name];
     stream.respond(headers);
     if (exchange.method === 'HEAD') return void stream.end();
     exchange.delivering = true;
