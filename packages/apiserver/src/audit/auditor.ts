@@ -134,9 +134,15 @@ const objectRef = ({ resource, namespace, name, group, version, subresource }: R
   ...(subresource ? { subresource } : {}),
 });
 
-function annotationsOf({ decision, reason }: SeenUsers): object {
-  if (decision === undefined) return {};
-  return { annotations: { 'authorization.k8s.io/decision': decision, 'authorization.k8s.io/reason': reason ?? '' } };
+function annotationsOf({ decision, reason, notes }: SeenUsers): object {
+  if (decision === undefined) return notes === undefined ? {} : { annotations: notes };
+  return {
+    annotations: {
+      ...notes,
+      'authorization.k8s.io/decision': decision,
+      'authorization.k8s.io/reason': reason ?? '',
+    },
+  };
 }
 
 function json(answer: ApiResponse): Record<string, unknown> | undefined {

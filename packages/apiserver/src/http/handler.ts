@@ -32,6 +32,8 @@ export interface SeenUsers {
   /** What authorization said, as far as it was asked. */
   decision?: 'allow' | 'forbid';
   reason?: string;
+  /** What admission notes, by key. */
+  notes?: Record<string, string>;
 }
 
 /** Says who the request acts as and whether it may. @throws StatusError Unauthorized, Forbidden */
@@ -217,6 +219,7 @@ export function apiHandler(options: HandlerOptions): ApiHandler {
           user,
           signal: request.signal,
           warn,
+          ...(seen === undefined ? {} : { annotate: (key, value) => noted(seen, key, value) }),
           ...(mayCreate === undefined ? {} : { mayCreate }),
         });
         told = answer;
@@ -292,6 +295,11 @@ function whenEnded<T>(request: ApiRequest, answer: T, done: (() => void) | undef
 function whenSent(request: ApiRequest, answer: ApiResponse, done: () => void): void {
   if (Buffer.isBuffer(answer.body)) done();
   else whenEnded(request, answer, done);
+}
+
+function noted(seen: SeenUsers, key: string, value: string): void {
+  seen.notes ??= {};
+  seen.notes[key] = value;
 }
 
 /** Nobody reads this answer; 499 stands in the metrics and the audit trail. */

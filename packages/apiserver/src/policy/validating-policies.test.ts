@@ -1,6 +1,18 @@
-import { builtinKinds, kindRegistry } from '@orbitkit/core';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  builtinKinds,
+  ConfigMap,
+  compose,
+  kindRegistry,
+  silentLogger,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+} from '@orbitkit/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdmissionServer, admissionServer, inDefault } from '../admission/admission-fixture.js';
+import { apiServer, memoryStore } from '../index.js';
 import { validatingPolicies } from './validating-policies.js';
 
 let server: AdmissionServer;
@@ -111,6 +123,46 @@ describe('a policy', () => {
     );
     await policy({ validations: [{ expression: 'object.nothing.here == 1' }] }, {}, 'closed');
     expect((await make('two')).body.message).toContain('resulted in error: no such key: nothing');
+  });
+
+  it('leaves notes in the audit log', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'orbit-policy-'));
+    const file = path.join(dir, 'audit.log');
+    const policyOfAudit = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }] };
+    const api = apiServer({ store: memoryStore(), listen: false, auditLog: { file, policy: policyOfAudit as never } });
+    const stopping = new AbortController();
+    const cluster = compose({ log: silentLogger }, api);
+    const running = cluster.run({ signal: stopping.signal });
+    await cluster.ready;
+    const admin = api.clientFor({ username: 'ann', groups: ['system:masters'] });
+    const spec = {
+      matchConstraints: {
+        resourceRules: [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }],
+      },
+      validations: [{ expression: 'false', message: 'noted' }],
+      auditAnnotations: [{ key: 'who', valueExpression: 'request.userInfo.username' }],
+    };
+    await admin.create(ValidatingAdmissionPolicy, { metadata: { name: 'p' }, spec } as never);
+    const binding = { metadata: { name: 'b' }, spec: { policyName: 'p', validationActions: ['Audit'] } };
+    await admin.create(ValidatingAdmissionPolicyBinding, binding as never);
+    await admin.create(ConfigMap, { metadata: { name: 'c', namespace: 'default' } } as never);
+    stopping.abort();
+    await running;
+    const events = (await readFile(file, 'utf8'))
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line));
+    await rm(dir, { recursive: true });
+    const [created] = events.filter(
+      each =>
+        each.objectRef?.resource === 'configmaps' &&
+        each.objectRef.namespace === 'default' &&
+        each.stage === 'ResponseComplete',
+    );
+    expect(created.annotations).toMatchObject({
+      'p/who': 'ann',
+      'validation.policy.admission.k8s.io/validation_failure': expect.stringContaining('noted'),
+    });
   });
 
   it('is bound to a part of the cluster', async () => {
