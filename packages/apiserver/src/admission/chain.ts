@@ -16,26 +16,44 @@ export function admissionChain(plugins: readonly AdmissionPlugin[], cluster: Adm
   const validating = plugins.filter(plugin => plugin.validate);
   const told = plugins.filter(plugin => plugin.removed);
 
-  async function run(plugin: AdmissionPlugin, step: 'admit' | 'validate', request: AdmissionRequest): Promise<void> {
+  function failed(plugin: AdmissionPlugin, request: AdmissionRequest, error: unknown): unknown {
+    if (isStatusError(error) || request.signal.aborted) return error;
+    return new StatusError(
+      'InternalError',
+      `Internal error occurred: admission plugin "${plugin.name}" failed: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+
+  /** A promise only when the plugin waits: most are not about the write at hand. */
+  function run(
+    plugin: AdmissionPlugin,
+    step: 'admit' | 'validate',
+    request: AdmissionRequest,
+  ): Promise<void> | undefined {
+    let result: void | Promise<void>;
     try {
-      const result = plugin[step]!(request, cluster);
-      if (result !== undefined) await result;
+      result = plugin[step]!(request, cluster);
     } catch (error) {
-      if (isStatusError(error) || request.signal.aborted) throw error;
-      throw new StatusError(
-        'InternalError',
-        `Internal error occurred: admission plugin "${plugin.name}" failed: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
+      throw failed(plugin, request, error);
     }
+    return result?.catch(error => {
+      throw failed(plugin, request, error);
+    });
   }
 
   return {
     async admit(request) {
-      for (const plugin of admitting) await run(plugin, 'admit', request);
+      for (const plugin of admitting) {
+        const pending = run(plugin, 'admit', request);
+        if (pending) await pending;
+      }
     },
     async validate(request) {
-      for (const plugin of validating) await run(plugin, 'validate', request);
+      for (const plugin of validating) {
+        const pending = run(plugin, 'validate', request);
+        if (pending) await pending;
+      }
     },
     async removed(kind, object) {
       for (const plugin of told) {

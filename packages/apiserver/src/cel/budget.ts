@@ -8,7 +8,7 @@
  */
 
 export const callBudget = 1_000_000;
-export const objectBudget = 10_000_000;
+const objectBudget = 10_000_000;
 
 /** What may still be spent. */
 export class Budget {
@@ -20,7 +20,7 @@ export class Budget {
 }
 
 /** Thrown through the engine, which lets errors of its own only be absorbed by `||` and `&&`: so `spent` is looked at afterwards. */
-export class BudgetExceeded extends Error {}
+class BudgetExceeded extends Error {}
 
 export interface Meter {
   left: number;

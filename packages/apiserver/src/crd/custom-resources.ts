@@ -39,7 +39,7 @@ export interface CustomResourcesOptions {
   readonly conversionOf?: (definition: Definition) => Conversion | undefined;
 }
 
-export const definitionsId = resourceIdOf(CustomResourceDefinition);
+const definitionsId = resourceIdOf(CustomResourceDefinition);
 
 const user: UserInfo = { username: 'system:apiserver', groups: ['system:masters'] };
 /** Between looks at what finalizers still hold. */

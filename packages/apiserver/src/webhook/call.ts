@@ -23,7 +23,7 @@ export interface WebhookCall {
 }
 
 /** It could not be reached, or answered what cannot be read. */
-export class WebhookCallError extends Error {}
+class WebhookCallError extends Error {}
 
 export type WebhookCaller = (call: WebhookCall) => Promise<unknown>;
 

@@ -60,7 +60,7 @@ export function usageOf(kind: Pick<Kind, 'group' | 'plural'>, object: Object_, n
 }
 
 /** A pod that has ended, or is long overdue, uses nothing but its place among the objects. */
-export function isActive({ status, metadata }: corev1.Pod, now: number): boolean {
+function isActive({ status, metadata }: corev1.Pod, now: number): boolean {
   if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return false;
   if (metadata.deletionTimestamp === undefined || metadata.deletionGracePeriodSeconds === undefined) return true;
   // The timestamp is the end of the grace.

@@ -60,7 +60,7 @@ function format(pattern: string, values: readonly unknown[]): string {
 }
 
 /** How a value is written into a message. */
-export function textOf(value: unknown): string {
+function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) return 'null';
   if (value instanceof Date) return value.toISOString().replace(/\.000Z$/, 'Z');
