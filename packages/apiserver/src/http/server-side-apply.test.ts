@@ -29,7 +29,13 @@ interface Options {
   userAgent?: string;
 }
 
-const send = async (method: string, path: string, contentType: string, body: unknown, options: Options = {}) => {
+const send = async (
+  method: 'POST' | 'PUT' | 'PATCH',
+  path: string,
+  contentType: string,
+  body: unknown,
+  options: Options = {},
+) => {
   const { manager, query = '', userAgent } = options;
   const parameters = [manager === undefined ? '' : `fieldManager=${manager}`, query].filter(Boolean).join('&');
   const { status, body: answer } = await server.json(`${path}${parameters ? `?${parameters}` : ''}`, {

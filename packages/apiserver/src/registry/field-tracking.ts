@@ -23,10 +23,10 @@ import {
   type JsonObject,
   type Kind,
   readManagers,
+  recordCreate,
   recordUpdate,
   type VersionedObject,
   type Writer,
-  zeroObject,
 } from '@orbitkit/core';
 import type { WriteOptions } from './contract.js';
 import { sameJson } from './json-value.js';
@@ -96,12 +96,7 @@ export function ownCreated(writing: Writing, kind: Kind, object: DynamicObject, 
 
 /** As if this writer had created the object. */
 export const ownedBy = (kind: Kind, object: ReadonlyObject, writer: Writer): FieldManagers =>
-  recordUpdate(
-    { ...versioned(kind, object), value: zeroObject(kind.schema) as JsonObject },
-    versioned(kind, object),
-    none,
-    writer,
-  );
+  recordCreate({ ...versioned(kind, object), schema: kind.schema }, writer);
 
 /** Its writer owns what is different from `old`. Before admission. */
 export function ownUpdated(

@@ -59,8 +59,6 @@ class Differences {
   added: Draft | undefined;
   modified: Draft | undefined;
   removed: Draft | undefined;
-  /** Whether what was found came in the order of a set. */
-  inOrder = false;
 
   get isEmpty(): boolean {
     return this.added === undefined && this.modified === undefined && this.removed === undefined;
@@ -80,18 +78,16 @@ class Differences {
   }
   /** Takes over what was found below a step. */
   below(element: PathElement, inner: Differences): void {
-    if (inner.added !== undefined) this.addedAt(element, inner.#set(inner.added));
-    if (inner.removed !== undefined) this.removedAt(element, inner.#set(inner.removed));
+    if (inner.added !== undefined) this.addedAt(element, inOrder(inner.added));
+    if (inner.removed !== undefined) this.removedAt(element, inOrder(inner.removed));
     if (inner.modified !== undefined) {
       this.modified ??= {};
-      this.modified[element] = inner.#set(inner.modified);
+      this.modified[element] = inOrder(inner.modified);
     }
   }
   sets(): Comparison {
-    return { added: this.#set(this.added), modified: this.#set(this.modified), removed: this.#set(this.removed) };
-  }
-  #set(draft: Draft | undefined): FieldSet {
-    return draft === undefined ? emptySet : this.inOrder ? draft : inOrder(draft);
+    const ordered = (draft: Draft | undefined) => (draft === undefined ? emptySet : inOrder(draft));
+    return { added: ordered(this.added), modified: ordered(this.modified), removed: ordered(this.removed) };
   }
 }
 
@@ -138,7 +134,7 @@ function compareAs(
 }
 
 /** Equal as JSON; a member that is undefined is absent. */
-function sameValue(old: Json | undefined, now: Json | undefined): boolean {
+export function sameValue(old: Json | undefined, now: Json | undefined): boolean {
   if (old === now) return true;
   if (Array.isArray(old)) {
     return Array.isArray(now) && old.length === now.length && old.every((item, index) => sameValue(item, now[index]));
@@ -158,15 +154,19 @@ function compareMembers(
 ): void {
   const members = skip === undefined ? structMembers(schema) : undefined;
   if (members !== undefined) {
-    found.inOrder = true;
-    for (let i = 0; i < members.length; i++) {
-      const { name, element, schema: type } = members[i]!;
-      const before = old?.[name];
-      const after = now?.[name];
+    for (const key in now) {
+      const after = now[key];
+      const member = members.get(key);
+      if (after === undefined || member === undefined) continue;
+      const before = old?.[key];
       if (before === after) continue;
-      if (before === undefined) found.addedAt(element, wholeOf(type, after!));
-      else if (after === undefined) found.removedAt(element, wholeOf(type, before));
-      else compareBoth(type, before, after, element, found);
+      if (before === undefined) found.addedAt(member.element, wholeOf(member.schema, after));
+      else compareBoth(member.schema, before, after, member.element, found);
+    }
+    for (const key in old) {
+      const member = members.get(key);
+      if (old[key] === undefined || member === undefined || now?.[key] !== undefined) continue;
+      found.removedAt(member.element, wholeOf(member.schema, old[key]));
     }
     return;
   }
@@ -239,14 +239,13 @@ function wholeOf(schema: Schema, value: Json): FieldSet {
     if (!isObject(value)) return emptySet;
     const members = structMembers(schema);
     if (members !== undefined) {
-      for (let i = 0; i < members.length; i++) {
-        const { name, element, schema: type } = members[i]!;
-        const member = value[name];
-        if (member === undefined) continue;
+      for (const key in value) {
+        const member = members.get(key);
+        if (value[key] === undefined || member === undefined) continue;
         draft ??= { '.': emptySet };
-        draft[element] = wholeOf(type, member);
+        draft[member.element] = wholeOf(member.schema, value[key]);
       }
-      return draft ?? emptySet;
+      return draft === undefined ? emptySet : inOrder(draft);
     }
     for (const key in value) {
       const member = value[key];

@@ -6,10 +6,10 @@ export { type FieldManagers, isReset, readManagers, sameOwnership } from './mana
 export {
   applyConfiguration,
   type ConvertVersion,
+  recordCreate,
   recordUpdate,
   type VersionedObject,
   type Writer,
 } from './ownership.js';
 export { fieldElement } from './path-element.js';
 export { typeProblems } from './typed-value.js';
-export { zeroObject } from './zero-object.js';

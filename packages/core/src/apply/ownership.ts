@@ -9,9 +9,10 @@
  *   any more goes.
  * Source: structured-merge-diff `merge.Updater`, apimachinery `util/managedfields`.
  */
-import type { Schema } from '../kinds/schema.js';
+import type { Schema, StructSchema } from '../kinds/schema.js';
 import type { JsonObject } from '../patch/json.js';
 import { type Comparison, compare, isSame, noDifference, type SkippedFields, sameBut } from './compare.js';
+import { ownsExactly } from './created-fields.js';
 import {
   difference,
   emptySet,
@@ -34,6 +35,7 @@ import {
 import { fieldElement } from './path-element.js';
 import { mergeTyped } from './typed-merge.js';
 import { type Emptied, fieldSetOf, reconciled, withNamedParents, withoutFields } from './typed-value.js';
+import { zeroObject } from './zero-object.js';
 
 /** An object as one API version sees it. */
 export interface VersionedObject {
@@ -46,8 +48,7 @@ export interface VersionedObject {
 export type ConvertVersion = (object: VersionedObject, apiVersion: string) => VersionedObject | undefined;
 
 /** For kinds with one version. */
-const sameVersionOnly: ConvertVersion = (object, apiVersion) =>
-  object.apiVersion === apiVersion ? object : undefined;
+const sameVersionOnly: ConvertVersion = (object, apiVersion) => (object.apiVersion === apiVersion ? object : undefined);
 
 /** Who writes, through what. */
 export interface Writer {
@@ -160,6 +161,41 @@ export function recordUpdate(
   if (before < 0) left.push(entry);
   else left[before] = entry;
   return settled(left);
+}
+
+/** What creates of a type have owned lately: the newest last. */
+const ownedLately = new WeakMap<Schema, FieldSet[]>();
+const mostRemembered = 8;
+
+/** The managers of a new object: its creator owns what it set, and what defaults filled in. */
+export function recordCreate(
+  object: VersionedObject & { readonly schema: StructSchema },
+  writer: Writer,
+): FieldManagers {
+  const { schema, apiVersion, value } = object;
+  const zero = zeroObject(schema);
+  const skip = skippedBy(writer.ignored);
+  let lately = ownedLately.get(schema);
+  if (lately === undefined) {
+    lately = [];
+    ownedLately.set(schema, lately);
+  }
+  for (let i = lately.length - 1; i >= 0; i--) {
+    const fields = lately[i]!;
+    if (!ownsExactly(schema, zero, value, skip, fields)) continue;
+    if (i < lately.length - 1) {
+      lately.splice(i, 1);
+      lately.push(fields);
+    }
+    return [managerEntry({ ...writer, operation: 'Update', apiVersion }, fields, writer.time)];
+  }
+  const managers = recordUpdate({ ...object, value: zero }, object, [], writer);
+  const [made] = managers;
+  if (made !== undefined) {
+    lately.push(made.fieldsV1);
+    if (lately.length > mostRemembered) lately.shift();
+  }
+  return managers;
 }
 
 /** One field that the configuration would change and somebody else owns. */

@@ -9,7 +9,7 @@
  */
 import type { ListSchema, MapSchema, Schema, StructSchema } from '../kinds/schema.js';
 import { isObject, type Json, memberOf } from '../patch/json.js';
-import { compareElements, fieldElement, keyElement, type PathElement, valueElement } from './path-element.js';
+import { fieldElement, keyElement, type PathElement, valueElement } from './path-element.js';
 
 /** The type of what a type does not know but keeps. */
 export const deduced: StructSchema = Object.freeze({
@@ -49,14 +49,17 @@ export const isNamedField = (schema: Schema, name: string): boolean =>
 
 /** One field of a struct, ready for walks. */
 export interface StructMember {
-  readonly name: string;
   readonly element: PathElement;
   readonly schema: Schema;
 }
-const membersOfStructs = new WeakMap<StructSchema, readonly StructMember[] | null>();
+export type StructMembers = ReadonlyMap<string, StructMember>;
+const membersOfStructs = new WeakMap<StructSchema, StructMembers | null>();
 
-/** The fields of a struct in the order of their steps; undefined where others may be kept beside them. */
-export function structMembers(schema: Schema): readonly StructMember[] | undefined {
+/**
+ * The fields of a struct by name; undefined where others may be kept beside them. Walks go over the members that an object has: most types
+ * have many more.
+ */
+export function structMembers(schema: Schema): StructMembers | undefined {
   if (schema.type !== 'struct') return undefined;
   let members = membersOfStructs.get(schema);
   if (members === undefined) {
@@ -64,9 +67,12 @@ export function structMembers(schema: Schema): readonly StructMember[] | undefin
     const careful = schema.preserveUnknownFields || [...schema.fields.keys()].some(name => name in Object.prototype);
     members = careful
       ? null
-      : [...schema.fields.values()]
-          .map(({ name, schema: type }) => ({ name, element: fieldElement(name), schema: type }))
-          .sort((a, b) => compareElements(a.element, b.element));
+      : new Map(
+          [...schema.fields.values()].map(({ name, schema: type }) => [
+            name,
+            { element: fieldElement(name), schema: type },
+          ]),
+        );
     membersOfStructs.set(schema, members);
   }
   return members ?? undefined;

@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../patch/json.js';
 const zeros = new WeakMap<Schema, JsonObject>();
 
 /** The same value each time: read only. Of a custom resource it is empty. */
-export function zeroObject(schema: StructSchema): Readonly<JsonObject> {
+export function zeroObject(schema: StructSchema): JsonObject {
   let zero = zeros.get(schema);
   if (zero === undefined) {
     zero = zeroOf(schema);

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../clock/random.js';
+import { builtinSchema } from '../kinds/facts.js';
+import type { StructSchema } from '../kinds/schema.js';
+import type { Json, JsonObject } from '../patch/json.js';
+import { recordCreate, recordUpdate } from './ownership.js';
+import { deduced } from './typing.js';
+import { zeroObject } from './zero-object.js';
+
+const random = seededRandom(7);
+const chance = (p: number) => random() < p;
+const some = <T>(list: readonly T[]): T[] => list.filter(() => chance(0.6));
+const container = (name: string): JsonObject => ({
+  name,
+  ...(chance(0.5) ? { image: 'i' } : {}),
+  ...(chance(0.5) ? { ports: some([80, 81]).map(containerPort => ({ containerPort })) } : {}),
+  ...(chance(0.3) ? { env: some(['A', 'B', 'A']).map(each => ({ name: each, value: 'x' })) } : {}),
+  ...(chance(0.3) ? { resources: chance(0.5) ? {} : { limits: { cpu: '1' } } } : {}),
+});
+const pod = (): JsonObject => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    name: 'x',
+    ...(chance(0.5) ? { labels: Object.fromEntries(some(['a', 'b']).map(each => [each, '1'])) } : {}),
+    ...(chance(0.3) ? { finalizers: some(['f/1', 'f/2']) } : {}),
+  },
+  ...(chance(0.9)
+    ? { spec: { containers: some(['c', 'd']).map(container), ...(chance(0.3) ? { nodeName: '' } : {}) } }
+    : {}),
+  ...(chance(0.2) ? { status: { phase: 'Running' } } : {}),
+});
+const anything = (depth: number): Json =>
+  depth === 0 || chance(0.3)
+    ? chance(0.5)
+      ? 'x'
+      : [1]
+    : Object.fromEntries(some(['a', 'b', 'spec']).map(key => [key, anything(depth - 1)]));
+
+describe('recordCreate', () => {
+  const writer = { manager: 'm', time: '2026-01-01T00:00:00Z' };
+  const cases: [string, StructSchema, () => JsonObject][] = [
+    ['pods', builtinSchema('core/v1.Pod'), pod],
+    ['what has no schema', { ...deduced, name: 'own' }, () => ({ spec: anything(3) })],
+  ];
+  it.each(cases)('says of %s what an update from nothing says, remembered or not', (_, schema, make) => {
+    const zero = { apiVersion: 'v1', schema, value: zeroObject(schema) };
+    let remembered = 0;
+    const seen = new Set<unknown>();
+    for (let i = 0; i < 3_000; i++) {
+      const object = { apiVersion: 'v1', schema, value: make() };
+      const managers = recordCreate(object, writer);
+      expect(JSON.stringify(managers)).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
+      if (managers[0] && seen.has(managers[0].fieldsV1)) remembered += 1;
+      seen.add(managers[0]?.fieldsV1);
+    }
+    expect(remembered).toBeGreaterThan(20);
+  });
+});
