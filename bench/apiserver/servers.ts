@@ -81,7 +81,7 @@ async function bareH2(): Promise<Served> {
       return void stream.end(kept);
     }
     const parts: Buffer[] = [];
-    stream.on('data', part => parts.push(part));
+    stream.on('data', (part: Buffer) => parts.push(part));
     stream.on('end', () => {
       const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
       if (headers[':path'] === '/answer') kept = Buffer.from(body);

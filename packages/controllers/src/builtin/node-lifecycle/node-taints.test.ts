@@ -1,6 +1,6 @@
 import type { Node } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
-import { desiredTaints, notReadyTaint, stayingSeconds, type Taint, unreachableTaint } from './node-taints.js';
+import { desiredTaints, stayingSeconds, type Taint, unreachableTaint } from './node-taints.js';
 
 const now = Date.UTC(2026, 0, 1);
 const node = (ready: string, taints?: Taint[], more: object = {}, unschedulable = false) =>
