@@ -18,7 +18,7 @@ const beside = fileURLToPath(new URL('../../shared/manifests/', import.meta.url)
 const folder = process.env['MINIK8S_MANIFESTS'] ?? beside;
 const mustRun = process.env['ORBITKIT_CI'] === '1';
 
-const claims = 'persistent volume claims are not served yet';
+const claims = 'nobody binds persistent volume claims yet';
 const functions = 'functions are not served yet';
 
 /** Every file: what its one object becomes, or why it waits. */
@@ -28,7 +28,7 @@ const expected: Readonly<Record<string, { applied: string } | { waits: string }>
   'minik8s-a/dns/dns_pvc.yaml': { waits: claims },
   'minik8s-a/network_pod_test.yaml': { applied: 'pod/network-pod' },
   'minik8s-a/normal_pod.yaml': { applied: 'pod/normal-pod' },
-  'minik8s-a/pv/persistent_volume.yaml': { waits: 'persistent volumes are not served yet' },
+  'minik8s-a/pv/persistent_volume.yaml': { waits: 'nobody binds persistent volumes yet' },
   'minik8s-a/pv/persistent_volume_claim.yaml': { waits: claims },
   'minik8s-a/pv/pod_for_pv.yaml': { waits: `its claim "pvc": ${claims}` },
   'minik8s-a/replicaset/replica_distribute.yaml': { applied: 'replicaset.apps/replica-distribute' },

@@ -156,7 +156,7 @@ describe('translate', () => {
           { name: 'pv-pod' },
         ),
       ),
-    ).toMatchObject({ outcome: 'waits', reason: 'its claim "pvc": persistent volume claims are not served yet' });
+    ).toMatchObject({ outcome: 'waits', reason: 'its claim "pvc": nobody binds persistent volume claims yet' });
   });
 
   it('refuses what is no manifest at all', () => {

@@ -19,8 +19,8 @@ export type Warn = (message: string) => void;
 
 /** Kinds that those systems have and this distribution has not, with what they wait for. */
 const waiting: Readonly<Record<string, string>> = {
-  PersistentVolume: 'persistent volumes are not served yet',
-  PersistentVolumeClaim: 'persistent volume claims are not served yet',
+  PersistentVolume: 'nobody binds persistent volumes yet',
+  PersistentVolumeClaim: 'nobody binds persistent volume claims yet',
   Dns: 'DNS routes are not served yet',
   DNS: 'DNS routes are not served yet',
   Hpa: 'this older autoscaler counts pods by label, without a workload to scale; autoscaling comes later',
