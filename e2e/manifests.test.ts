@@ -328,9 +328,9 @@ function behaves(place: Place): void {
       'Func double waits: functions are not served yet',
       'Hpa scaler waits: this older autoscaler counts pods by label, without a workload to scale; autoscaling comes later',
       'Job matrices waits: cluster jobs are not served yet',
-      'PersistentVolume volume waits: persistent volumes are not served yet',
-      'PersistentVolumeClaim claim waits: persistent volume claims are not served yet',
-      'Pod claims waits: its claim "claim": persistent volume claims are not served yet',
+      'PersistentVolume volume waits: nobody binds persistent volumes yet',
+      'PersistentVolumeClaim claim waits: nobody binds persistent volume claims yet',
+      'Pod claims waits: its claim "claim": nobody binds persistent volume claims yet',
       'event of function double waits: events of functions are not served yet',
       'function double waits: functions are not served yet',
     ]);
