@@ -8,6 +8,7 @@
  * second pauses (performance.md 2.9).
  */
 import type { DynamicObject } from '@orbitkit/core';
+import { allocateKept } from '../storage/byte-slabs.js';
 import { encodeValueText } from '../storage/value.js';
 import type { ObjectBytes } from './contract.js';
 import type { SelectableFields } from './field-selectors.js';
@@ -181,7 +182,7 @@ function splice(json: Buffer, revision: bigint, start: Buffer | undefined): Buff
   const at = json.indexOf(metadataStart) + metadataStart.length;
   const version = resourceVersionText(revision);
   const lead = start === undefined ? 0 : start.length;
-  const bytes = Buffer.allocUnsafe(lead + json.length + version.length + (start === undefined ? 0 : frameEnd.length));
+  const bytes = allocateKept(lead + json.length + version.length + (start === undefined ? 0 : frameEnd.length));
   if (start !== undefined) start.copy(bytes, 0);
   json.copy(bytes, lead, 0, at);
   bytes.write(version, lead + at, 'latin1');
@@ -201,7 +202,20 @@ function unsplice(bytes: Buffer, revision: bigint): Buffer {
  * The object itself is left without resourceVersion.
  */
 export function serialize(object: DynamicObject): Buffer {
-  const { kind, apiVersion, metadata, ...rest } = object;
-  metadata.resourceVersion = undefined as never;
-  return encodeValueText(JSON.stringify({ kind, apiVersion, metadata, ...rest }));
+  object.metadata.resourceVersion = undefined as never;
+  return encodeValueText(JSON.stringify(inOrder(object) ? object : ordered(object)));
+}
+
+/** Decoded objects mostly are. */
+function inOrder(object: DynamicObject): boolean {
+  let at = 0;
+  for (const name in object) {
+    if (name !== (at === 0 ? 'kind' : at === 1 ? 'apiVersion' : 'metadata')) return false;
+    if (++at === 3) return true;
+  }
+  return false;
+}
+
+function ordered({ kind, apiVersion, metadata, ...rest }: DynamicObject): DynamicObject {
+  return { kind, apiVersion, metadata, ...rest };
 }

@@ -6,6 +6,8 @@
  *
  *     0..3  "okv" 0x00      4  format version (1)      5  flags      6..  JSON
  */
+import { allocateKept } from './byte-slabs.js';
+
 const magic = [0x6f, 0x6b, 0x76, 0x00] as const;
 const formatVersion = 1;
 export const valueHeaderBytes = 6;
@@ -44,7 +46,7 @@ export function encodeValue(json: Uint8Array): Buffer {
 
 /** The same from a string: encoded straight into place. */
 export function encodeValueText(json: string): Buffer {
-  const value = Buffer.allocUnsafe(valueHeaderBytes + Buffer.byteLength(json));
+  const value = allocateKept(valueHeaderBytes + Buffer.byteLength(json));
   value.set(magic);
   value[4] = formatVersion;
   value[5] = 0;

@@ -164,8 +164,23 @@ function printDecimal(nanos: bigint, asExponent: boolean): string {
   return `${nanos}${suffix ?? `e${exponent}`}`;
 }
 
+/** The same few texts stand in all pods, and each is read several times on the way of a write. */
+const parsed = new Map<string, Quantity>();
+const mostParsed = 4_096;
+
 function parse(text: string): Quantity | undefined {
   if (text.length > longestText) return undefined;
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const quantity = parseAnew(text);
+  if (quantity !== undefined && text.length <= 32) {
+    if (parsed.size >= mostParsed) parsed.clear();
+    parsed.set(text, quantity);
+  }
+  return quantity;
+}
+
+function parseAnew(text: string): Quantity | undefined {
   const match = grammar.exec(text);
   if (!match) return undefined;
   const [, sign = '', digits = '', fraction = '', suffix = ''] = match;

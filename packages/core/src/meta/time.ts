@@ -2,9 +2,18 @@
  * Times as the API writes them: RFC 3339 in UTC, `Time` in whole seconds, `MicroTime` with six digits of fraction.
  */
 
+/** Objects that are written within one second share its text. */
+let formattedSecond = Number.NaN;
+let formatted = '';
+
 /** `metav1.Time`: `2026-01-02T03:04:05Z`. */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== formattedSecond) {
+    formatted = `${new Date(ms).toISOString().slice(0, 19)}Z`;
+    formattedSecond = second;
+  }
+  return formatted;
 }
 
 /** `metav1.MicroTime`: `2026-01-02T03:04:05.678000Z`. A Lease without six digits is refused by a real server. */
