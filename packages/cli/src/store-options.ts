@@ -90,11 +90,7 @@ export async function storeFactory(store: ChosenStore): Promise<StoreFactory> {
   }
 }
 
-export const encryptionFileOf = (
-  flags: Pick<StoreFlags, 'encryptionConfig'>,
-  dataDir: string,
-  terminal: Terminal,
-): string =>
+const encryptionFileOf = (flags: Pick<StoreFlags, 'encryptionConfig'>, dataDir: string, terminal: Terminal): string =>
   flags.encryptionConfig === undefined ? join(dataDir, 'encryption.yaml') : pathIn(terminal, flags.encryptionConfig);
 
 /** Store and encryption of a server. */

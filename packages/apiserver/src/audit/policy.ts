@@ -7,9 +7,9 @@ import type { UserInfo } from '@orbitkit/core';
 import { parse } from 'yaml';
 import type { RequestInfo } from '../http/request-info.js';
 
-export const levels = ['None', 'Metadata', 'Request', 'RequestResponse'] as const;
+const levels = ['None', 'Metadata', 'Request', 'RequestResponse'] as const;
 export type Level = (typeof levels)[number];
-export const stages = ['RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic'] as const;
+const stages = ['RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic'] as const;
 export type Stage = (typeof stages)[number];
 
 export interface PolicyRule {

@@ -1,6 +1,6 @@
 /** Names of service accounts as users: `system:serviceaccount:NAMESPACE:NAME`, in the groups of all accounts and of their namespace's. */
 const prefix = 'system:serviceaccount:';
-export const serviceAccountsGroup = 'system:serviceaccounts';
+const serviceAccountsGroup = 'system:serviceaccounts';
 
 export const serviceAccountUser = (namespace: string, name: string): string => `${prefix}${namespace}:${name}`;
 

@@ -22,7 +22,7 @@ import { componentRoles } from './component-roles.js';
 import { type BootstrapBinding, type BootstrapRole, rbacGroup } from './policy-form.js';
 import { userRoles } from './user-roles.js';
 
-export const bootstrapRoles: readonly BootstrapRole[] = [...userRoles, ...componentRoles, ...controllerRoles];
+const bootstrapRoles: readonly BootstrapRole[] = [...userRoles, ...componentRoles, ...controllerRoles];
 
 const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate';
 const labels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' };

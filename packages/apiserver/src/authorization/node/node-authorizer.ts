@@ -13,7 +13,7 @@ import type { GraphResource, NodeGraph } from './node-graph.js';
 
 const prefix = 'system:node:';
 export const nodesGroup = 'system:nodes';
-export const nodeUser = (name: string): UserInfo => ({ username: `${prefix}${name}`, groups: [nodesGroup] });
+const nodeUser = (name: string): UserInfo => ({ username: `${prefix}${name}`, groups: [nodesGroup] });
 
 /** The node that a user is; undefined: none. */
 export function nodeOf(user: UserInfo): string | undefined {

@@ -19,7 +19,7 @@ export type RuleRequest = Pick<
 const has = (list: readonly string[] | undefined, value: string): boolean => list?.includes(value) ?? false;
 const hasOrAll = (list: readonly string[] | undefined, value: string): boolean => has(list, '*') || has(list, value);
 
-export function ruleAllows(rule: PolicyRule, request: RuleRequest): boolean {
+function ruleAllows(rule: PolicyRule, request: RuleRequest): boolean {
   if (!hasOrAll(rule.verbs, request.verb)) return false;
   if (!request.isResource) return rule.nonResourceURLs?.some(url => urlMatches(url, request.path)) ?? false;
   return (

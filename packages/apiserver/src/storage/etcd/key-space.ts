@@ -36,7 +36,7 @@ export interface KeySpace {
 }
 
 /** The first key that does not begin with the prefix. The prefix does not end with 0xff. */
-export function prefixEnd(prefix: Buffer): Buffer {
+function prefixEnd(prefix: Buffer): Buffer {
   const end = Buffer.from(prefix);
   for (let i = end.length - 1; i >= 0; i--) {
     if (end[i]! < 0xff) {

@@ -4,9 +4,9 @@
  */
 import type { certificatesv1 } from '@orbitkit/core';
 
-export const clientSigner = 'kubernetes.io/kube-apiserver-client';
+const clientSigner = 'kubernetes.io/kube-apiserver-client';
 export const nodeClientSigner = 'kubernetes.io/kube-apiserver-client-kubelet';
-export const nodeServingSigner = 'kubernetes.io/kubelet-serving';
+const nodeServingSigner = 'kubernetes.io/kubelet-serving';
 
 /** What stands in a PKCS#10 request. */
 export interface CertificateRequestFacts {

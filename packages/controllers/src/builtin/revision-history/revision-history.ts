@@ -43,7 +43,7 @@ export interface NewestRevision {
 /** What a revision holds: the patch that makes the template that of this revision. */
 const dataOf = (template: PodTemplateSpec) => ({ spec: { template: { ...template, $patch: 'replace' } } });
 
-export const isOfTemplate = (revision: RevisionView, template: PodTemplateSpec): boolean =>
+const isOfTemplate = (revision: RevisionView, template: PodTemplateSpec): boolean =>
   canonical(revision.data) === canonical(dataOf(template));
 
 /** The revision of the template as the newest one: made, or raised to be it. */

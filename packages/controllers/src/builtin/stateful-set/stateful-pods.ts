@@ -21,7 +21,7 @@ const podIndexLabel = 'apps.kubernetes.io/pod-index';
 
 export const firstOrdinal = (set: StatefulSetView): number => set.spec.ordinals?.start ?? 0;
 export const podNameOf = (set: StatefulSetView, ordinal: number): string => `${set.metadata.name}-${ordinal}`;
-export const claimNameOf = (set: StatefulSetView, claim: string, ordinal: number): string =>
+const claimNameOf = (set: StatefulSetView, claim: string, ordinal: number): string =>
   `${claim}-${podNameOf(set, ordinal)}`;
 
 /** Undefined when the name is not one of the set's. */

@@ -4,7 +4,7 @@
  * Data is handed out as it arrives, never collected, so a data frame may be as long as its 24 bits allow; control frames are
  * bounded. Header blocks stay compressed here (`header-block.ts`). Source: the SPDY/3.1 draft, section 2.2 and 2.6.
  */
-export const frameTypes = {
+const frameTypes = {
   synStream: 1,
   synReply: 2,
   rstStream: 3,
@@ -52,7 +52,7 @@ const finFlag = 1;
 const unidirectionalFlag = 2;
 const idMask = 0x7fff_ffff;
 /** Headers of streams are tens of bytes; Go's http2 allows 16 KiB a frame by default. */
-export const longestControlFrame = 64 * 1024;
+const longestControlFrame = 64 * 1024;
 /** Longest data frame that is sent: streams take turns in steps of this. */
 const dataStep = 32 * 1024;
 
