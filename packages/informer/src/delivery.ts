@@ -4,6 +4,7 @@
  * order. So it is bounded by the number of objects, and nothing is lost that still matters.
  */
 import type { KubeObject } from '@orbitkit/core';
+import { identified } from './lazy/lazy-object.js';
 import type { DeepReadonly } from './read-only.js';
 
 export interface Change<T> {
@@ -83,5 +84,5 @@ export function visit<T extends KubeObject, R>(change: Change<T>, visitor: Chang
 }
 
 function uidOf(object: DeepReadonly<KubeObject>): string {
-  return object.metadata.uid;
+  return identified(object).uid;
 }

@@ -5,6 +5,7 @@
  * under the same name again is harmless. Objects are shared and read-only; `mutableCopy` them to change.
  */
 import { type KubeObject, keyOf, type ObjectKey } from '@orbitkit/core';
+import { cacheKeyOf, identified } from './lazy/lazy-object.js';
 import type { DeepReadonly } from './read-only.js';
 
 /** The values under which an object is found. None: it is not in this index. */
@@ -34,7 +35,7 @@ interface Index<T> {
   readonly keys: Map<string, Set<string>>;
 }
 
-const byNamespace: IndexFunction<KubeObject> = object => [object.metadata.namespace ?? ''];
+const byNamespace: IndexFunction<KubeObject> = object => [identified(object).namespace ?? ''];
 
 export class Indexer<T extends KubeObject = KubeObject> implements Store<T> {
   readonly #objects = new Map<string, DeepReadonly<T>>();
@@ -91,7 +92,7 @@ export class Indexer<T extends KubeObject = KubeObject> implements Store<T> {
 
   /** Puts an object in the place of the one with its key, which is returned. */
   set(object: DeepReadonly<T>): DeepReadonly<T> | undefined {
-    const key = keyOf(object as unknown as KubeObject);
+    const key = cacheKeyOf(object as unknown as KubeObject);
     const previous = this.#objects.get(key);
     this.#objects.set(key, object);
     for (const index of this.#indexes.values()) {

@@ -30,7 +30,7 @@ import {
   systemClock,
   type WatchEvent,
 } from '@orbitkit/core';
-import { recordOf } from './lazy/lazy-object.js';
+import { identified, recordOf } from './lazy/lazy-object.js';
 import { quietGuard } from './quiet-guard.js';
 
 /** What is listed and watched. */
@@ -316,7 +316,7 @@ export class Reflector<T extends KubeObject> {
     for (const event of batch) {
       const bookmark = event.type === 'BOOKMARK';
       if (bookmark) this.#bookmarks = true;
-      const version = bookmark ? event.resourceVersion : event.object.metadata.resourceVersion;
+      const version = bookmark ? event.resourceVersion : identified(event.object).resourceVersion;
       const order = compareVersions(version, this.#version);
       if (order < 0) throw new VersionsWentBackwards(this.#resource, this.#version ?? '', version);
       this.#version = version;

@@ -17,7 +17,6 @@ import {
   type Client,
   type Clock,
   type KubeObject,
-  keyOf,
   type Logger,
   type Metrics,
   type ObjectDecoder,
@@ -31,7 +30,7 @@ import type { InformerEvent } from './event.js';
 import { handlerPump, type InformerHandler } from './handler-pump.js';
 import { Indexer, type IndexFunction, type Store } from './indexer.js';
 import { KeptBytes } from './lazy/kept-bytes.js';
-import { type LazyForm, lazyObject, recordOf } from './lazy/lazy-object.js';
+import { cacheKeyOf, identified, type LazyForm, lazyObject, recordOf } from './lazy/lazy-object.js';
 import { identityOf } from './lazy/object-identity.js';
 import { type DeepReadonly, deepFreeze } from './read-only.js';
 import { Reflector, type ReflectorEvent, type ReflectorScope, type ReflectorState } from './reflector.js';
@@ -183,7 +182,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
         this.#listed = new Set();
         return;
       case 'initApply': {
-        this.#listed?.add(keyOf(event.object));
+        this.#listed?.add(cacheKeyOf(event.object));
         this.#apply(event.object);
         return;
       }
@@ -199,7 +198,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
         this.#apply(event.object);
         return;
       case 'delete': {
-        const key = keyOf(event.object);
+        const key = cacheKeyOf(event.object);
         this.#listed?.delete(key);
         this.#delete(key, event.object);
       }
@@ -207,10 +206,12 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
   }
 
   #apply(received: T): void {
-    const key = keyOf(received);
+    const key = cacheKeyOf(received);
     const before = this.store.get(key);
-    const same = before && before.metadata.uid === received.metadata.uid;
-    if (same && before.metadata.resourceVersion === received.metadata.resourceVersion) return;
+    if (before) {
+      const [known, got] = [identified(before as T), identified(received)];
+      if (known.uid === got.uid && known.resourceVersion === got.resourceVersion) return;
+    }
     const after = this.#prepare(received);
     this.store.set(after);
     if (this.#bytes) {
@@ -311,7 +312,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
 
   #replay(pending: PendingChanges<T>): void {
     for (const object of this.store.list()) {
-      pending.put(keyOf(object as unknown as KubeObject), { before: undefined, after: object, initial: true });
+      pending.put(cacheKeyOf(object as unknown as KubeObject), { before: undefined, after: object, initial: true });
     }
   }
 

@@ -5,6 +5,7 @@
  * else parses the text, once for as long as the result is in use somewhere (it is held weakly). `JSON.stringify`, spreading, `mutableCopy`
  * and iteration work; `structuredClone` does not take it: use `mutableCopy`. Writing to it is a TypeError.
  */
+import { keyOf } from '@orbitkit/core';
 import type { ChunkUse } from './kept-bytes.js';
 import { identityOf, labelsOf } from './object-identity.js';
 
@@ -29,7 +30,9 @@ export class LazyRecord {
   readonly resourceVersion: string;
   /** Where a cache accounts for the memory, while it keeps the object. */
   use: ChunkUse | undefined;
-  readonly metadata: object;
+  /** As `keyOf`. */
+  readonly key: string;
+  #metadata: object | undefined;
   #parsed: WeakRef<any> | undefined;
   #labels: Record<string, string> | undefined | null = null;
 
@@ -44,7 +47,12 @@ export class LazyRecord {
     this.namespace = namespace === '' ? undefined : namespace;
     this.uid = uid;
     this.resourceVersion = resourceVersion;
-    this.metadata = new Proxy(this, metadataHandler);
+    this.key = namespace === '' ? name : `${namespace}/${name}`;
+  }
+
+  get metadata(): object {
+    this.#metadata ??= new Proxy(this, metadataHandler);
+    return this.#metadata;
   }
 
   parsed(): any {
@@ -73,6 +81,23 @@ export function lazyObject<T>(bytes: Buffer, start: number, end: number, form: L
 /** The record of an object that `lazyObject` made. */
 export function recordOf(object: object): LazyRecord | undefined {
   return (object as { [recordKey]?: LazyRecord })[recordKey];
+}
+
+/** The metadata of an object as far as caches need it: without a detour when it is lazy. */
+export function identified(object: {
+  metadata: { name: string; namespace?: string | undefined; uid: string; resourceVersion: string };
+}): {
+  readonly name: string;
+  readonly namespace?: string | undefined;
+  readonly uid: string;
+  readonly resourceVersion: string;
+} {
+  return recordOf(object) ?? object.metadata;
+}
+
+/** `keyOf`, likewise. */
+export function cacheKeyOf(object: { metadata: { name: string; namespace?: string } }): string {
+  return recordOf(object)?.key ?? keyOf(object);
 }
 
 function readOnly(): never {
