@@ -4,16 +4,16 @@
  * `ci/apply-oracle` is a small Go program over Debian's structured-merge-diff. Live objects and managers must be the same after
  * every step, sets byte for byte; refusals and conflicts too. Elements of merged lists are compared without their order: that
  * version of the library appends what later ones (and this one) put where the configuration has it.
- * ORBITKIT_APPLY_SEQUENCES and ORBITKIT_APPLY_SEED say how much.
+ * Where the library's own answer depends on the random order of its maps (several versions own parts of one element), it is asked
+ * again, and one of its answers must be ours. ORBITKIT_APPLY_SEQUENCES and ORBITKIT_APPLY_SEED say how much.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../clock/random.js';
 import { builtinSchema } from '../kinds/facts.js';
-import type { FieldSchema, ListSchema, Schema, StructSchema } from '../kinds/schema.js';
+import type { Schema } from '../kinds/schema.js';
 import type { Json, JsonObject } from '../patch/json.js';
 import { fieldSet } from './field-set.js';
 import type { FieldManagers } from './managed-fields.js';
@@ -25,6 +25,7 @@ import {
   type Writer,
 } from './ownership.js';
 import { fieldElement } from './path-element.js';
+import { chance, changed, kinds, lowered, pick, randomStruct, randomValue, spoiled } from './testing/random-objects.js';
 import { typeProblems } from './typed-value.js';
 import { deduced, elementOf, memberSchema } from './typing.js';
 
@@ -48,307 +49,6 @@ async function builtOracle(): Promise<{ binary: string } | { missing: string }> 
   if (code === 2) return { missing: said.err.trim() };
   throw new Error(`the oracle could not be built: ${said.err}`);
 }
-
-const random = seededRandom(seed);
-const chance = (p: number): boolean => random() < p;
-const below = (n: number): number => Math.floor(random() * n);
-const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
-const some = <T>(list: readonly T[], p = 0.5): T[] => list.filter(() => chance(p));
-const shuffled = <T>(list: readonly T[]): T[] =>
-  list
-    .map(value => ({ at: random(), value }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ value }) => value);
-
-// Types.
-
-const text: Schema = { type: 'scalar', form: 'string' };
-const number: Schema = { type: 'scalar', form: 'int32' };
-let types = 0;
-
-function field(name: string, schema: Schema, more: Partial<FieldSchema> = {}): [string, FieldSchema] {
-  return [name, { name, schema, required: false, pointer: true, omitEmpty: true, ...more }];
-}
-
-function randomStruct(depth: number, more: readonly [string, FieldSchema][] = []): StructSchema {
-  types += 1;
-  const name = `type${types}`;
-  const fields = some(['a', 'b', 'c', 'd'], 0.75).map(each => field(each, randomType(depth - 1)));
-  return {
-    type: 'struct',
-    name,
-    fields: new Map([...more, ...fields]),
-    ...(chance(0.12) && more.length === 0 ? { structType: 'atomic' as const } : {}),
-    ...(chance(0.15) ? { preserveUnknownFields: true } : {}),
-  };
-}
-
-function randomType(depth: number): Schema {
-  const leaf = pick<Schema>([text, number, { type: 'scalar', form: 'boolean' }, { type: 'scalar', form: 'any' }]);
-  if (depth <= 0) return leaf;
-  switch (below(8)) {
-    case 0:
-      return leaf;
-    case 1:
-      return { type: 'list', listType: 'set', items: chance(0.7) ? text : number };
-    case 2:
-      return { type: 'list', items: randomType(depth - 1), ...(chance(0.5) ? { listType: 'atomic' as const } : {}) };
-    case 3:
-      return { type: 'map', values: randomType(depth - 1), ...(chance(0.2) ? { mapType: 'atomic' as const } : {}) };
-    case 4:
-    case 5: {
-      const keys = chance(0.5) ? [field('k', text)] : [field('port', number), field('k', text, { default: 'x' })];
-      return {
-        type: 'list',
-        listType: 'map',
-        listMapKeys: keys.map(([name]) => name),
-        items: randomStruct(depth - 1, keys),
-      };
-    }
-    default:
-      return randomStruct(depth - 1);
-  }
-}
-
-/** The type as the library's own schema language says it. */
-function lowered(root: Schema): object {
-  const named = new Map<string, object | undefined>();
-  const any = { namedType: '__untyped_atomic_' };
-  const own = { namedType: '__untyped_deduced_' };
-  const list = (elementType: object) => ({ elementType, elementRelationship: 'atomic' });
-  const lower = (schema: Schema): object => {
-    switch (schema.type) {
-      case 'scalar':
-        if (schema.form === 'any') return any;
-        if (schema.form === 'boolean') return { scalar: 'boolean' };
-        if (['int32', 'int64', 'double'].includes(schema.form)) return { scalar: 'numeric' };
-        return { scalar: schema.form === 'string' ? 'string' : 'untyped' };
-      case 'list': {
-        const merges = schema.listType === 'map' || schema.listType === 'set';
-        return {
-          list: {
-            elementType: lower(schema.items),
-            elementRelationship: merges ? 'associative' : 'atomic',
-            ...(schema.listMapKeys ? { keys: schema.listMapKeys } : {}),
-          },
-        };
-      }
-      case 'map':
-        return {
-          map: {
-            elementType: lower(schema.values),
-            ...(schema.mapType === 'atomic' ? { elementRelationship: 'atomic' } : {}),
-          },
-        };
-      case 'struct': {
-        const name = `${schema.name}${schema.structType === 'atomic' ? '_atomic' : ''}`;
-        if (!named.has(name)) {
-          named.set(name, undefined);
-          named.set(name, {
-            name,
-            map: {
-              fields: [...schema.fields.values()].map(each => ({
-                name: each.name,
-                type: lower(each.schema),
-                ...(each.default === undefined ? {} : { default: each.default }),
-              })),
-              ...(schema.structType === 'atomic' ? { elementRelationship: 'atomic' } : {}),
-              ...(schema.preserveUnknownFields ? { elementType: own } : {}),
-            },
-          });
-        }
-        return { namedType: name };
-      }
-    }
-  };
-  lower(root);
-  return {
-    types: [
-      ...named.values(),
-      {
-        name: '__untyped_atomic_',
-        scalar: 'untyped',
-        list: list(any),
-        map: { elementType: any, elementRelationship: 'atomic' },
-      },
-      {
-        name: '__untyped_deduced_',
-        scalar: 'untyped',
-        list: list(any),
-        map: { elementType: own, elementRelationship: 'separable' },
-      },
-    ],
-  };
-}
-
-// Values.
-
-const names = ['x', 'y', 'z', 'a<b'];
-
-function randomJson(depth: number): Json {
-  switch (below(depth > 0 ? 5 : 2)) {
-    case 0:
-      return pick(names);
-    case 1:
-      return below(3);
-    case 2:
-      return some(names).map(() => randomJson(depth - 1));
-    default:
-      return Object.fromEntries(some(['x', 'y', 'z']).map(name => [name, randomJson(depth - 1)]));
-  }
-}
-
-function randomValue(schema: Schema, depth = 4): Json {
-  switch (schema.type) {
-    case 'scalar':
-      if (schema.form === 'any') return randomJson(2);
-      if (schema.form === 'boolean') return chance(0.5);
-      if (['int32', 'int64', 'double'].includes(schema.form)) return below(3);
-      return pick(names);
-    case 'list': {
-      if (schema.listType === 'set') return shuffled(some<Json>(schema.items === text ? names : [0, 1, 2]));
-      if (schema.listType !== 'map') return some([1, 2, 3]).map(() => randomValue(schema.items, depth - 1));
-      return uniqueItems(
-        schema,
-        some([1, 2, 3]).map(() => randomValue(schema.items, depth - 1)),
-      );
-    }
-    case 'map':
-      return Object.fromEntries(some(names).map(name => [name, randomValue(schema.values, depth - 1)]));
-    case 'struct': {
-      const value: JsonObject = {};
-      for (const each of schema.fields.values()) {
-        const isKey = each.name === 'port' || (each.name === 'k' && each.default === undefined);
-        if (isKey || chance(depth > 2 ? 0.6 : 0.45)) value[each.name] = randomValue(each.schema, depth - 1);
-      }
-      if (schema.preserveUnknownFields) for (const name of some(['u', 'v', 'a<b'], 0.4)) value[name] = randomJson(3);
-      return value;
-    }
-  }
-}
-
-function uniqueItems(schema: ListSchema, items: readonly Json[]): Json[] {
-  const seen = new Set<unknown>();
-  return items.filter(item => {
-    const element = elementOf(schema, item);
-    if (typeof element === 'string' && seen.has(element)) return false;
-    seen.add(element);
-    return true;
-  });
-}
-
-/** Another value of the type that has much in common with this one. */
-function changed(schema: Schema, value: Json, p = 0.25): Json {
-  if (chance(p * 0.3)) return randomValue(schema);
-  if (Array.isArray(value)) {
-    if (schema.type !== 'list') return randomJson(2);
-    let items = value.filter(() => chance(1 - p)).map(item => (chance(p) ? changed(schema.items, item, p) : item));
-    if (chance(p)) items = [...items, ...(randomValue(schema) as Json[])];
-    if (chance(p)) items = shuffled(items);
-    if (schema.listType === 'map') return uniqueItems(schema, items);
-    return schema.listType === 'set' ? [...new Set(items)] : items;
-  }
-  if (typeof value === 'object' && value !== null) {
-    const result: JsonObject = {};
-    for (const [key, member] of Object.entries(value)) {
-      const isKey = key === 'port' || key === 'k' || key === 'name' || key === 'containerPort' || key === 'kind';
-      if (isKey || !chance(p)) result[key] = isKey ? member : changed(memberSchema(schema, key) ?? deduced, member, p);
-    }
-    const more = schema === deduced ? randomJson(2) : randomValue(schema);
-    if (typeof more === 'object' && more !== null && !Array.isArray(more))
-      for (const [key, member] of Object.entries(more)) if (!(key in value) && chance(p)) result[key] = member;
-    return result;
-  }
-  return chance(p) ? (schema === deduced ? randomJson(2) : randomValue(schema)) : value;
-}
-
-/** Now and then something that must be refused. */
-function spoiled(schema: Schema, value: Json): Json {
-  if (typeof value !== 'object' || value === null) return pick<Json>(['no', 7, [], {}, null]);
-  if (Array.isArray(value))
-    return value.length > 0 && chance(0.5) ? [...value, value[0]!] : pick<Json>([null, 'no', {}]);
-  const key = pick([...Object.keys(value), 'nothing']);
-  if (key === 'nothing' || value[key] === undefined) return { ...value, nothing: 1 };
-  return { ...value, [key]: spoiled(memberSchema(schema, key) ?? deduced, value[key]!) };
-}
-
-// Built-in kinds.
-
-const metadata = () => ({
-  name: 'x',
-  namespace: 'n',
-  ...(chance(0.5) ? { labels: Object.fromEntries(some(['l', 'm']).map(key => [key, pick(names)])) } : {}),
-  ...(chance(0.3) ? { finalizers: shuffled(some(['f.io/1', 'f.io/2'])) } : {}),
-  ...(chance(0.3)
-    ? { ownerReferences: some(['u1', 'u2']).map(uid => ({ apiVersion: 'v1', kind: 'Pod', name: uid, uid })) }
-    : {}),
-});
-const container = (name: string) => ({
-  name,
-  image: pick(names),
-  ...(chance(0.5) ? { env: shuffled(some(['X', 'Y', 'Z'])).map(each => ({ name: each, value: pick(names) })) } : {}),
-  ...(chance(0.5)
-    ? {
-        ports: shuffled(some([80, 81, 82])).map(containerPort => ({
-          containerPort,
-          ...(chance(0.4) ? { protocol: pick(['TCP', 'UDP']) } : {}),
-        })),
-      }
-    : {}),
-  ...(chance(0.3) ? { command: some(['sh', '-c']) } : {}),
-  ...(chance(0.3) ? { resources: { limits: Object.fromEntries(some(['cpu', 'memory']).map(key => [key, '1'])) } } : {}),
-});
-const podSpec = () => ({
-  containers: shuffled(some(['c1', 'c2', 'c3'])).map(container),
-  ...(chance(0.5)
-    ? { volumes: some(['v1', 'v2']).map(name => ({ name, ...pick([{ emptyDir: {} }, { hostPath: { path: '/x' } }]) })) }
-    : {}),
-  ...(chance(0.4) ? { nodeSelector: Object.fromEntries(some(['disk', 'zone']).map(key => [key, pick(names)])) } : {}),
-  ...(chance(0.3) ? { tolerations: some(['t1', 't2']).map(key => ({ key, operator: 'Exists' })) } : {}),
-});
-const kinds: readonly { type: string; make: () => object }[] = [
-  { type: 'core/v1.Pod', make: () => ({ apiVersion: 'v1', kind: 'Pod', metadata: metadata(), spec: podSpec() }) },
-  {
-    type: 'apps/v1.Deployment',
-    make: () => ({
-      apiVersion: 'v1',
-      kind: 'Deployment',
-      metadata: metadata(),
-      spec: {
-        ...(chance(0.6) ? { replicas: below(3) } : {}),
-        selector: { matchLabels: { app: pick(names) } },
-        template: { metadata: { labels: { app: 'x' } }, spec: podSpec() },
-        ...(chance(0.5) ? { strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: below(3) } } } : {}),
-      },
-      ...(chance(0.3) ? { status: { replicas: below(3) } } : {}),
-    }),
-  },
-  {
-    type: 'core/v1.Service',
-    make: () => ({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: metadata(),
-      spec: {
-        ...(chance(0.5) ? { selector: { app: pick(names) } } : {}),
-        ports: some([80, 81, 82], 0.6).map(port => ({
-          port,
-          name: `p${port}`,
-          ...(chance(0.5) ? { protocol: 'UDP' } : {}),
-        })),
-      },
-    }),
-  },
-  {
-    type: 'core/v1.ConfigMap',
-    make: () => ({
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: metadata(),
-      data: Object.fromEntries(some(names).map(name => [name, pick(names)])),
-    }),
-  },
-];
 
 // Sequences.
 
@@ -494,6 +194,19 @@ async function ask(binary: string, questions: readonly object[]): Promise<Outcom
   return answers;
 }
 
+/** What is compared of a step. */
+const told = (root: Schema, outcome: Outcome) => ({
+  refused: outcome.error !== undefined,
+  conflicts: outcome.conflicts,
+  live: canonical(root, outcome.live),
+  managers: outcome.managers,
+});
+
+function firstDifference(root: Schema, ours: readonly Outcome[], theirs: readonly Outcome[]): number | undefined {
+  const turn = ours.findIndex((outcome, index) => !isDeepStrictEqual(told(root, outcome), told(root, theirs[index]!)));
+  return turn < 0 ? undefined : turn;
+}
+
 describe('server-side apply against structured-merge-diff', () => {
   it(
     `does what it does, ${sequences} sequences of seed ${seed}`,
@@ -503,7 +216,7 @@ describe('server-side apply against structured-merge-diff', () => {
         if (required) throw new Error(`the oracle must run here: ${oracle.missing}`);
         return skip(oracle.missing);
       }
-      const counts = { steps: 0, applied: 0, updated: 0, conflicts: 0, refused: 0 };
+      const counts = { steps: 0, applied: 0, updated: 0, conflicts: 0, refused: 0, asked: 0 };
       for (let done = 0; done < sequences; done += 200) {
         const batch = Array.from({ length: Math.min(200, sequences - done) }, sequence);
         const answers = await ask(
@@ -513,29 +226,37 @@ describe('server-side apply against structured-merge-diff', () => {
         expect(answers).toHaveLength(batch.length);
         for (const [index, { question, root, outcomes }] of batch.entries()) {
           for (const [turn, ours] of outcomes.entries()) {
-            const step = question.steps[turn]!;
-            const theirs = answers[index]![turn]!;
-            const told = (outcome: Outcome) => ({
-              refused: outcome.error !== undefined,
-              conflicts: outcome.conflicts,
-              live: canonical(root, outcome.live),
-              managers: outcome.managers,
-            });
-            const [mine, wanted] = [told(ours), told(theirs)];
             counts.steps += 1;
             if (ours.error) counts.refused += 1;
             else if (ours.conflicts) counts.conflicts += 1;
-            else if (step.op === 'apply') counts.applied += 1;
+            else if (question.steps[turn]!.op === 'apply') counts.applied += 1;
             else counts.updated += 1;
-            if (isDeepStrictEqual(mine, wanted)) continue;
-            const before = JSON.stringify(outcomes[turn - 1] ?? {});
-            const where = `sequence ${done + index}, step ${turn}: ${JSON.stringify(step)}\nbefore: ${before}\nschema: ${JSON.stringify(question.schema)}\n${theirs.error ?? ''}`;
-            expect(mine, where).toStrictEqual(wanted);
           }
+          const turn = firstDifference(root, outcomes, answers[index]!);
+          if (turn === undefined) continue;
+          if (question.versions.length > 1) {
+            // The library takes versions in a random order, which decides what comes back of a list element that managers of several
+            // versions own. This one takes the version at hand first, as later libraries do: one of the library's ways.
+            const again = await ask(oracle.binary, new Array(60).fill(question));
+            if (again.some(each => firstDifference(root, outcomes, each) === undefined)) {
+              counts.asked += 1;
+              continue;
+            }
+          }
+          const where = [
+            `sequence ${done + index}, step ${turn}: ${JSON.stringify(question.steps[turn])}`,
+            `before: ${JSON.stringify(outcomes[turn - 1] ?? {})}`,
+            `schema: ${JSON.stringify(question.schema)}`,
+            answers[index]![turn]!.error ?? '',
+          ];
+          expect(told(root, outcomes[turn]!), where.join('\n')).toStrictEqual(told(root, answers[index]![turn]!));
         }
       }
+      const { asked, ...steps } = counts;
+      // Rare, or it would hide something.
+      expect(asked).toBeLessThan(3 + sequences / 100);
       // What was never generated was not compared.
-      for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(sequences / 20);
+      for (const [what, count] of Object.entries(steps)) expect(count, what).toBeGreaterThan(sequences / 20);
       console.log(`apply oracle: ${sequences} sequences of seed ${seed}, no difference: ${JSON.stringify(counts)}`);
     },
     60 * 60_000,
