@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { ORBITKIT_KILLS = '50', ORBITKIT_KILL_ROUNDS = '1000', ORBITKIT_REPETITIONS = '10' } = process.env;
+const { ORBITKIT_FUZZ_REQUESTS = '10000', ORBITKIT_SOAK_MINUTES = '10' } = process.env;
 const { ORBITKIT_PATCH_CASES = '5000', ORBITKIT_APPLY_SEQUENCES = '10000' } = process.env;
 const minute = 60_000;
 
@@ -61,6 +62,18 @@ const trials = [
     boundMs: 30 * minute,
   },
   {
+    title: `${ORBITKIT_FUZZ_REQUESTS} hostile requests to the API server`,
+    file: 'packages/apiserver/src/http/fuzz/hostile-requests.test.ts',
+    env: { ORBITKIT_FUZZ_REQUESTS },
+    boundMs: 20 * minute,
+  },
+  {
+    title: `the API server for ${ORBITKIT_SOAK_MINUTES} minutes at 30 % load: memory, and the slowest of a hundred`,
+    file: 'bench/apiserver/main.ts',
+    command: [join(root, 'bench/run.mjs'), 'apiserver/main.ts', 'soak', ORBITKIT_SOAK_MINUTES],
+    boundMs: (Number(ORBITKIT_SOAK_MINUTES) + 5) * minute,
+  },
+  {
     title: 'end-to-end workloads',
     file: 'e2e/workloads.test.ts',
     repetitions: Number(ORBITKIT_REPETITIONS),
@@ -71,11 +84,11 @@ const trials = [
 const stopped = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopped.abort());
 
-/** The tests of one file, in a process group of their own that is ended as a whole when the bound passes. */
-async function runOnce({ file, env = {}, boundMs }, report) {
+/** The tests of one file, or a program that says good by its exit code, in a process group that is ended as a whole when the bound passes. */
+async function runOnce({ file, command, env = {}, boundMs }, report) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const options = ['run', file, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const child = spawn(process.execPath, [vitest, ...options], {
+  const child = spawn(process.execPath, command ?? [vitest, ...options], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -105,6 +118,10 @@ async function runOnce({ file, env = {}, boundMs }, report) {
   stopped.signal.removeEventListener('abort', stop);
   clearTimeout(bound);
   clearTimeout(last);
+  if (command) {
+    const said = Buffer.concat(output).toString().trim();
+    return { good: code === 0 && !late, text: late ? `not done within ${boundMs / minute} min` : said };
+  }
   const counted = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : {};
   rmSync(report, { force: true });
   const { numPassedTests: passed = 0, numFailedTests: failed = 0, numPendingTests: skipped = 0 } = counted;

@@ -14,15 +14,13 @@ const writers = 16;
 const rounds = 3;
 const durationMs = 4_000;
 
-/** Runs in its own process: `count PORT`. Answers every message with the bytes received since the last. */
-export async function countBytes(port: number): Promise<void> {
+/** Runs in its own process: `count PORT VERSION`. Answers every message with the bytes received since the last. */
+export async function countBytes(port: number, resourceVersion: string): Promise<void> {
   let bytes = 0;
   const open = () =>
     new Promise<void>((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1' }, () =>
-        socket.write(
-          `GET ${podsPath}?watch=true&resourceVersion=0&allowWatchBookmarks=false HTTP/1.1\r\nhost: bench\r\n\r\n`,
-        ),
+        socket.write(`GET ${podsPath}?watch=true&resourceVersion=${resourceVersion} HTTP/1.1\r\nhost: bench\r\n\r\n`),
       );
       socket.once('data', () => resolve());
       socket.on('data', part => {
@@ -49,11 +47,20 @@ interface Fan {
 
 async function measure(server: ServerProcess<Address>, round: number): Promise<Fan> {
   const { port } = server.address;
-  const counter = fork(process.argv[1]!, ['count', `${port}`], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const list = (await (await fetch(`http://127.0.0.1:${port}${podsPath}?limit=1`)).json()) as {
+    metadata: { resourceVersion: string };
+  };
+  const counter = fork(process.argv[1]!, ['count', `${port}`, list.metadata.resourceVersion], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const next = () =>
     new Promise<number>((resolve, reject) => {
-      counter.once('message', value => resolve(value as number));
-      counter.once('exit', () => reject(new Error('the counting process ended')));
+      const onExit = () => reject(new Error('the counting process ended'));
+      counter.once('exit', onExit);
+      counter.once('message', value => {
+        counter.off('exit', onExit);
+        resolve(value as number);
+      });
     });
   const received = () => {
     const answer = next();
@@ -117,12 +124,22 @@ export async function fanOut(): Promise<void> {
   try {
     const ours: Fan[] = [];
     const theirs: Fan[] = [];
+    // The peer sends the very objects that we do.
+    const made = await fetch(`http://127.0.0.1:${server.address.port}${podsPath}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: podBody({ name: 'template' }),
+    });
+    const template = await made.text();
+    await fetch(`http://127.0.0.1:${peer.address.port}/template`, { method: 'POST', body: template });
     for (let round = 0; round < rounds; round++) {
       ours.push(await measure(server, round));
       theirs.push(await measure(peer, round));
     }
     const [own, other] = [middle(ours), middle(theirs)];
-    console.log(`fan-out: ${watchers} watchers over plain HTTP, ${writers} writers; the CPU of the writes is in it`);
+    console.log(
+      `fan-out: ${watchers} watchers over plain HTTP, ${writers} writers, pods of ${template.length} bytes; the CPU of the writes is in it`,
+    );
     console.log(`  orbitkit               ${row(own)}`);
     console.log(
       `  stringify per watcher  ${row(other)}   orbitkit = ${(own.perCpuSecond / other.perCpuSecond).toFixed(1)}x`,

@@ -24,15 +24,19 @@ async function measure({ port, authority, token }: Address, watchers: number, ro
   const sentAt = new Map<string, number>();
   const latencies: number[] = [];
   try {
+    const version = await newestVersion(session(), authorization);
     let shared = session();
     for (let i = 0; i < watchers; i++) {
       if (i % 10 === 9) shared = session();
-      const stream = shared.request({ ':path': `${podsPath}?watch=true&resourceVersion=0`, authorization });
+      const stream = shared.request({ ':path': `${podsPath}?watch=true&resourceVersion=${version}`, authorization });
       stream.setEncoding('utf8');
+      let rest = '';
       stream.on('data', (text: string) => {
         const now = performance.now();
-        for (const [, name] of text.matchAll(/"name":"(lat-\d+-\d+)"/g)) {
-          const sent = sentAt.get(name!);
+        const lines = (rest + text).split('\n');
+        rest = lines.pop()!;
+        for (const line of lines) {
+          const sent = sentAt.get(/"name":"(lat-\d+-\d+)"/.exec(line)?.[1] ?? '');
           if (sent !== undefined) latencies.push(now - sent);
         }
       });
@@ -60,11 +64,25 @@ async function measure({ port, authority, token }: Address, watchers: number, ro
       stream.on('error', () => undefined);
       stream.resume();
     }
-    await sleep(500);
+    const expected = perSecond * (seconds - 1) * watchers;
+    for (let i = 0; i < 100 && latencies.length < expected; i++) await sleep(100);
     return latencies;
   } finally {
     for (const each of sessions) each.destroy();
   }
+}
+
+function newestVersion(session: ClientHttp2Session, authorization: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ':path': `${podsPath}?limit=1`, authorization });
+    let text = '';
+    stream.setEncoding('utf8');
+    stream.on('data', part => {
+      text += part;
+    });
+    stream.on('error', reject);
+    stream.on('end', () => resolve(JSON.parse(text).metadata.resourceVersion));
+  });
 }
 
 export async function latency(): Promise<void> {

@@ -4,7 +4,7 @@
  *
  * - `bare-h2`: node:http2 and nothing else. GET answers a kept Buffer; POST parses the body, stamps it and answers it as new JSON. Its
  *   stream interface is used, which is its fastest.
- * - `fan-out`: node:http, every event made into JSON for each watcher and written by itself, as one does at first.
+ * - `fan-out`: node:http, every event (the same object as ours) made into JSON for each watcher and written by itself, as one does at first.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -111,7 +111,10 @@ async function bareH2(): Promise<Served> {
 
 async function naiveFanOut(): Promise<Served> {
   const watchers = new Set<ServerResponse>();
+  let template: { metadata: Record<string, unknown> } = { metadata: {} };
   const server = createServer((request, response) => {
+    if (request.method === 'GET' && request.url?.includes('limit=1'))
+      return void response.end(JSON.stringify({ metadata: { resourceVersion: '1' } }));
     if (request.method === 'GET') {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.flushHeaders();
@@ -122,9 +125,10 @@ async function naiveFanOut(): Promise<Served> {
     const parts: Buffer[] = [];
     request.on('data', part => parts.push(part));
     request.on('end', () => {
-      const object = JSON.parse(Buffer.concat(parts).toString());
-      object.metadata.uid = randomUUID();
-      object.metadata.creationTimestamp = new Date().toISOString();
+      const posted = JSON.parse(Buffer.concat(parts).toString());
+      if (request.url === '/template') template = posted;
+      const metadata = { ...template.metadata, name: posted.metadata.name, uid: randomUUID() };
+      const object = { ...template, metadata };
       const answer = JSON.stringify(object);
       response.writeHead(201, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer) });
       response.end(answer);
