@@ -13,8 +13,6 @@ import type { GraphResource, NodeGraph } from './node-graph.js';
 
 const prefix = 'system:node:';
 export const nodesGroup = 'system:nodes';
-const nodeUser = (name: string): UserInfo => ({ username: `${prefix}${name}`, groups: [nodesGroup] });
-
 /** The node that a user is; undefined: none. */
 export function nodeOf(user: UserInfo): string | undefined {
   return user.username.startsWith(prefix) && user.username.length > prefix.length && user.groups.includes(nodesGroup)
