@@ -1,7 +1,5 @@
-/**
- * A histogram that counts in plain arrays, for what is observed with every request: finding a series of prom-client's by its labels costs more
- * than a small request's routing. It is registered with a prom-client registry, which asks for its values when it is read.
- */
+/** A histogram that counts in plain arrays: for what is observed with every request. */
+import { type Sample, type SampledMetric, seriesKey } from './metric-series.js';
 import type { Histogram } from './metrics.js';
 
 interface Series {
@@ -11,16 +9,8 @@ interface Series {
   sum: number;
 }
 
-/** A value as prom-client's registries print it. */
-export interface HistogramValue {
-  readonly metricName: string;
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-}
-
-export class CountingHistogram implements Histogram {
+export class CountingHistogram implements Histogram, SampledMetric {
   readonly type = 'histogram';
-  readonly aggregator = 'sum';
   readonly #series = new Map<string, Series>();
 
   /** @param bounds Upper bounds of the buckets, ascending. */
@@ -42,13 +32,7 @@ export class CountingHistogram implements Histogram {
 
   /** @throws Error for a label that the histogram was not made with. */
   #of(labels: Readonly<Record<string, string>>): Series {
-    for (const name in labels) {
-      if (!this.labelNames.includes(name))
-        throw new Error(
-          `metric ${this.name} has no label "${name}"; its labels are ${this.labelNames.join(', ') || 'none'}`,
-        );
-    }
-    const key = JSON.stringify(this.labelNames.map(name => labels[name]));
+    const key = seriesKey(this.name, this.labelNames, labels);
     let series = this.#series.get(key);
     if (series === undefined) {
       series = { labels: { ...labels }, counts: new Array<number>(this.bounds.length + 1).fill(0), sum: 0 };
@@ -64,22 +48,22 @@ export class CountingHistogram implements Histogram {
     series.sum += value;
   }
 
-  async get(): Promise<{ name: string; help: string; type: string; aggregator: string; values: HistogramValue[] }> {
-    const { name, help, type, aggregator } = this;
-    const values: HistogramValue[] = [];
+  readonly samples = (): Sample[] => {
+    const { name } = this;
+    const samples: Sample[] = [];
     for (const { labels, counts, sum } of this.#series.values()) {
       let total = 0;
       for (const [index, count] of counts.entries()) {
         total += count;
-        values.push({
-          metricName: `${name}_bucket`,
+        samples.push({
+          name: `${name}_bucket`,
           labels: { ...labels, le: this.bounds[index] ?? '+Inf' },
           value: total,
         });
       }
-      values.push({ metricName: `${name}_sum`, labels, value: sum });
-      values.push({ metricName: `${name}_count`, labels, value: total });
+      samples.push({ name: `${name}_sum`, labels, value: sum });
+      samples.push({ name: `${name}_count`, labels, value: total });
     }
-    return { name, help, type, aggregator, values };
-  }
+    return samples;
+  };
 }

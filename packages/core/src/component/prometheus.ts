@@ -1,26 +1,24 @@
 /**
- * {@link Metrics} over prom-client, each with a registry of its own. prom-client is loaded when the first registry is
- * made, so that importing core stays cheap.
+ * {@link Metrics} in memory, as Prometheus reads them (exposition text format 0.0.4). Each registry stands alone, and nothing measures by itself.
+ *
+ * Series that exist are printed in the order in which they came; a counter or gauge without labels exists from the start, with 0.
  */
-import { createRequire } from 'node:module';
-import type { Metric } from 'prom-client';
 import { CountingHistogram } from './histogram.js';
+import { type Sample, type SampledMetric, SeriesTable } from './metric-series.js';
 import type { Counter, Gauge, Histogram, Metrics } from './metrics.js';
 
 /** Seconds: 1 ms to 60 s. */
 const defaultBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 export function metrics(): Metrics {
-  const prometheus = createRequire(import.meta.url)('prom-client') as typeof import('prom-client');
-  const registry = new prometheus.Registry();
-  const known = new Map<string, { kind: string; labels: string; metric: Counter | Gauge | Histogram }>();
+  const known = new Map<string, { kind: string; labels: string; metric: object; sampled: SampledMetric }>();
 
   /** The metric of that name. @throws Error when the name stands for another kind of metric or other labels. */
   function once<M extends Counter | Gauge | Histogram>(
     kind: string,
     name: string,
     labels: readonly string[],
-    make: () => M,
+    make: () => { metric: M; sampled: SampledMetric },
   ): M {
     const joined = labels.join(',');
     const existing = known.get(name);
@@ -32,62 +30,45 @@ export function metrics(): Metrics {
       }
       return existing.metric as M;
     }
-    const metric = make();
-    known.set(name, { kind, labels: joined, metric });
-    return metric;
+    const made = make();
+    known.set(name, { kind, labels: joined, ...made });
+    return made.metric;
   }
-  const common = (name: string, help: string, labels: readonly string[]) => ({
-    name,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-  });
 
   return {
-    counter(name, help, labels = []) {
-      return once('counter', name, labels, () => {
-        const pending = new Map<string, { readonly values: Record<string, string>; count: number }>();
-        const metric = new prometheus.Counter({
-          ...common(name, help, labels),
-          collect() {
-            for (const series of pending.values()) {
-              if (series.count > 0) this.inc(series.values, series.count);
-              series.count = 0;
-            }
+    counter: (name, help, labels = []) =>
+      once('counter', name, labels, () => {
+        const sampled = new SeriesTable('counter', name, help, labels);
+        const metric: Counter = {
+          inc(values = {}, by = 1) {
+            sampled.of(values).value += grown(name, by);
           },
-        });
-        return {
-          inc: (values = {}, by = 1) => metric.inc(values, by),
           series(values) {
-            const key = JSON.stringify(labels.map(label => values[label]));
-            const series = pending.get(key) ?? { values, count: 0 };
-            pending.set(key, series);
+            const series = sampled.of(values);
             return {
               inc(by = 1) {
-                series.count += by;
+                series.value += grown(name, by);
               },
             };
           },
         };
-      });
-    },
-    gauge(name, help, labels = []) {
-      return once('gauge', name, labels, () => {
-        const kept = new Map<string, { readonly values: Record<string, string>; value: number }>();
-        const metric = new prometheus.Gauge({
-          ...common(name, help, labels),
-          collect() {
-            for (const series of kept.values()) this.set(series.values, series.value);
+        return { metric, sampled };
+      }),
+    gauge: (name, help, labels = []) =>
+      once('gauge', name, labels, () => {
+        const sampled = new SeriesTable('gauge', name, help, labels);
+        const metric: Gauge = {
+          set(value, values = {}) {
+            sampled.of(values).value = value;
           },
-        });
-        return {
-          set: (value, values = {}) => metric.set(values, value),
-          inc: (values = {}, by = 1) => metric.inc(values, by),
-          dec: (values = {}, by = 1) => metric.dec(values, by),
+          inc(values = {}, by = 1) {
+            sampled.of(values).value += by;
+          },
+          dec(values = {}, by = 1) {
+            sampled.of(values).value -= by;
+          },
           series(values) {
-            const key = JSON.stringify(labels.map(label => values[label]));
-            const series = kept.get(key) ?? { values, value: 0 };
-            kept.set(key, series);
+            const series = sampled.of(values);
             return {
               add(by) {
                 series.value += by;
@@ -95,15 +76,38 @@ export function metrics(): Metrics {
             };
           },
         };
-      });
-    },
-    histogram(name, help, labels = [], buckets = defaultBuckets) {
-      return once('histogram', name, labels, () => {
+        return { metric, sampled };
+      }),
+    histogram: (name, help, labels = [], buckets = defaultBuckets) =>
+      once('histogram', name, labels, () => {
         const metric = new CountingHistogram(name, help, labels, buckets);
-        registry.registerMetric(metric as unknown as Metric);
-        return metric;
-      });
-    },
-    text: () => registry.metrics(),
+        return { metric, sampled: metric };
+      }),
+    text: async () => Array.from(known.values(), ({ sampled }) => textOf(sampled)).join('\n'),
   };
+}
+
+function grown(name: string, by: number): number {
+  if (!(by >= 0)) throw new Error(`counter ${name} can only grow, not by ${by}`);
+  return by;
+}
+
+function textOf({ name, help, type, samples }: SampledMetric): string {
+  const lines = [`# HELP ${name} ${escaped(help)}`, `# TYPE ${name} ${type}`];
+  for (const sample of samples()) lines.push(lineOf(sample));
+  return `${lines.join('\n')}\n`;
+}
+
+function lineOf({ name, labels, value }: Sample): string {
+  const pairs = Object.entries(labels).map(
+    ([label, text]) => `${label}="${escaped(String(text)).replaceAll('"', '\\"')}"`,
+  );
+  return `${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${numberText(value)}`;
+}
+
+const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+
+function numberText(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '+Inf';
+  return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 }
