@@ -10,12 +10,17 @@ import {
   type SubjectRequest,
   type Told,
 } from '../../packages/informer/src/testing/faults/subject.js';
+import { testCertificate } from '../../packages/informer/src/testing/faults/test-certificate.js';
 
 const require = createRequire(resolve('ci/package.json'));
 const configmaps = '/api/v1/namespaces/default/configmaps';
 
+const caData = Buffer.from(testCertificate.cert).toString('base64');
+/** client-node speaks plain HTTP only to whom it need not trust. */
+const trust = (server: string) => (server.startsWith('https:') ? { caData } : { skipTLSVerify: true });
+
 const config = (server: string) => ({
-  clusters: [{ name: 'faulty', server, skipTLSVerify: true }],
+  clusters: [{ name: 'faulty', server, ...trust(server) }],
   users: [{ name: 'nobody' }],
   contexts: [{ name: 'faulty', cluster: 'faulty', user: 'nobody' }],
   currentContext: 'faulty',
@@ -55,7 +60,7 @@ export const fluentClient: Subject = async ({ server, manner, report, reportSlow
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': currentContext,
-      clusters: clusters.map(({ name }) => ({ name, cluster: { server, 'insecure-skip-tls-verify': true } })),
+      clusters: clusters.map(({ name }) => ({ name, cluster: { server, 'certificate-authority-data': caData } })),
       users: users.map(({ name }) => ({ name, user: {} })),
       contexts: contexts.map(({ name, cluster, user }) => ({ name, context: { cluster, user } })),
     }),

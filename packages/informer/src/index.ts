@@ -39,4 +39,4 @@ export {
   maxOfRateLimiter,
   type RateLimiter,
 } from './work-queue/rate-limiter.js';
-export { WorkQueue, type WorkQueueOptions } from './work-queue/work-queue.js';
+export { type AddOptions, lowPriority, WorkQueue, type WorkQueueOptions } from './work-queue/work-queue.js';

@@ -1,7 +1,7 @@
 import { manualClock } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { bucketRateLimiter, controllerRateLimiter, itemExponentialRateLimiter } from './rate-limiter.js';
-import { WorkQueue } from './work-queue.js';
+import { lowPriority, WorkQueue } from './work-queue.js';
 
 const queueOn = (clock = manualClock()) => ({ clock, queue: new WorkQueue<string>({ clock }) });
 const state = async (promise: Promise<unknown>) => {
@@ -54,6 +54,55 @@ describe('WorkQueue', () => {
     queue.add('a');
     queue.add('b');
     expect([await first, await second]).toEqual(['a', 'b']);
+  });
+
+  it('hands out higher priorities first; the highest of several adds counts', async () => {
+    const { queue } = queueOn();
+    for (const key of ['l1', 'l2', 'l3']) queue.add(key, { priority: lowPriority });
+    queue.add('n1');
+    queue.add('h', { priority: 5 });
+    queue.add('l2');
+    queue.add('n1', { priority: lowPriority });
+    expect(queue.length).toBe(5);
+    const got: unknown[] = [];
+    while (queue.length > 0) got.push(await queue.get());
+    expect(got).toEqual(['h', 'n1', 'l2', 'l1', 'l3']);
+  });
+
+  it('what waits behind higher priorities gets a quarter of the work after ten seconds, however many come', async () => {
+    const { queue, clock } = queueOn();
+    for (let i = 0; i < 5; i++) queue.add(`old-${i}`, { priority: lowPriority });
+    const got: string[] = [];
+    let n = 0;
+    const work = async () => {
+      queue.add(`new-${n++}`);
+      queue.add(`new-${n++}`);
+      const key = (await queue.get())!;
+      got.push(key);
+      queue.done(key);
+    };
+    for (let i = 0; i < 20; i++) await work();
+    expect(got.every(key => key.startsWith('new'))).toBe(true);
+    await clock.advance(10_000);
+    got.length = 0;
+    for (let i = 0; i < 20; i++) await work();
+    expect(got.filter(key => key.startsWith('old'))).toEqual(['old-0', 'old-1', 'old-2', 'old-3', 'old-4']);
+    expect(got.filter(key => key.startsWith('new')).length).toBe(15);
+  });
+
+  it('keeps the priority of what is delayed, and of what is added while it is worked on', async () => {
+    const { queue, clock } = queueOn();
+    queue.addAfter('late', 10, { priority: 3 });
+    queue.addRateLimited('slow', { priority: lowPriority });
+    queue.add('a');
+    expect(await queue.get()).toBe('a');
+    queue.add('a', { priority: 9 });
+    queue.add('b');
+    queue.done('a');
+    await clock.advance(10);
+    const got: unknown[] = [];
+    while (queue.length > 0) got.push(await queue.get());
+    expect(got).toEqual(['a', 'late', 'b', 'slow']);
   });
 
   it('a get that is aborted rejects and takes nothing', async () => {

@@ -1,20 +1,21 @@
 /**
  * A queue of keys to work on, with the contract of client-go's `util/workqueue`:
  *
- * - Fair: items are handed out in the order in which they were added.
+ * - Fair: items are handed out in the order in which they were added, within a priority; see `priority-order.ts`. Without priorities there is one.
  * - Stingy: an item added several times before it is handed out is handed out once.
  * - One worker per item: an item is never handed out while someone works on it. Added meanwhile, it comes again after `done`.
  * - Several producers and consumers.
  * - Later and limited: `addAfter` adds when a delay is over, `addRateLimited` when the rate limiter says so.
  * - Shutdown: no item is taken any more; what is queued is still handed out, then every `get` resolves to undefined.
  *
- * Invariant: every element of `queue` is in `dirty` and not in `processing`.
+ * Invariant: every element of `queue` is in `dirty` and not in `processing`; what is dirty and in neither of them does not exist.
  *
  * Items are compared as Map keys are, so use strings. Nothing starts in the constructor.
  */
 import { type Clock, type Metrics, systemClock } from '@orbitkit/core';
 import { DelayedItems } from './delayed-items.js';
 import { type WorkQueueMetrics, workQueueMetrics } from './metrics.js';
+import { PriorityOrder } from './priority-order.js';
 import { controllerRateLimiter, type RateLimiter } from './rate-limiter.js';
 
 export interface WorkQueueOptions<K> {
@@ -26,6 +27,14 @@ export interface WorkQueueOptions<K> {
   rateLimiter?: RateLimiter<K>;
 }
 
+export interface AddOptions {
+  /** Higher comes first. Default 0. Of several adds before the item is handed out the highest counts. */
+  priority?: number;
+}
+
+/** For what is there and did not just change, such as a first list or a resync (controller-runtime `handler.LowPriority`). */
+export const lowPriority = -100;
+
 interface Waiter<K> {
   resolve(item: K | undefined): void;
 }
@@ -36,11 +45,10 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   readonly #delayed: DelayedItems<K>;
   readonly #metrics: WorkQueueMetrics<K> | undefined;
 
-  /** Order of work, from `#head` on. */
-  #queue: K[] = [];
-  #head = 0;
-  /** Needs work. */
-  readonly #dirty = new Set<K>();
+  readonly #queue: PriorityOrder<K>;
+  /** Needs work, and with which priority. */
+  readonly #dirty = new Map<K, number>();
+  readonly #delayedPriority = new Map<K, number>();
   /** Is being worked on. */
   readonly #processing = new Set<K>();
   readonly #waiters = new Set<Waiter<K>>();
@@ -50,7 +58,12 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   constructor(options: WorkQueueOptions<K> = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#limiter = options.rateLimiter ?? controllerRateLimiter<K>(this.#clock);
-    this.#delayed = new DelayedItems(this.#clock, item => this.add(item));
+    this.#queue = new PriorityOrder(this.#clock);
+    this.#delayed = new DelayedItems(this.#clock, item => {
+      const priority = this.#delayedPriority.get(item) ?? 0;
+      this.#delayedPriority.delete(item);
+      this.add(item, { priority });
+    });
     if (options.name && options.metrics) {
       this.#metrics = workQueueMetrics<K>(options.metrics, options.name, this.#clock);
     }
@@ -58,7 +71,7 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
 
   /** Items that wait to be handed out. Those being worked on and those delayed do not count. */
   get length(): number {
-    return this.#queue.length - this.#head;
+    return this.#queue.size;
   }
 
   get shuttingDown(): boolean {
@@ -66,27 +79,35 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   }
 
   /** Marks an item as needing work. */
-  add(item: K): void {
-    if (this.#shuttingDown || this.#dirty.has(item)) return;
-    this.#dirty.add(item);
+  add(item: K, { priority = 0 }: AddOptions = {}): void {
+    if (this.#shuttingDown) return;
+    const known = this.#dirty.get(item);
+    if (known !== undefined && known >= priority) return;
+    this.#dirty.set(item, priority);
     const later = this.#processing.has(item);
-    if (!later) this.#queue.push(item);
+    if (!later) this.#queue.add(item, priority);
+    if (known !== undefined) return;
     this.#metrics?.added(item, this.length);
     if (!later) this.#handOut();
   }
 
   /** Adds the item when `ms` milliseconds are over; at once when there is nothing to wait for. */
-  addAfter(item: K, ms: number): void {
+  addAfter(item: K, ms: number, { priority = 0 }: AddOptions = {}): void {
     if (this.#shuttingDown) return;
-    if (ms <= 0) this.add(item);
-    else this.#delayed.add(item, ms);
+    if (ms <= 0) {
+      this.add(item, { priority });
+      return;
+    }
+    const known = this.#delayedPriority.get(item);
+    if (known === undefined || known < priority) this.#delayedPriority.set(item, priority);
+    this.#delayed.add(item, ms);
   }
 
   /** Adds the item when the rate limiter lets it. Call `forget` when it succeeded in the end. */
-  addRateLimited(item: K): void {
+  addRateLimited(item: K, options: AddOptions = {}): void {
     if (this.#shuttingDown) return;
     this.#metrics?.retried();
-    this.addAfter(item, this.#limiter.when(item));
+    this.addAfter(item, this.#limiter.when(item), options);
   }
 
   /** The item is fine, or given up: its next failure is its first. Does not mark it as done. */
@@ -129,7 +150,8 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   done(item: K): void {
     if (!this.#processing.delete(item)) return;
     this.#metrics?.finished(item);
-    if (this.#dirty.has(item)) this.#queue.push(item);
+    const priority = this.#dirty.get(item);
+    if (priority !== undefined) this.#queue.add(item, priority);
     this.#handOut();
   }
 
@@ -183,11 +205,7 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   }
 
   #take(): K {
-    const item = this.#queue[this.#head++]!;
-    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+    const item = this.#queue.take();
     this.#dirty.delete(item);
     this.#processing.add(item);
     this.#metrics?.started(item, this.length);
@@ -209,6 +227,7 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
     if (this.#shuttingDown) return;
     this.#shuttingDown = true;
     this.#delayed.clear();
+    this.#delayedPriority.clear();
     this.#metrics?.close();
     this.#handOut();
   }

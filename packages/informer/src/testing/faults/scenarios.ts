@@ -253,7 +253,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'order: handler of changing speed',
+    name: 'handler slower with adds than with deletes',
     manner: 'slow',
     async act({ server, agrees, until, toldSlow }) {
       await agrees('the first list');

@@ -26,6 +26,10 @@ export interface RunningSubject {
 
 export type Subject = (request: SubjectRequest) => Promise<RunningSubject>;
 
+/** A first look takes longer than an update, as it does in most handlers. */
+const slowAddMs = 60;
+const slowMs = 5;
+
 /** What a handler of that manner returns or throws for one change. */
 export function behave(manner: HandlerManner, told: Told, reportSlow: (told: Told) => void): unknown {
   switch (manner) {
@@ -37,10 +41,13 @@ export function behave(manner: HandlerManner, told: Told, reportSlow: (told: Tol
       return new Promise(() => {});
     case 'slow':
       return new Promise<void>(resolve =>
-        setTimeout(() => {
-          reportSlow(told);
-          resolve();
-        }, 5),
+        setTimeout(
+          () => {
+            reportSlow(told);
+            resolve();
+          },
+          told.what === 'add' ? slowAddMs : slowMs,
+        ),
       );
     default:
       return undefined;
