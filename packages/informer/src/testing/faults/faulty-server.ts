@@ -134,6 +134,12 @@ export class FaultyServer {
     this.#history = [];
   }
 
+  /** Forgets what was asked and what happened so far, of which watches that are open need nothing. */
+  forget(): void {
+    this.asked.length = 0;
+    this.#history = [];
+  }
+
   /** The store of some time ago: other objects, lower versions, no history. */
   restore(values: Record<string, string>): void {
     this.objects.clear();
