@@ -213,6 +213,13 @@ export class WatchCache {
             continue;
           }
         }
+        const announced = this.#announced.get(event.value);
+        if (announced !== undefined) {
+          this.#announced.delete(event.value);
+          const version = String(event.revision);
+          if (announced.metadata.resourceVersion !== version) announced.metadata.resourceVersion = version;
+          object.offerParsed(announced);
+        }
         resource.put(place.path, object, time);
         if (observers) for (const observer of observers) observer.changed(place.path, object);
       } else {

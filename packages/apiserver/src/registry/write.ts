@@ -119,7 +119,9 @@ export async function writeObject(
       const previous = current;
       if (put === undefined) return { object: previous!.at(result.revision), previous, outcome: 'deleted' };
       await put.after?.().catch(() => undefined);
-      put.object.metadata.resourceVersion = String(result.revision);
+      const version = String(result.revision);
+      // The cache may have said so already, and others read the object since.
+      if (put.object.metadata.resourceVersion !== version) put.object.metadata.resourceVersion = version;
       const object = cache.adopt(id, path, put.value, result.revision, put.object);
       return { object, previous, outcome: previous === undefined ? 'created' : 'updated' };
     }
