@@ -110,13 +110,16 @@ export async function soak(minutes: number): Promise<void> {
         }
       }),
     ]);
-    // The first minute grows the heap to its size.
-    const settled = memory.filter(([minute]) => minute >= Math.min(2, minutes / 3));
-    const slope = slopeOf(settled);
+    // Between collections memory goes up and down: what counts is the least of each minute. The first ones grow the heap to its size.
+    const floors = Array.from({ length: minutes }, (_, minute) => {
+      const within = memory.filter(([at]) => Math.floor(at) === minute).map(([, megabytes]) => megabytes);
+      return [minute, Math.min(...within)] as const;
+    });
+    const slope = slopeOf(floors.slice(Math.floor(Math.min(2, minutes / 3))));
     const first = percentile(byMinute[0]!, 0.99);
     const last = percentile(byMinute.at(-1)!, 0.99);
     console.log(
-      `  memory ${memory[0]![1].toFixed(0)} MB at first, ${memory.at(-1)![1].toFixed(0)} MB at last, ${slope.toFixed(2)} MB/min after the first minutes; goal < ${goals.slope}: ${slope < goals.slope ? 'met' : 'NOT met'}`,
+      `  memory ${memory[0]![1].toFixed(0)} MB at first, ${memory.at(-1)![1].toFixed(0)} MB at last, ${slope.toFixed(2)} MB/min on the floor of each minute (${floors.map(([, megabytes]) => megabytes.toFixed(0)).join(' ')}); goal < ${goals.slope}: ${slope < goals.slope ? 'met' : 'NOT met'}`,
     );
     console.log(
       `  p99 ${first.toFixed(1)} ms in the first minute, ${last.toFixed(1)} ms in the last; goal <= ${goals.ratio}x: ${last <= first * goals.ratio ? 'met' : 'NOT met'}`,
