@@ -60,7 +60,12 @@ export const fluentClient: Subject = async ({ server, manner, report, reportSlow
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': currentContext,
-      clusters: clusters.map(({ name }) => ({ name, cluster: { server, 'certificate-authority-data': caData } })),
+      clusters: clusters.map(({ name }) => ({
+        name,
+        cluster: server.startsWith('https:')
+          ? { server, 'certificate-authority-data': caData }
+          : { server, 'insecure-skip-tls-verify': true },
+      })),
       users: users.map(({ name }) => ({ name, user: {} })),
       contexts: contexts.map(({ name, cluster, user }) => ({ name, context: { cluster, user } })),
     }),

@@ -1,9 +1,9 @@
 import { manualClock } from '@orbitkit/core';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InformerEvent } from './event.js';
 import { informerFactory } from './informer-factory.js';
-import { type SharedInformer, sharedInformer } from './shared-informer.js';
+import { metadataInformer, type SharedInformer, sharedInformer } from './shared-informer.js';
 import { FakeCollection, type Item, Items, settle } from './testing/fake-collection.js';
 
 const stops: AbortController[] = [];
@@ -97,6 +97,72 @@ describe('SharedInformer', () => {
       'delete reborn=1?',
       'update changed 1->2',
     ]);
+  });
+
+  it('a relist parses only what the cache does not have in that version', async () => {
+    const collection = new FakeCollection();
+    for (let i = 0; i < 20; i++) collection.put(`item-${i}`, i);
+    const { informer, run, clock } = setup(collection);
+    void run();
+    await informer.waitForSync();
+    const before = informer.store.get('default/item-3');
+    collection.frozen = true;
+    collection.put('item-7', 70);
+    collection.compact();
+    collection.endStreams();
+    collection.frozen = false;
+    const parse = vi.spyOn(JSON, 'parse');
+    await clock.advance(5_000);
+    const parsed = parse.mock.calls.filter(([text]) => String(text).includes('item-')).length;
+    parse.mockRestore();
+    expect(collection.lists.length).toBe(2);
+    expect(informer.store.get('default/item-7')?.spec?.value).toBe(70);
+    expect(informer.store.get('default/item-3')).toBe(before);
+    expect(parsed).toBe(1);
+  });
+
+  it('a lazy cache transforms and freezes what is read of it, and says so of what fails', async () => {
+    const collection = new FakeCollection();
+    collection.put('a', 1);
+    const errors: unknown[] = [];
+    const log = { debug() {}, info() {}, warn() {}, error: (text: string) => errors.push(text), with: () => log };
+    const options = { client: collection.client, kind: Items, clock: manualClock(), log, freeze: true, lazy: true };
+    const transform = (item: Item): Item => {
+      if (item.spec?.value === 2) throw new Error('a bug');
+      return { ...item, metadata: { ...item.metadata, labels: { seen: 'yes' } }, spec: { value: 7 } };
+    };
+    const informer = sharedInformer<Item>({ ...options, transform });
+    const stop = new AbortController();
+    stops.push(stop);
+    void informer.run({ signal: stop.signal });
+    await informer.waitForSync();
+    const object = informer.store.get('default/a')!;
+    expect(object.metadata.labels).toEqual({ seen: 'yes' });
+    expect(object.spec).toEqual({ value: 7 });
+    expect(Object.isFrozen(object.spec)).toBe(true);
+    expect(errors).toEqual([]);
+    collection.put('a', 2);
+    await settle();
+    expect(informer.store.get('default/a')?.spec).toEqual({ value: 2 });
+    expect(errors).toEqual(['the transform of a cache threw; the object is cached as it came']);
+  });
+
+  it.each([false, true])('an informer of metadata has nothing else (lazy: %s)', async lazy => {
+    const collection = new FakeCollection();
+    collection.put('a', 1);
+    const informer = metadataInformer({ client: collection.client, kind: Items, clock: manualClock(), lazy });
+    const stop = new AbortController();
+    stops.push(stop);
+    void informer.run({ signal: stop.signal });
+    await informer.waitForSync();
+    collection.put('b', 1);
+    await settle();
+    for (const key of ['default/a', 'default/b']) {
+      const object = informer.store.get(key)!;
+      expect(Object.keys(object).sort()).toEqual(['apiVersion', 'kind', 'metadata']);
+      expect([object.kind, object.apiVersion]).toEqual(['Item', 'example.com/v1']);
+    }
+    expect(collection.lists[0]?.metadataOnly && collection.watches[0]?.metadataOnly).toBe(true);
   });
 
   it('what a list that failed half-way did not name is not deleted', async () => {
