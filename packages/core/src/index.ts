@@ -5,7 +5,7 @@ export { type ClientOptions, createClient, queryOf } from './client/create-clien
 export { type DiscoveredKind, discoverKinds, type KindResolver, kindResolver } from './client/discovery.js';
 export * from './client/find-cluster.js';
 export { type HttpTransportOptions, httpTransport } from './client/http-transport.js';
-export { bytesAre, skipJsonValue, skipSpace, visitMembers } from './client/json-bytes.js';
+export { bytesAre, skipJsonValue, visitMembers } from './client/json-bytes.js';
 export * from './client/kubeconfig.js';
 export { forwardToPod, type PortForwardOptions } from './client/pod-port-forward.js';
 export * from './client/pod-streams.js';
