@@ -32,14 +32,18 @@ export interface Served {
 const admin = { username: 'bench-admin', groups: ['system:masters'] };
 
 /** The token's user may do with pods what a role says, and is no administrator. */
-async function orbitkit(plain: boolean): Promise<Served> {
+async function orbitkit(plain: boolean, fair = true): Promise<Served> {
   const dataDir = await mkdtemp(join(tmpdir(), 'orbitkit-bench-apiserver-'));
   const token = randomUUID();
   const server = apiServer({
     store: embeddedStore({ dir: join(dataDir, 'store') }),
     listen: { port: 0 },
     dataDir,
-    authentication: bearerTokens([[token, { username: 'bench', groups: [] }]]),
+    authentication: bearerTokens([
+      [token, { username: 'bench', groups: [] }],
+      [`${token}-greedy`, { username: 'greedy', groups: [] }],
+    ]),
+    ...(fair ? {} : { flowControl: false as const }),
     ...(plain ? { insecureHttp: true } : {}),
   });
   const api = compose({ log: logger({ level: 'error' }) }, server);
@@ -53,7 +57,7 @@ async function orbitkit(plain: boolean): Promise<Served> {
   await client.create(ClusterRoleBinding, {
     metadata: { name: 'bench' },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'bench' },
-    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'bench' }],
+    subjects: ['bench', 'greedy'].map(name => ({ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name })),
   });
   return {
     address: {
@@ -149,6 +153,7 @@ async function naiveFanOut(): Promise<Served> {
 export const servers: Readonly<Record<string, () => Promise<Served>>> = {
   orbitkit: () => orbitkit(false),
   'orbitkit-plain': () => orbitkit(true),
+  'orbitkit-unfair': () => orbitkit(false, false),
   'bare-h2': bareH2,
   'fan-out': naiveFanOut,
 };

@@ -4,7 +4,7 @@
  * A request is classified by the flow schemas, takes seats of its priority level (one; a list one for every hundred objects, at most ten),
  * and may have to wait for them; then it runs and gives them back when its answer is made (a long list: when it has been sent). Exempt
  * levels never wait. Watches hold a seat until they have begun; other streams (exec, logs, proxies) take none. Refusals are 429 with
- * `Retry-After`. All follows the FlowSchema and PriorityLevelConfiguration objects as they are.
+ * `Retry-After`, and come a second late (upstream's come at once): one thread that answers is not to be kept busy with refusals. All follows the FlowSchema and PriorityLevelConfiguration objects as they are.
  *
  * The number of seats fits one process with one thread that answers: enough that a commit of the store has many writers to gather, few
  * enough that the event loop does not become the queue. Waiting is bounded by a quarter of the request's time (upstream's rule).
@@ -48,6 +48,9 @@ export interface FlowControl {
 const flowcontrolGroup = 'flowcontrol.apiserver.k8s.io';
 const objectsPerSeat = 100;
 const maxSeats = 10;
+/** How long a refusal is held back, and for how many requests. */
+const refusalMs = 1_000;
+const mostHesitating = 10_000;
 const unlimitedStreams = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 
 interface Flow {
@@ -68,6 +71,8 @@ export function flowControl(options: FlowControlOptions): FlowControl {
   const levelSpecs = new Map<string, { uid: string; spec: flowcontrolv1.PriorityLevelConfigurationSpec }>();
   const schemaSpecs = new Map<string, { uid: string; spec: flowcontrolv1.FlowSchemaSpec }>();
   let stale = true;
+  /** Requests whose refusal is held back. */
+  let hesitating = 0;
 
   function configure(): void {
     stale = false;
@@ -154,7 +159,7 @@ export function flowControl(options: FlowControlOptions): FlowControl {
         series.left();
         resolve(admission(flow, held));
       });
-      if (typeof waiter === 'string') return refuse(waiter);
+      if (typeof waiter === 'string') return hesitate(waiter, refuse);
       series.entered();
       const giveUp = (reason: Refusal) => {
         settle();
@@ -166,6 +171,23 @@ export function flowControl(options: FlowControlOptions): FlowControl {
       const timer = clock.setTimer(waitLimitMs, () => giveUp('time-out'));
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
+
+      /** A refusal comes after a while: who does not heed it asks again at once, and answering that is all the server would do. */
+      function hesitate(reason: Refusal, then: (reason: Refusal) => void): void {
+        if (hesitating >= mostHesitating || signal.aborted) {
+          then(reason);
+          return;
+        }
+        hesitating++;
+        const end = () => {
+          hesitating--;
+          pause.cancel();
+          signal.removeEventListener('abort', end);
+          then(reason);
+        };
+        const pause = clock.setTimer(refusalMs, end);
+        signal.addEventListener('abort', end, { once: true });
+      }
     });
   }
 

@@ -14,6 +14,7 @@ import type {
 import { bytesAnswer, jsonAnswer, methodNotAllowed, resourceNotFound } from './answers.js';
 import { patchTypeOf, readBody, readOptionalBody, readPatch } from './body.js';
 import type { ApiRequest, ApiResponse } from './exchange.js';
+import { turnForLargeWork } from './large-work.js';
 import { joinedList, listHead } from './list-bytes.js';
 import { type AnswerForm, answerForm, jsonType, yamlType } from './media-type.js';
 import { deleteOptions, listOptions, watchOptions, writeOptions } from './options.js';
@@ -44,6 +45,8 @@ export interface ResourceRoutesOptions {
 
 /** A list up to this size is one buffer; beyond it goes out in pieces. */
 const wholeListBytes = 256 * 1024;
+/** A list up to this length is made at once; others when it is their turn. */
+const smallListItems = 20;
 /** The same for tables; kubectl asks for 500 at a time. */
 const wholeTableRows = 500;
 
@@ -101,7 +104,9 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
       case 'list': {
         const form = answerForm(request.headers['accept']);
         if (form.as === 'Table') includeObjectOf(request.query);
-        return listAnswer(call, form, await resources.list(context, kind, listOptions(request.query, namespace)));
+        const result = await resources.list(context, kind, listOptions(request.query, namespace));
+        if (result.items.length > smallListItems) await turnForLargeWork();
+        return listAnswer(call, form, result);
       }
       case 'create': {
         const form = answerForm(request.headers['accept']);
@@ -222,6 +227,6 @@ function encoded(status: number, json: Buffer, form: AnswerForm): ApiResponse {
 async function* inTurns(pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
   for (const piece of pieces) {
     yield piece;
-    await new Promise(resolve => setImmediate(resolve));
+    await turnForLargeWork();
   }
 }
