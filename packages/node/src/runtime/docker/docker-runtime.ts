@@ -306,6 +306,8 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
         hijack: true,
       })) as unknown as Duplex;
       const end = () => stream.destroy();
+      // Given up while the daemon was asked: that event has passed.
+      if (request.signal?.aborted) return void end();
       request.signal?.addEventListener('abort', end, { once: true });
       writeInput(stream, request.stdin).catch(() => {});
       const sizes = async () => {
