@@ -171,6 +171,7 @@ export function flowControl(options: FlowControlOptions): FlowControl {
       const timer = clock.setTimer(waitLimitMs, () => giveUp('time-out'));
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
+      level.dispatch();
 
       /** A refusal comes after a while: who does not heed it asks again at once, and answering that is all the server would do. */
       function hesitate(reason: Refusal, then: (reason: Refusal) => void): void {

@@ -70,6 +70,29 @@ describe('a priority level', () => {
     expect(greedy.taken.count).toBeLessThan(100);
   });
 
+  it('keeps seats for light requests, which need not wait until a heavy one has ended', () => {
+    const [level] = levels(20, settings('a'));
+    const heavy = flow(level!, 'heavy');
+    const light = flow(level!, 'light');
+    for (let i = 0; i < 10; i++) heavy.ask(4);
+    expect([heavy.taken.count, level!.inUse, level!.light]).toEqual([4, 16, 4]);
+    for (let i = 0; i < 10; i++) {
+      light.ask();
+      level!.dispatch();
+    }
+    expect(light.taken.count).toBe(4);
+    // They come and go, and the heavy ones still get theirs.
+    for (let i = 0; i < 20; i++) {
+      light.finish(0.001);
+      level!.dispatch();
+      light.ask();
+      level!.dispatch();
+      if (i % 5 === 4) heavy.finish(0.05);
+      level!.dispatch();
+    }
+    expect(heavy.taken.count).toBe(10);
+  });
+
   it('charges for the time that was really taken', () => {
     const [level] = levels(1, settings('a', { queuing: { queues: 64, handSize: 1, queueLengthLimit: 500 } }));
     const slow = flow(level!, 'slow');

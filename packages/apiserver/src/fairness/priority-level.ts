@@ -5,6 +5,8 @@
  * - Otherwise it waits in the shortest queue of its flow's hand. Queues are served by virtual time: each pays for what its requests took
  *   (seats x seconds; an estimate at first, corrected when the request ends), and the one that paid least is next. A flow with a thousand
  *   requests waiting thus gets as much as one with a single request.
+ * - Heavy requests (more than one seat) leave a fifth of the level's seats to light ones, which need not wait until a heavy one has ended. Who
+ *   passes a heavy request that is next takes one of these.
  * - A level may go beyond its share while the lendable seats of the others are free (`Seats`).
  * - Full queues, and waiting longer than `waitLimitMs`, are refused.
  */
@@ -29,7 +31,7 @@ export type Refusal = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancell
 /** A request that waits. */
 export interface Waiter {
   readonly seats: number;
-  go(): void;
+  go(passed: boolean): void;
 }
 interface QueuedWaiter extends Waiter {
   readonly queue: Queue;
@@ -49,6 +51,8 @@ const estimatedSeconds = 0.003;
 export interface Held {
   readonly seats: number;
   readonly queue: Queue | undefined;
+  /** It has passed a heavy request. */
+  readonly passed: boolean;
 }
 
 export class PriorityLevel {
@@ -63,6 +67,8 @@ export class PriorityLevel {
   /** Queues with somebody in them. */
   readonly #active = new Set<Queue>();
   #virtualTime = 0;
+  /** Requests that run and have passed a heavy one. */
+  #passing = 0;
 
   constructor(
     settings: LevelSettings,
@@ -80,16 +86,25 @@ export class PriorityLevel {
       this.#queues = Array.from({ length: queues }, () => ({ waiting: [], next: this.#virtualTime }));
   }
 
-  /** Seats that a request of this weight takes: never more than the level has. */
+  /** Seats for light requests alone. */
+  get light(): number {
+    return Math.ceil(this.nominal / 5);
+  }
+
+  /** Seats that a request of this weight takes: never more than the level has for such. */
   weigh(seats: number): number {
-    return Math.max(1, Math.min(seats, this.nominal));
+    return Math.max(1, Math.min(seats, this.nominal - this.light));
+  }
+
+  #allows(seats: number): boolean {
+    return this.seats.allows(this, seats > 1 ? seats + this.light : seats);
   }
 
   /** Takes the seats when nobody waits and they are free. */
   take(seats: number): Held | undefined {
-    if (this.waiting > 0 || !this.seats.allows(this, seats)) return undefined;
+    if (this.waiting > 0 || !this.#allows(seats)) return undefined;
     this.#hold(seats);
-    return { seats, queue: undefined };
+    return { seats, queue: undefined, passed: false };
   }
 
   /** Waits in a queue of the flow's hand. `go` is called, with the seats taken, when its turn has come. */
@@ -108,7 +123,7 @@ export class PriorityLevel {
     }
     if (queue === undefined || queue.waiting.length >= queuing.queueLengthLimit) return 'queue-full';
     const chosen = queue;
-    const waiter: QueuedWaiter = { seats, queue: chosen, go: () => go({ seats, queue: chosen }) };
+    const waiter: QueuedWaiter = { seats, queue: chosen, go: passed => go({ seats, queue: chosen, passed }) };
     if (chosen.waiting.length === 0) {
       // An idle queue saves nothing up.
       chosen.next = Math.max(chosen.next, this.#virtualTime);
@@ -130,7 +145,8 @@ export class PriorityLevel {
   }
 
   /** Gives the seats back; the queue pays for the time that was really taken. */
-  end({ seats, queue }: Held, seconds: number): void {
+  end({ seats, queue, passed }: Held, seconds: number): void {
+    if (passed) this.#passing--;
     this.inUse -= seats;
     this.seats.inUse -= seats;
     if (queue !== undefined) queue.next += seats * (seconds - estimatedSeconds);
@@ -140,17 +156,29 @@ export class PriorityLevel {
   dispatch(): void {
     while (this.waiting > 0) {
       let first: Queue | undefined;
-      for (const queue of this.#active) if (first === undefined || queue.next < first.next) first = queue;
-      const waiter = first?.waiting[0];
-      if (first === undefined || waiter === undefined || !this.seats.allows(this, waiter.seats)) return;
-      first.waiting.shift();
-      this.waiting--;
-      if (first.waiting.length === 0) this.#active.delete(first);
-      this.#virtualTime = Math.max(this.#virtualTime, first.next);
-      first.next += waiter.seats * estimatedSeconds;
-      this.#hold(waiter.seats);
-      waiter.go();
+      let firstLight: Queue | undefined;
+      for (const queue of this.#active) {
+        if (first === undefined || queue.next < first.next) first = queue;
+        if (queue.waiting[0]!.seats === 1 && (firstLight === undefined || queue.next < firstLight.next))
+          firstLight = queue;
+      }
+      if (first === undefined) return;
+      if (this.#allows(first.waiting[0]!.seats)) this.#letIn(first, false);
+      else if (firstLight !== undefined && firstLight !== first && this.#passing < this.light && this.#allows(1))
+        this.#letIn(firstLight, true);
+      else return;
     }
+  }
+
+  #letIn(queue: Queue, passed: boolean): void {
+    const waiter = queue.waiting.shift()!;
+    this.waiting--;
+    if (queue.waiting.length === 0) this.#active.delete(queue);
+    this.#virtualTime = Math.max(this.#virtualTime, queue.next);
+    queue.next += waiter.seats * estimatedSeconds;
+    if (passed) this.#passing++;
+    this.#hold(waiter.seats);
+    waiter.go(passed);
   }
 
   #hold(seats: number): void {

@@ -14,7 +14,7 @@ import type {
 import { bytesAnswer, jsonAnswer, methodNotAllowed, resourceNotFound } from './answers.js';
 import { patchTypeOf, readBody, readOptionalBody, readPatch } from './body.js';
 import type { ApiRequest, ApiResponse } from './exchange.js';
-import { turnForLargeWork } from './large-work.js';
+import { turnsForLargeWork } from './large-work.js';
 import { joinedList, listHead } from './list-bytes.js';
 import { type AnswerForm, answerForm, jsonType, yamlType } from './media-type.js';
 import { deleteOptions, listOptions, watchOptions, writeOptions } from './options.js';
@@ -105,7 +105,7 @@ export function resourceRoutes({ resources, clock }: ResourceRoutesOptions): Res
         const form = answerForm(request.headers['accept']);
         if (form.as === 'Table') includeObjectOf(request.query);
         const result = await resources.list(context, kind, listOptions(request.query, namespace));
-        if (result.items.length > smallListItems) await turnForLargeWork();
+        if (result.items.length > smallListItems) await turnsForLargeWork()();
         return listAnswer(call, form, result);
       }
       case 'create': {
@@ -225,8 +225,9 @@ function encoded(status: number, json: Buffer, form: AnswerForm): ApiResponse {
 
 /** Pieces of a long list, with room for other work between them. */
 async function* inTurns(pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
+  const turn = turnsForLargeWork();
   for (const piece of pieces) {
     yield piece;
-    await turnForLargeWork();
+    await turn();
   }
 }
