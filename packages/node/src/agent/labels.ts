@@ -9,7 +9,7 @@ export const labels = {
   podNamespace: 'orbitkit.dev/pod-namespace',
   podUid: 'orbitkit.dev/pod-uid',
   containerName: 'orbitkit.dev/container-name',
-  /** `init`, `sidecar` or `app`. */
+  /** `init`, `sidecar`, `app` or `ephemeral`. */
   containerType: 'orbitkit.dev/container-type',
   restartCount: 'orbitkit.dev/restart-count',
   /** Hash of what of the container's spec cannot change without a restart. */

@@ -17,7 +17,7 @@ import { graceSecondsOf, specHashOf } from './pod-state.js';
 
 export interface ContainerConfigInput extends PayloadInput {
   container: corev1.Container;
-  type: 'init' | 'sidecar' | 'app';
+  type: 'init' | 'sidecar' | 'app' | 'ephemeral';
   attempt: number;
   agentId: string;
   volumes: PodVolumes;

@@ -45,7 +45,12 @@ export function limitationsOf(pod: Pod, runtimeName: string, capabilities: Reado
   if (spec.hostAliases?.length) result.push('hostAliases are not written by this node');
   if (spec.imagePullSecrets?.length)
     result.push('imagePullSecrets are not used by this node: images are pulled with its own credentials');
-  if (spec.ephemeralContainers?.length) result.push('ephemeral containers are not supported by this node');
+  for (const { name, targetContainerName } of spec.ephemeralContainers ?? []) {
+    if (targetContainerName && runtimeName !== 'process')
+      result.push(
+        `container ${name}: targetContainerName is not applied by the ${runtimeName} runtime: it does not see the processes of ${targetContainerName}`,
+      );
+  }
   if (spec.securityContext?.fsGroup !== undefined && process.geteuid?.() !== 0)
     result.push('securityContext.fsGroup needs root; volumes stay the property of the agent');
   for (const field of unsupportedSecurity(spec.securityContext))

@@ -230,6 +230,24 @@ describe('planOf, whatever the state', () => {
     containers: fc.constant(two.containers),
   });
 
+  it('runs an ephemeral container once, beside everything else, and decides nothing by it', () => {
+    const look = { ephemeralContainers: [{ name: 'look', image: 'app:1' }] };
+    const running = container('app', 'running');
+    expect(planFor(pod(look), [], []).start).toEqual([]);
+    expect(planFor(pod(look), [sandbox()], [running])).toEqual({ ...nothing, start: ['ephemeral look#0'] });
+    expect(planFor(pod({ ...init, ...look }), [sandbox()], []).start).toEqual(['ephemeral look#0', 'init i1#0']);
+    for (const ended of [0, 1]) {
+      const looked = container('look', 'exited', { exitCode: ended });
+      expect(planFor(pod(look), [sandbox()], [running, looked])).toEqual(nothing);
+    }
+    const before = { ephemeralContainerStatuses: [{ name: 'look', state: { terminated: { exitCode: 0 } } }] };
+    expect(planFor(pod(look, before), [sandbox()], [running])).toEqual(nothing);
+    const backedOff = planFor(pod(look), [sandbox()], [running], { waitOf: () => 7 });
+    expect(backedOff).toEqual({ ...nothing, wakeInMs: 7 });
+    const done = [container('app', 'exited'), container('look', 'running')];
+    expect(planFor(pod({ ...look, restartPolicy: 'Never' }), [sandbox()], done).finished).toBe('Succeeded');
+  });
+
   it('never starts a container that runs, nor two of one name, nor any without a ready sandbox, nor touches a busy one', () => {
     fc.assert(
       fc.property(

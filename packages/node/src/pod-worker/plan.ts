@@ -5,13 +5,14 @@
  * Order, as upstream (`computePodActions`): a ready sandbox; init containers one after the other, sidecars among them until they
  * have started; then all containers together. A container that ended is restarted as the pod's policy says, after its back-off;
  * one whose image changed, or that its probes gave up on, is stopped first. With a new sandbox the init containers run again.
- * What runs and is as wanted is left alone.
+ * What runs and is as wanted is left alone. Ephemeral containers run beside all of this, once each, and decide nothing.
  */
 import type { corev1, Pod } from '@orbitkit/core';
 import { labels } from '../agent/labels.js';
 import type { ContainerStatus } from '../runtime/contract.js';
 import {
   containersOf,
+  ephemeralOf,
   isSidecar,
   latestOf,
   type PodState,
@@ -19,6 +20,7 @@ import {
   readySandbox,
   restartCountOf,
   specHashOf,
+  statusesOf,
 } from './pod-state.js';
 
 export type Verdict = 'liveness' | 'startup' | undefined;
@@ -40,7 +42,7 @@ export interface PlanInput {
 
 export interface Start {
   container: corev1.Container;
-  type: 'init' | 'sidecar' | 'app';
+  type: 'init' | 'sidecar' | 'app' | 'ephemeral';
   /** Also the restart count. */
   attempt: number;
   /** The one that ended before it. */
@@ -97,6 +99,7 @@ export function planOf(input: PlanInput): Plan {
   }
   if (!sandbox) return { ...plan, createSandbox: true };
 
+  for (const container of ephemeralOf(pod)) planEphemeral(input, container, plan);
   const initialized = planInit(input, sandbox.id, plan);
   if (initialized) for (const container of pod.spec.containers) planContainer(input, container, 'app', plan);
   return plan;
@@ -120,6 +123,22 @@ function planInit(input: PlanInput, sandboxId: string, plan: Plan): boolean {
     return false;
   }
   return true;
+}
+
+/** Also before the pod is initialized: what holds that up may be what one wants to look at. */
+function planEphemeral(input: PlanInput, container: corev1.Container, plan: Plan): void {
+  const { pod, state, busy } = input;
+  if (busy.has(container.name)) return;
+  const latest = latestOf(state, container.name);
+  const known = statusesOf(pod).find(({ name }) => name === container.name)?.state;
+  if (latest ? latest.state !== 'created' : known?.running || known?.terminated) return;
+  const wait = input.waitOf(container.name, undefined);
+  if (wait > 0) {
+    plan.wakeInMs = Math.min(wait, plan.wakeInMs ?? wait);
+    return;
+  }
+  if (latest) plan.removeContainers.push(latest);
+  plan.start.push({ container, type: 'ephemeral', attempt: 0 });
 }
 
 function planContainer(input: PlanInput, container: corev1.Container, type: Start['type'], plan: Plan): void {
@@ -173,8 +192,7 @@ function mayRunAgain(input: PlanInput, ended: ContainerStatus, type: Start['type
 
 /** The runtime has lost the containers (a reboot): the count goes on from what the API remembers. */
 function countInStatus(pod: Pod, name: string): number {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  const known = statuses.find(status => status.name === name);
+  const known = statusesOf(pod).find(status => status.name === name);
   if (!known) return 0;
   // Waiting after an end: that end is the one that the count belongs to.
   const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;

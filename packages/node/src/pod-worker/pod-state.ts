@@ -53,9 +53,24 @@ export function previousOf(state: PodState, name: string): ContainerStatus | und
 /** An init container that runs beside the others and is restarted by itself. */
 export const isSidecar = (container: corev1.Container): boolean => container.restartPolicy === 'Always';
 
+/** Containers for a look inside: added while the pod runs, started once, never again. */
+export const ephemeralOf = (pod: Pod): corev1.Container[] =>
+  (pod.spec.ephemeralContainers ?? []) as readonly Omit<
+    corev1.EphemeralContainer,
+    'restartPolicy'
+  >[] as corev1.Container[];
+
 export const containersOf = (pod: Pod): corev1.Container[] => [
   ...(pod.spec.initContainers ?? []),
   ...pod.spec.containers,
+  ...ephemeralOf(pod),
+];
+
+/** What the API remembers of a container. */
+export const statusesOf = ({ status }: Pod): corev1.ContainerStatus[] => [
+  ...(status?.initContainerStatuses ?? []),
+  ...(status?.containerStatuses ?? []),
+  ...(status?.ephemeralContainerStatuses ?? []),
 ];
 
 /** Name and image: the only fields of a running container that may change (upstream's choice since 1.31). */

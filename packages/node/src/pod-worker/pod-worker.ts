@@ -46,7 +46,7 @@ export class PodWorker {
   readonly #writer: StatusWriter;
   /** What ended containers left to say, by id. */
   readonly #messages = new Map<string, string | undefined>();
-  readonly #limitations: readonly string[];
+  #limitations: readonly string[];
   readonly #firstSeen: number;
   readonly #lookWaits: Backoff;
   #pod: Pod;
@@ -112,6 +112,7 @@ export class PodWorker {
     if (!isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]))
       this.#ground.expire();
     this.#pod = pod;
+    this.#limitations = limitationsOf(pod, this.#host.runtime.name, this.#host.runtime.capabilities);
     this.#writer.observe(pod);
     if (pod.metadata.deletionTimestamp) this.#end('deleted', graceSecondsOf(pod) * 1000);
     this.wake();

@@ -67,6 +67,25 @@ function statusOf(
 
 const condition = (status: corev1.PodStatus, type: string) => status.conditions?.find(its => its.type === type);
 
+describe('ephemeral containers', () => {
+  it('have statuses of their own, are never ready, and leave phase and readiness alone', () => {
+    const spec = {
+      containers: [{ name: 'a', image: 'app:1' }],
+      ephemeralContainers: [{ name: 'look', image: 'app:1' }],
+    };
+    const app = container('a', 'running');
+    const status = statusOf([app, container('look', 'exited', 3)], { spec: spec as never });
+    expect(status.ephemeralContainerStatuses).toMatchObject([
+      { name: 'look', ready: false, restartCount: 0, state: { terminated: { exitCode: 3, reason: 'Error' } } },
+    ]);
+    expect([status.phase, condition(status, 'Ready')?.status]).toEqual(['Running', 'True']);
+    expect(statusOf([app], { spec: spec as never }).ephemeralContainerStatuses?.[0]?.state).toEqual({
+      waiting: { reason: 'ContainerCreating' },
+    });
+    expect(statusOf([app])).not.toHaveProperty('ephemeralContainerStatuses');
+  });
+});
+
 describe('the phase', () => {
   const running = container('a', 'running');
   const [ok, failed] = [container('b', 'exited', 0), container('b', 'exited', 1)];

@@ -4,7 +4,7 @@
  * What others own is kept: qosClass, nominatedNodeName, foreign conditions. A phase that has ended does not come back.
  */
 import { type corev1, formatTime, type Pod } from '@orbitkit/core';
-import { isSidecar, latestOf, type PodState, readySandbox } from '../pod-worker/pod-state.js';
+import { ephemeralOf, isSidecar, latestOf, type PodState, readySandbox } from '../pod-worker/pod-state.js';
 import type { ContainerStatus } from '../runtime/contract.js';
 import { conditionsOf } from './conditions.js';
 import { containerStatusOf, type Waiting } from './container-status.js';
@@ -39,7 +39,7 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
   const statusesOf = (
     specs: readonly corev1.Container[],
     before: readonly corev1.ContainerStatus[] | undefined,
-    init: boolean,
+    kind: 'init' | 'app' | 'ephemeral',
   ) =>
     specs.map((spec, index) => {
       const latest = latestOf(state, spec.name);
@@ -49,19 +49,20 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
         runtimeName: input.runtimeName,
         known: before?.find(({ name }) => name === spec.name),
         ending: input.ending || ended !== undefined,
-        waiting: input.waiting(spec.name) ?? defaultWaiting(init ? index : undefined),
+        waiting: input.waiting(spec.name) ?? defaultWaiting(kind === 'init' ? index : undefined),
         restarts:
           latest !== undefined &&
+          kind !== 'ephemeral' &&
           !input.ending &&
-          (init && !isSidecar(spec) && latest.exitCode === 0 ? false : input.restarts(latest)),
+          (kind === 'init' && !isSidecar(spec) && latest.exitCode === 0 ? false : input.restarts(latest)),
         isReady: input.isReady,
         hasStarted: input.hasStarted,
         messageOf: input.messageOf,
       });
     });
-  const init = statusesOf(pod.spec.initContainers ?? [], known.initContainerStatuses, true);
+  const init = statusesOf(pod.spec.initContainers ?? [], known.initContainerStatuses, 'init');
   const initialized = isInitialized(pod, init);
-  const apps = statusesOf(pod.spec.containers, known.containerStatuses, false).map(status =>
+  const apps = statusesOf(pod.spec.containers, known.containerStatuses, 'app').map(status =>
     !initialized && status.state?.waiting?.reason === 'ContainerCreating'
       ? { ...status, state: { waiting: { ...status.state.waiting, reason: 'PodInitializing' } } }
       : status,
@@ -70,6 +71,9 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
     const latest = latestOf(state, name);
     return latest?.state === 'exited' && input.restarts(latest);
   });
+  const ephemeral = statusesOf(ephemeralOf(pod), known.ephemeralContainerStatuses, 'ephemeral').map(
+    ({ started: _, ...status }) => ({ ...status, ready: false }),
+  );
   const phase = verdict?.phase ?? ended ?? phaseOf({ pod, init, apps, ending: input.ending, restarting });
   const conditions = conditionsOf(
     {
@@ -85,7 +89,14 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
     known.conditions,
   );
   const podIPs = podIPsOf(input, sandbox?.ip);
-  const { reason, message, initContainerStatuses: _init, containerStatuses: _apps, ...rest } = known;
+  const {
+    reason,
+    message,
+    initContainerStatuses: _init,
+    containerStatuses: _apps,
+    ephemeralContainerStatuses: _ephemeral,
+    ...rest
+  } = known;
   const explained = verdict ?? (ended && reason ? { reason, message } : undefined);
   return {
     ...rest,
@@ -98,6 +109,7 @@ export function podStatusOf(input: PodStatusInput): corev1.PodStatus {
     startTime: known.startTime ?? formatTime(input.now),
     ...(init.length > 0 ? { initContainerStatuses: init } : {}),
     containerStatuses: apps,
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   previousOf,
   readPodState,
   readySandbox,
+  statusesOf,
 } from '../pod-worker/pod-state.js';
 import type { PodWorker } from '../pod-worker/pod-worker.js';
 import type { ContainerStatus, Runtime, Sandbox } from '../runtime/contract.js';
@@ -65,6 +66,5 @@ function assertContainer(pod: Pod, name: string): void {
 }
 
 function waitingReason(pod: Pod, name: string): string {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  return statuses.find(status => status.name === name)?.state?.waiting?.reason ?? 'ContainerCreating';
+  return statusesOf(pod).find(status => status.name === name)?.state?.waiting?.reason ?? 'ContainerCreating';
 }
