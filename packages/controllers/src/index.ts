@@ -14,6 +14,23 @@ export {
 export { type EndpointSlicesOptions, endpointSlices } from './builtin/endpoints/endpoint-slices.js';
 export { type EndpointsOptions, endpoints } from './builtin/endpoints/endpoints.js';
 export { type GarbageCollectorOptions, garbageCollector } from './builtin/garbage-collector/garbage-collector.js';
+export { apiMetrics } from './builtin/horizontal-pod-autoscaler/api-metrics.js';
+export type {
+  AutoscalerMetrics,
+  MetricIdentifier,
+  PodMeasure,
+  PodMeasures,
+} from './builtin/horizontal-pod-autoscaler/autoscaler-metrics.js';
+export {
+  type AutoscalerDecision,
+  type AutoscalerInput,
+  asksMetrics,
+  desiredReplicas,
+} from './builtin/horizontal-pod-autoscaler/desired-replicas.js';
+export {
+  type HorizontalPodAutoscalersOptions,
+  horizontalPodAutoscalers,
+} from './builtin/horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
 export { type JobsOptions, jobs } from './builtin/job/jobs.js';
 export { type NamespacesOptions, namespaces } from './builtin/namespace/namespaces.js';
 export { type NodeIpamOptions, nodeIpam } from './builtin/node-ipam/node-ipam.js';

@@ -13,6 +13,10 @@ import { podDisruptionBudgets } from './disruption/pod-disruption-budgets.js';
 import { endpointSlices } from './endpoints/endpoint-slices.js';
 import { endpoints } from './endpoints/endpoints.js';
 import { garbageCollector } from './garbage-collector/garbage-collector.js';
+import {
+  type HorizontalPodAutoscalersOptions,
+  horizontalPodAutoscalers,
+} from './horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
 import { jobs } from './job/jobs.js';
 import { namespaces } from './namespace/namespaces.js';
 import { nodeIpam } from './node-ipam/node-ipam.js';
@@ -28,6 +32,8 @@ export interface StandardControllersOptions {
   /** Pod addresses of the cluster, of which each node gets a block. Default: nodes get none. */
   clusterCIDR?: string;
   nodeLifecycle?: NodeLifecycleOptions;
+  /** E.g. where measures come from, when not from the metrics APIs. */
+  horizontalPodAutoscalers?: HorizontalPodAutoscalersOptions;
   /** Published in every namespace (`kube-root-ca.crt`); pods get their tokens only then. Default: it is not. */
   certificateAuthority?: RootCAPublisherOptions['certificateAuthority'];
   /** Reads and signs certificate requests under the cluster's authority. Default: requests wait for another signer. */
@@ -44,6 +50,7 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     jobs(),
     cronJobs(),
     ttlAfterFinished(),
+    horizontalPodAutoscalers(options.horizontalPodAutoscalers),
     podDisruptionBudgets(),
     endpoints(),
     endpointSlices(),
