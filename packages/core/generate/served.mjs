@@ -7,6 +7,7 @@ export const virtualKinds = new Set([
   '/v1/ComponentStatus',
   'authentication.k8s.io/v1/SelfSubjectReview',
   'authentication.k8s.io/v1/TokenReview',
+  'authentication.k8s.io/v1beta1/SelfSubjectReview',
   'authorization.k8s.io/v1/LocalSubjectAccessReview',
   'authorization.k8s.io/v1/SelfSubjectAccessReview',
   'authorization.k8s.io/v1/SelfSubjectRulesReview',

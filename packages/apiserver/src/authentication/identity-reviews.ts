@@ -1,6 +1,6 @@
 /** Who somebody is, asked as an object: TokenReview for a token, SelfSubjectReview for oneself. */
 import { type authenticationv1, invalid, isStatusError, type UserInfo } from '@orbitkit/core';
-import type { VirtualResources } from '../registry/virtual-resources.js';
+import type { VirtualResource, VirtualResources } from '../registry/virtual-resources.js';
 
 const group = 'authentication.k8s.io';
 
@@ -30,9 +30,9 @@ export function identityReviews(reviewer: TokenReviewer): VirtualResources {
         return review('TokenReview', spec, await statusOf(spec.token, spec.audiences ?? []));
       },
     },
-    [`${group}/v1/SelfSubjectReview`]: {
-      create: ({ user }) => review('SelfSubjectReview', undefined, { userInfo: shown(user) }),
-    },
+    [`${group}/v1/SelfSubjectReview`]: selfReview('v1'),
+    // The only one that `kubectl auth whoami` of 1.27 knows.
+    [`${group}/v1beta1/SelfSubjectReview`]: selfReview('v1beta1'),
   };
 
   async function statusOf(token: string, audiences: readonly string[]): Promise<object> {
@@ -51,9 +51,13 @@ export function identityReviews(reviewer: TokenReviewer): VirtualResources {
   }
 }
 
-const review = (kind: string, spec: object | undefined, status: object): object => ({
+const selfReview = (version: string): VirtualResource => ({
+  create: ({ user }) => review('SelfSubjectReview', undefined, { userInfo: shown(user) }, version),
+});
+
+const review = (kind: string, spec: object | undefined, status: object, version = 'v1'): object => ({
   kind,
-  apiVersion: `${group}/v1`,
+  apiVersion: `${group}/${version}`,
   metadata: { creationTimestamp: null },
   ...(spec ? { spec } : {}),
   status,

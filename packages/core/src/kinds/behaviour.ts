@@ -202,6 +202,7 @@ const rows: Readonly<Record<string, Behaviour>> = {
   },
   'events.k8s.io/v1.Event': { check: checkEventV1, columns: storedColumns(eventColumns, eventsV1.toStorage) },
   'authentication.k8s.io/v1.SelfSubjectReview': {},
+  'authentication.k8s.io/v1beta1.SelfSubjectReview': {},
   'authentication.k8s.io/v1.TokenReview': { check: checkTokenReview },
   'authorization.k8s.io/v1.LocalSubjectAccessReview': { check: checkLocalAccessReview },
   'authorization.k8s.io/v1.SelfSubjectAccessReview': { check: checkSelfAccessReview },

@@ -149,6 +149,7 @@ test('what is never stored cannot be watched or deleted', () => {
     'ComponentStatus',
     'SelfSubjectReview',
     'TokenReview',
+    'SelfSubjectReview',
     'LocalSubjectAccessReview',
     'SelfSubjectAccessReview',
     'SelfSubjectRulesReview',

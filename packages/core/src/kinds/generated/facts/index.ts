@@ -3,6 +3,7 @@ import { facts as admissionregistrationv1 } from './admissionregistration-v1.js'
 import { facts as apiextensionsv1 } from './apiextensions-v1.js';
 import { facts as appsv1 } from './apps-v1.js';
 import { facts as authenticationv1 } from './authentication-v1.js';
+import { facts as authenticationv1beta1 } from './authentication-v1beta1.js';
 import { facts as authorizationv1 } from './authorization-v1.js';
 import { facts as autoscalingv1 } from './autoscaling-v1.js';
 import { facts as autoscalingv2 } from './autoscaling-v2.js';
@@ -28,6 +29,7 @@ export const factsByGroup: Readonly<Record<string, string>> = {
   'apiextensions.k8s.io/v1': apiextensionsv1,
   'apps/v1': appsv1,
   'authentication.k8s.io/v1': authenticationv1,
+  'authentication.k8s.io/v1beta1': authenticationv1beta1,
   'authorization.k8s.io/v1': authorizationv1,
   'autoscaling/v1': autoscalingv1,
   'autoscaling/v2': autoscalingv2,

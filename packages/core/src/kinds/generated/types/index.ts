@@ -5,6 +5,7 @@ export type * as apidiscoveryv2beta1 from './apidiscovery-v2beta1.js';
 export type * as apiextensionsv1 from './apiextensions-v1.js';
 export type * as appsv1 from './apps-v1.js';
 export type * as authenticationv1 from './authentication-v1.js';
+export type * as authenticationv1beta1 from './authentication-v1beta1.js';
 export type * as authorizationv1 from './authorization-v1.js';
 export type * as autoscalingv1 from './autoscaling-v1.js';
 export type * as autoscalingv2 from './autoscaling-v2.js';
