@@ -18,6 +18,9 @@ export interface AccessFlags {
   oidcGroupsClaim?: string;
   oidcGroupsPrefix?: string;
   oidcCaFile?: string;
+  serviceAccountIssuer?: string;
+  serviceAccountSigningKeyFile?: string;
+  serviceAccountKeyFile?: string[];
 }
 
 export const accessOptions = (command: Command): Command =>
@@ -33,15 +36,38 @@ export const accessOptions = (command: Command): Command =>
     .option('--oidc-username-prefix <prefix>', 'put before the name; default ISSUER#, - for none')
     .option('--oidc-groups-claim <claim>', 'names the groups; default: no groups')
     .option('--oidc-groups-prefix <prefix>', 'put before their names')
-    .option('--oidc-ca-file <file>', "PEM of the authority of the issuer's server; default: the system's");
+    .option('--oidc-ca-file <file>', "PEM of the authority of the issuer's server; default: the system's")
+    .option('--service-account-issuer <url>', 'names this cluster in the tokens of service accounts')
+    .option(
+      '--service-account-signing-key-file <file>',
+      'PEM of an RSA key that signs them, the same on every server; default: keys in the store, which rotate',
+    )
+    .option('--service-account-key-file <files...>', 'with it: keys whose tokens are good as well');
 
 /** @throws CommandError that names the flag. */
 export async function accessOf(
   flags: AccessFlags,
   dataDir: string,
   terminal: Terminal,
-): Promise<Pick<ApiServerOptions, 'auditLog' | 'oidc'>> {
-  return { ...auditOf(flags, dataDir, terminal), ...(await oidcOf(flags, terminal)) };
+): Promise<Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>> {
+  return {
+    ...auditOf(flags, dataDir, terminal),
+    ...(await oidcOf(flags, terminal)),
+    serviceAccounts: serviceAccountsOf(flags, terminal),
+  };
+}
+
+function serviceAccountsOf(flags: AccessFlags, terminal: Terminal): NonNullable<ApiServerOptions['serviceAccounts']> {
+  const { serviceAccountIssuer: issuer, serviceAccountSigningKeyFile: signing, serviceAccountKeyFile: others } = flags;
+  if (others !== undefined && signing === undefined)
+    throw new CommandError(
+      '--service-account-key-file needs --service-account-signing-key-file: else the keys are in the store',
+    );
+  return {
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(signing === undefined ? {} : { signingKeyFile: pathIn(terminal, signing) }),
+    ...(others === undefined ? {} : { keyFiles: others.map(file => pathIn(terminal, file)) }),
+  };
 }
 
 const day = 24 * 60 * 60_000;

@@ -47,7 +47,7 @@ export interface ApiServerSettings {
   /** See store-options.ts. */
   store: Pick<ApiServerOptions, 'store' | 'encryption'>;
   /** See access-flags.ts. */
-  access?: Pick<ApiServerOptions, 'auditLog' | 'oidc'>;
+  access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>;
 }
 
 export const apiServerOf = ({ dataDir, listen, serviceCIDR, store, access }: ApiServerSettings): ApiServer =>

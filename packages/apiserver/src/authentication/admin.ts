@@ -11,10 +11,12 @@ import { makeSecretDirectory, readSecretFile, writeFileWhole } from '../pki/secr
 /** Names as kubeadm gives them. */
 export const adminUser: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters'] };
 
+export const adminTokenFile = 'admin.token';
+
 /** The token kept in `dir/admin.token`; a new one of 256 random bits when there is none. @throws Error when others may read the file. */
 export async function adminToken(dir: string): Promise<string> {
   await makeSecretDirectory(dir);
-  const file = path.join(dir, 'admin.token');
+  const file = path.join(dir, adminTokenFile);
   const before = (await readSecretFile(file))?.trim();
   if (before !== undefined) {
     if (!/^[A-Za-z0-9_-]{43,}$/.test(before))

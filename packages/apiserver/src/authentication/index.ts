@@ -1,5 +1,5 @@
 /** Who asks. */
-export { adminToken, adminUser, type KubeconfigOptions, kubeconfig, writeKubeconfig } from './admin.js';
+export { adminToken, adminTokenFile, adminUser, type KubeconfigOptions, kubeconfig, writeKubeconfig } from './admin.js';
 export {
   type Authenticator,
   anonymousUser,
@@ -14,7 +14,8 @@ export { clientCertificates } from './client-certificate.js';
 export { identityReviews } from './identity-reviews.js';
 export { type OidcIssuer, oidcTokens } from './oidc/oidc.js';
 export { issuerDiscovery } from './service-account/issuer-discovery.js';
-export { signingKeys } from './service-account/signing-keys.js';
+export { signingKeyFiles } from './service-account/signing-key-files.js';
+export { type SigningKeys, signingKeys } from './service-account/signing-keys.js';
 export { tokenRequest } from './service-account/token-request.js';
 export { type ServiceAccountTokens, serviceAccountTokens } from './service-account/tokens.js';
 export { type TokenSource, verifiedTokens } from './token-cache.js';

@@ -303,7 +303,7 @@ describe('tokens of service accounts', () => {
       kty: 'RSA',
       alg: 'RS256',
     });
-    const mode = (await fs.stat(path.join(dir, 'pki', 'service-account', 'sa.key'))).mode & 0o777;
+    const mode = (await fs.stat(path.join(dir, 'pki', 'ca.key'))).mode & 0o777;
     expect(mode).toBe(0o600);
   });
 

@@ -5,7 +5,15 @@
  * Made before the resources (they take its plugins and reviews); `follow` connects it with their cache. A composer's own authorizer takes
  * the place of all of ours; a server that does not serve the kinds of RBAC lets in `system:masters` alone.
  */
-import { type Clock, formatTime, isNotFound, type Kind, type KindRegistry, type UserInfo } from '@orbitkit/core';
+import {
+  type Clock,
+  formatTime,
+  isNotFound,
+  type Kind,
+  type KindRegistry,
+  type UserInfo,
+  unrecoverable,
+} from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
 import {
   type Authenticator,
@@ -17,6 +25,7 @@ import {
   oidcTokens,
   type ServiceAccountTokens,
   serviceAccountTokens,
+  signingKeyFiles,
   signingKeys,
   type TokenSource,
   tokenRequest,
@@ -39,12 +48,15 @@ import {
   rbacKinds,
   reconcileBootstrapPolicy,
 } from '../authorization/index.js';
-import type { ApiResponse } from '../http/exchange.js';
+import type { ApiRequest, ApiResponse } from '../http/exchange.js';
 import type { Resources } from '../registry/contract.js';
 import { objectPath, resourceIdOf } from '../registry/storage-keys.js';
 import type { Strategy } from '../registry/strategy.js';
 import type { VirtualResources } from '../registry/virtual-resources.js';
 import type { WatchCache } from '../registry/watch-cache.js';
+import type { Store } from '../storage/contract.js';
+import { serverSecret } from '../storage/server-secret.js';
+import { signingKeyOperations } from './signing-key-operations.js';
 
 export interface ServiceAccountOptions {
   /** Names this cluster in tokens. Default `https://kubernetes.default.svc.cluster.local`. */
@@ -55,13 +67,17 @@ export interface ServiceAccountOptions {
   keySetURL?: string;
   /** A signing key is replaced after this long. Default 90 days; tokens that an older one signed stay valid. */
   rotateKeyAfterMs?: number;
+  /** PEM of an RSA private key, mode 0600. Default: keys are made, kept in the store for all of its servers, and rotated. */
+  signingKeyFile?: string;
+  /** With `signingKeyFile`: PEM of further keys whose tokens are good. */
+  keyFiles?: readonly string[];
 }
 
 export interface AccessControlOptions {
   readonly kinds: KindRegistry;
   readonly clock: Clock;
-  /** Where the signing keys are kept; undefined: in memory. */
-  readonly keysDir: string | undefined;
+  /** Keeps the signing keys, unless they are files. */
+  readonly store: Store;
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
   readonly oidc?: readonly OidcIssuer[] | undefined;
   /** In the place of masters, nodes and RBAC. */
@@ -78,6 +94,8 @@ export interface AccessControl {
   readonly admission: readonly AdmissionPlugin[];
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly documents: Readonly<Record<string, () => Promise<ApiResponse>>>;
+  /** What administrators do with the signing keys, by path. */
+  readonly operations: Readonly<Record<string, (request: ApiRequest) => Promise<ApiResponse>>>;
   /** @param known who else is recognised by a bearer token: for TokenReview. */
   virtual(known: () => Authenticator): VirtualResources;
   /** From now on decisions follow the cache. */
@@ -95,9 +113,18 @@ export function accessControl(options: AccessControlOptions): AccessControl {
     apiAudiences = [issuer],
     rotateKeyAfterMs,
     keySetURL,
+    signingKeyFile,
+    keyFiles,
   } = options.serviceAccounts ?? {};
   const objects = cachedObjects(kinds);
-  const keys = signingKeys({ dir: options.keysDir, clock, rotateAfterMs: rotateKeyAfterMs });
+  const keys =
+    signingKeyFile === undefined
+      ? signingKeys({
+          record: serverSecret(options.store, 'service-account-keys'),
+          clock,
+          rotateAfterMs: rotateKeyAfterMs,
+        })
+      : signingKeyFiles({ signingKeyFile, keyFiles });
   const serviceAccounts = serviceAccountTokens({ issuer, apiAudiences, keys, objects, clock });
   const tokens = verifiedTokens(
     [ofServiceAccounts(serviceAccounts), ...(options.oidc ?? []).map(each => oidcTokens(each, { clock }))],
@@ -127,6 +154,7 @@ export function accessControl(options: AccessControlOptions): AccessControl {
       const url = options.url();
       return keySetURL ?? (url === undefined ? undefined : `${url}/openid/v1/jwks`);
     }),
+    operations: signingKeyOperations(keys),
     virtual: known => ({
       ...accessReviews(authorizer, withRbac ? rbac : undefined),
       ...identityReviews({
@@ -140,6 +168,11 @@ export function accessControl(options: AccessControlOptions): AccessControl {
       roles.follow(cache);
     },
     async bootstrap(resources, signal) {
+      // Files that cannot be used are found out now, not by the first pod that wants a token.
+      if (signingKeyFile !== undefined)
+        await keys.verification().catch(error => {
+          throw unrecoverable(error);
+        });
       if (withRbac) await reconcileBootstrapPolicy(resources, kinds, signal);
     },
   };

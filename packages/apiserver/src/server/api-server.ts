@@ -58,6 +58,7 @@ import { type AccessControl, accessControl, type ServiceAccountOptions } from '.
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import { apiServiceAddress, publishKubernetesService } from './kubernetes-service.js';
 import { requestHandler } from './request-handler.js';
+import { shareAdminToken, shareAuthority } from './shared-trust.js';
 import { storageOperations } from './storage-operations.js';
 
 export interface ListenOptions {
@@ -166,6 +167,14 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   let lastPort: number | undefined;
   let running: InProcessOptions | undefined;
 
+  /** Servers over one store have one authority and one administrator. */
+  async function agreeOnTrust(store: Store): Promise<void> {
+    if (!store.shared) return;
+    const shared = { store, dir: path.join(dataDir, 'pki') };
+    if (options.tls?.authority === undefined) await shareAuthority(shared);
+    await shareAdminToken(shared);
+  }
+
   /** Read once, and again after a failure. */
   function keptCredentials(): Promise<ServerCredentials> {
     credentials ??= credentialsUnder(path.join(dataDir, 'pki'), {
@@ -227,12 +236,17 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     context.signal.addEventListener('abort', onStop, { once: true });
 
     const secure = listen !== false && !options.insecureHttp;
-    const kept =
-      secure || options.tls?.authority || options.dataDir !== undefined ? await keptCredentials() : undefined;
+    const withCredentials = secure || options.tls?.authority !== undefined || options.dataDir !== undefined;
+    if (withCredentials) {
+      await agreeOnTrust(store);
+      // What was read before the store was known may have been replaced.
+      if (store.shared) credentials = undefined;
+    }
+    const kept = withCredentials ? await keptCredentials() : undefined;
     const control = accessControl({
       kinds,
       clock,
-      keysDir: kept && path.join(dataDir, 'pki', 'service-account'),
+      store,
       serviceAccounts: options.serviceAccounts,
       oidc: options.oidc,
       authorization: options.authorization,
@@ -291,7 +305,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     const handler = requestHandler({
       kinds,
       flowControl: flow,
-      operations: storageOperations(store),
+      operations: { ...storageOperations(store), ...control.operations },
       resources,
       access: accessCheck(control.authorizer, { publicHealth: options.publicHealth ?? true }),
       documents: control.documents,
@@ -347,7 +361,9 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           if (flow) void keepFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
           while (!stop.signal.aborted) {
             await clock.sleep(dayMs, stop.signal).catch(() => undefined);
-            if (door && kept && secure && !stop.signal.aborted) door.renew(await kept.serving());
+            if (!door || !kept || !secure || stop.signal.aborted) continue;
+            await agreeOnTrust(store);
+            door.renew(await kept.serving());
           }
         })(),
         feed.then(() => {

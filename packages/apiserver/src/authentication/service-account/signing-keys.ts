@@ -1,31 +1,50 @@
 /**
- * The keys that sign service-account tokens: RSA 2048, kept under one directory (mode 0700, files 0600), made when first needed.
+ * The keys that sign service-account tokens: RSA 2048, made when first needed and kept in the store, where every server over it finds them:
+ * a token of one is good at all others, also after a restart.
  *
- * `sa.key` signs. A key is replaced after `rotateAfterMs`; its public half stays as `sa-RETIRED.pub` (milliseconds since 1970) until the last
- * token that it can have signed has expired. Without a directory keys live as long as the process.
+ * One key signs. It is replaced `rotateAfterMs` after it began: its successor is published some time before it signs, so that who keeps the
+ * key set for a while knows it by then, and all servers change over at the same moment. The older key's private half is thrown away, its
+ * public half stays until the last token that it can have signed has expired. `rotate` does the same at once; with `revoke` older keys go
+ * at once as well, and every token that they signed.
+ *
+ * What another server changed is seen at once where it matters (a token of an unknown key, the published key set), otherwise within
+ * `refreshMs`. Reads of the store are shared by all who wait: strangers with made-up keys cost one read at a time.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '@orbitkit/core';
-import { makeSecretDirectory, readSecretFile, writeFileWhole } from '../../pki/secret-file.js';
+import type { ServerSecret } from '../../storage/server-secret.js';
 import { keyIdOf } from '../json-web-token.js';
 
 const newKeyPair = promisify(generateKeyPair);
-const day = 24 * 60 * 60_000;
+const hour = 60 * 60_000;
+const day = 24 * hour;
 /** A token lives a year at most: a retired key is kept a little longer. */
 export const longestTokenMs = 365 * day;
 const keptAfterMs = longestTokenMs + day;
 const defaultRotateAfterMs = 90 * day;
+/** Twice as long as the key set says that it may be kept. */
+const announcedMs = 2 * hour;
+const refreshMs = 30_000;
 const modulusLength = 2048;
+const attempts = 8;
 
 export interface SigningKeysOptions {
-  /** Absent: in memory only. */
-  dir?: string | undefined;
-  clock: Clock;
+  readonly record: ServerSecret<KeyRing>;
+  readonly clock: Clock;
   /** Default 90 days. */
-  rotateAfterMs?: number | undefined;
+  readonly rotateAfterMs?: number | undefined;
+}
+
+/** Newest first. Times are milliseconds since 1970. */
+export interface KeyRing {
+  readonly keys: readonly {
+    /** PEM. */
+    readonly publicKey: string;
+    /** PEM, PKCS#8; absent: it signs no more. */
+    readonly privateKey?: string;
+    readonly signsFrom: number;
+  }[];
 }
 
 export interface VerificationKey {
@@ -33,113 +52,199 @@ export interface VerificationKey {
   readonly key: KeyObject;
 }
 
+/** What an administrator sees of a key. */
+export interface KeySummary {
+  readonly id: string;
+  readonly state: 'announced' | 'signing' | 'verifying';
+  /** Milliseconds since 1970. Absent for keys in files. */
+  readonly signsFrom?: number;
+  /** When it is forgotten; the signing key has no such time yet. */
+  readonly until?: number;
+}
+
 export interface SigningKeys {
   /** The key that signs now; rotated when its time has come. */
   current(): Promise<VerificationKey>;
-  /** Public keys, the current one first. */
+  /** Public keys that count, of all servers: announced, signing, older ones. */
   verification(): Promise<readonly VerificationKey[]>;
   /** The public key with this id, if it is ours. */
   byId(id: string): Promise<VerificationKey | undefined>;
-  /** Replaces the signing key now. What older keys signed stays valid. */
-  rotate(): Promise<void>;
+  summary(): Promise<readonly KeySummary[]>;
+  /** Replaces the signing key now. What older keys signed stays valid, unless they are revoked. */
+  rotate(options?: { revoke?: boolean }): Promise<void>;
 }
 
-interface State {
-  readonly signing: KeyObject;
-  readonly id: string;
-  readonly createdAt: number;
-  readonly public: readonly VerificationKey[];
+interface Key extends VerificationKey {
+  readonly signing: KeyObject | undefined;
+  readonly signsFrom: number;
+  /** Until when what it signed counts. */
+  readonly until: number;
 }
 
-export function signingKeys({ dir, clock, rotateAfterMs = defaultRotateAfterMs }: SigningKeysOptions): SigningKeys {
-  let state: Promise<State> | undefined;
+interface Known {
+  readonly ring: KeyRing;
+  readonly version: bigint;
+  readonly keys: readonly Key[];
+  readonly at: number;
+}
 
-  function loaded(): Promise<State> {
-    state ??= load().catch(error => {
-      state = undefined;
-      throw error;
-    });
-    return state;
-  }
+export function signingKeys({ record, clock, rotateAfterMs = defaultRotateAfterMs }: SigningKeysOptions): SigningKeys {
+  const leadMs = Math.min(announcedMs, rotateAfterMs / 10);
+  let known: Known | undefined;
+  let reading: Promise<Known> | undefined;
+  let next: Promise<Known> | undefined;
 
-  async function load(): Promise<State> {
-    if (dir === undefined) return stateOf(await newKey(), clock.now(), []);
-    await makeSecretDirectory(dir);
-    const file = path.join(dir, 'sa.key');
-    const text = await readSecretFile(file);
-    if (text === undefined) return stateOf(await newKey(file), clock.now(), await retired(dir));
-    let key: KeyObject;
-    try {
-      key = createPrivateKey(text);
-    } catch (cause) {
-      throw new Error(`${file} is not a private key in PEM form: restore it, or remove it to get a new one`, { cause });
+  /** A reading that begins after this call: what others wrote before is in it. */
+  function refreshed(): Promise<Known> {
+    if (reading === undefined) {
+      reading = load().finally(() => {
+        reading = undefined;
+      });
+      return reading;
     }
-    if (key.asymmetricKeyType !== 'rsa')
-      throw new Error(`${file} holds a key of type ${key.asymmetricKeyType}; RSA is needed`);
-    return stateOf(key, (await fs.stat(file)).mtimeMs, await retired(dir));
+    next ??= reading
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined;
+        return refreshed();
+      });
+    return next;
   }
 
-  async function newKey(file?: string): Promise<KeyObject> {
-    const { privateKey } = await newKeyPair('rsa', { modulusLength });
-    if (file !== undefined) {
-      await writeFileWhole(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 0o600);
-      const now = new Date(clock.now());
-      await fs.utimes(file, now, now);
+  async function load(): Promise<Known> {
+    for (let attempt = 1; ; attempt++) {
+      const { value, version } = await record.read();
+      if (value !== undefined) return take(value, version);
+      const ring = { keys: [await newKey(clock.now())] };
+      if (!(await record.replace(ring, 0n)) && attempt >= attempts) throw contended();
     }
-    return privateKey;
   }
 
-  /** Public keys of earlier times; what has outlived its tokens is removed. */
-  async function retired(directory: string): Promise<VerificationKey[]> {
-    const keys: VerificationKey[] = [];
-    for (const name of (await fs.readdir(directory)).sort().reverse()) {
-      const retiredAt = /^sa-(\d+)\.pub$/.exec(name)?.[1];
-      if (retiredAt === undefined) continue;
-      const file = path.join(directory, name);
-      if (clock.now() - Number(retiredAt) > keptAfterMs) await fs.rm(file, { force: true });
-      else keys.push(verificationKey(createPublicKey(await fs.readFile(file, 'utf8'))));
+  function take(ring: KeyRing, version: bigint): Known {
+    if (known?.version === version) known = { ...known, at: clock.now() };
+    else known = { ring, version, keys: keysOf(ring), at: clock.now() };
+    return known;
+  }
+
+  /** What is known, not older than `refreshMs`; older when the store does not answer. */
+  async function recent(): Promise<Known> {
+    if (known === undefined) return refreshed();
+    const old = known;
+    return clock.now() - known.at < refreshMs ? known : refreshed().catch(() => old);
+  }
+
+  const living = ({ keys }: Known): readonly Key[] => {
+    const now = clock.now();
+    return keys.every(({ until }) => now < until) ? keys : keys.filter(({ until }) => now < until);
+  };
+
+  /** The ring as it should be now: undefined when it is. */
+  async function due({ ring }: Known): Promise<KeyRing | undefined> {
+    const now = clock.now();
+    const [newest] = ring.keys;
+    const wanted = tidy(ring, now);
+    if (newest === undefined || now >= newest.signsFrom + rotateAfterMs - leadMs)
+      return { keys: [await newKey(newest === undefined ? now : now + leadMs), ...wanted.keys] };
+    return wanted === ring ? undefined : wanted;
+  }
+
+  async function maintained(): Promise<Known> {
+    for (let attempt = 1; ; attempt++) {
+      const from = await recent();
+      const wanted = await due(from);
+      if (wanted === undefined) return from;
+      if ((await record.replace(wanted, from.version)) || attempt >= attempts) return refreshed();
+      await refreshed();
     }
-    return keys;
-  }
-
-  async function replaced(old: State): Promise<State> {
-    if (dir === undefined) return stateOf(await newKey(), clock.now(), old.public);
-    const pem = old.public[0]!.key.export({ type: 'spki', format: 'pem' }) as string;
-    // First the old public key: a crash in between leaves it there twice, and harms nothing.
-    await writeFileWhole(path.join(dir, `sa-${Math.round(clock.now())}.pub`), pem, 0o644);
-    return stateOf(await newKey(path.join(dir, 'sa.key')), clock.now(), await retired(dir));
-  }
-
-  async function rotate(only?: State): Promise<void> {
-    const old = await loaded();
-    if (only !== undefined && old !== only) return;
-    const next = replaced(old);
-    state = next;
-    await next.catch(error => {
-      // The old key goes on.
-      state = Promise.resolve(old);
-      throw error;
-    });
   }
 
   return {
     async current() {
-      let now = await loaded();
-      if (clock.now() - now.createdAt >= rotateAfterMs) {
-        await rotate(now);
-        now = await loaded();
-      }
-      return { id: now.id, key: now.signing };
+      const { keys } = await maintained();
+      const key = signingOf(keys, clock.now());
+      if (key?.signing === undefined) throw new Error('none of the keys in the store can sign: rotate them');
+      return { id: key.id, key: key.signing };
     },
-    verification: async () => (await loaded()).public,
-    byId: async id => (await loaded()).public.find(key => key.id === id),
-    rotate: () => rotate(),
+    verification: async () => living(await refreshed()),
+    async byId(id) {
+      if (known !== undefined) {
+        const found = living(known).find(key => key.id === id);
+        if (found !== undefined) {
+          if (clock.now() - known.at >= refreshMs) refreshed().catch(() => undefined);
+          return found;
+        }
+      }
+      return living(await refreshed()).find(key => key.id === id);
+    },
+    async summary() {
+      const now = clock.now();
+      const from = await refreshed();
+      const signing = signingOf(from.keys, now);
+      return living(from).map(each => ({
+        id: each.id,
+        state: each === signing ? 'signing' : each.signsFrom > now ? 'announced' : 'verifying',
+        signsFrom: each.signsFrom,
+        ...(each.until === Infinity ? {} : { until: each.until }),
+      }));
+    },
+    async rotate({ revoke = false } = {}) {
+      const made = await newKey(clock.now());
+      for (let attempt = 1; attempt <= attempts; attempt++) {
+        const { ring, version } = await refreshed();
+        // One that was announced has signed nothing: this one takes its place.
+        const older = revoke ? [] : ring.keys.filter(({ signsFrom }) => signsFrom <= made.signsFrom);
+        if (await record.replace(tidy({ keys: [made, ...older] }, made.signsFrom), version)) {
+          await refreshed();
+          return;
+        }
+      }
+      throw contended();
+    },
   };
 }
 
-function stateOf(signing: KeyObject, createdAt: number, older: readonly VerificationKey[]): State {
-  const own = verificationKey(createPublicKey(signing));
-  return { signing, id: own.id, createdAt, public: [own, ...older.filter(({ id }) => id !== own.id)] };
+/** The newest whose time has come. A server whose clock is behind may find only keys of the future: they are published, the first of them does. */
+function signingOf(keys: readonly Key[], now: number): Key | undefined {
+  const able = keys.filter(({ signing }) => signing !== undefined);
+  return able.find(({ signsFrom }) => signsFrom <= now) ?? able.at(-1);
 }
 
-const verificationKey = (key: KeyObject): VerificationKey => ({ id: keyIdOf(key), key });
+const contended = () => new Error('other servers change the signing keys all the time: try again');
+
+async function newKey(signsFrom: number): Promise<KeyRing['keys'][number]> {
+  const { publicKey, privateKey } = await newKeyPair('rsa', { modulusLength });
+  return {
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }) as string,
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    signsFrom,
+  };
+}
+
+/** When the tokens of the key at this place have all expired. */
+function untilOf({ keys }: KeyRing, index: number): number {
+  const successor = keys[index - 1];
+  return successor === undefined ? Infinity : successor.signsFrom + keptAfterMs;
+}
+
+/** Without keys whose tokens have expired, and without private halves that sign no more; the same ring when there is nothing to do. */
+function tidy(ring: KeyRing, now: number): KeyRing {
+  const signing = ring.keys.findIndex(({ signsFrom }) => signsFrom <= now);
+  const obsolete = ring.keys.some(
+    ({ privateKey }, index) => (signing >= 0 && index > signing && privateKey) || untilOf(ring, index) <= now,
+  );
+  if (!obsolete) return ring;
+  return {
+    keys: ring.keys.flatMap((key, index) => {
+      if (untilOf(ring, index) <= now) return [];
+      if (signing < 0 || index <= signing) return [key];
+      return [{ publicKey: key.publicKey, signsFrom: key.signsFrom }];
+    }),
+  };
+}
+
+const keysOf = (ring: KeyRing): Key[] =>
+  ring.keys.map(({ publicKey, privateKey, signsFrom }, index) => {
+    const key = createPublicKey(publicKey);
+    const signing = privateKey === undefined ? undefined : createPrivateKey(privateKey);
+    return { id: keyIdOf(key), key, signing, signsFrom, until: untilOf(ring, index) };
+  });

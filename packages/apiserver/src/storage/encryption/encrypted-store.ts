@@ -7,6 +7,7 @@
  */
 import type { Entry, GetResult, ListResult, Store, StoreBatch, StoreEvent, StoreFactory } from '../contract.js';
 import { StoreUnavailableError } from '../contract.js';
+import { serverSecretPrefix } from '../server-secret.js';
 import { encodeValueText, markUnreadable } from '../value.js';
 import {
   type EncryptionKey,
@@ -86,7 +87,7 @@ async function agreeOnKeys(store: Store, rules: EncryptionRules): Promise<void> 
 function encrypted(inner: Store, rules: EncryptionRules): EncryptedStore {
   const byResource = new Map<string, ResourceEncryption>();
   const keyFor = (key: string) => {
-    if (key === sampleKey) return writerOf(rules);
+    if (key === sampleKey || key.startsWith(serverSecretPrefix)) return writerOf(rules);
     const resource = resourceOfKey(key);
     if (resource === undefined) return undefined;
     let found = byResource.get(resource);
@@ -147,6 +148,7 @@ function encrypted(inner: Store, rules: EncryptionRules): EncryptedStore {
 
   const store: EncryptedStore = {
     name: inner.name,
+    ...(inner.shared === undefined ? {} : { shared: inner.shared }),
     async get(key, options): Promise<GetResult> {
       const result = await inner.get(key, options);
       const entry = openEntry(result.entry);
