@@ -28,6 +28,7 @@ export class Traffic {
   readonly #running: Promise<void>[] = [];
   readonly #acknowledged: Seen[] = [];
   readonly #watchers: Stretch[][] = [];
+  #lastFailure = 'none';
   readonly prefix: string;
   acknowledged = 0;
   failed = 0;
@@ -68,9 +69,8 @@ export class Traffic {
           if (remove) held.delete(key);
           else held.set(key, result.revision);
         } catch (error) {
-          if (!isStoreUnavailable(error)) throw error;
           this.failed++;
-          await new Promise(resolve => setTimeout(resolve, 20));
+          await this.#unavailable(error);
         }
         if (turn % 16 === 0) await new Promise(resolve => setImmediate(resolve));
       }
@@ -97,18 +97,25 @@ export class Traffic {
             if (list === undefined) continue;
             this.listedAgain++;
             stretches.push({ from: list, events: [], reached: list });
-          } else if (!isStoreUnavailable(error)) throw error;
+          } else await this.#unavailable(error);
         }
       }
     };
     this.#running.push(work());
   }
 
+  /** What is there again in a moment; also a store that is closed for good leaves the others their turn. */
+  async #unavailable(error: unknown): Promise<void> {
+    if (!isStoreUnavailable(error)) throw error;
+    this.#lastFailure = error.message;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+
   async #list(store: Store): Promise<bigint | undefined> {
     try {
       return (await store.list(this.prefix)).revision;
     } catch (error) {
-      if (!isStoreUnavailable(error)) throw error;
+      await this.#unavailable(error);
       return undefined;
     }
   }
@@ -120,7 +127,7 @@ export class Traffic {
     while (this.acknowledged < goal) {
       assert.ok(
         performance.now() < until,
-        `only ${this.acknowledged} of ${goal} writes were acknowledged within ${withinMs} ms`,
+        `only ${this.acknowledged} of ${goal} writes were acknowledged within ${withinMs} ms; last failure: ${this.#lastFailure}`,
       );
       await new Promise(resolve => setTimeout(resolve, 10));
     }
@@ -133,7 +140,10 @@ export class Traffic {
     const until = performance.now() + 30_000;
     const behind = () => this.#watchers.filter(stretches => stretches[stretches.length - 1]!.reached < last.revision);
     while (behind().length > 0) {
-      assert.ok(performance.now() < until, `${behind().length} watchers did not reach revision ${last.revision}`);
+      assert.ok(
+        performance.now() < until,
+        `${behind().length} watchers did not reach revision ${last.revision}; last failure: ${this.#lastFailure}`,
+      );
       await new Promise(resolve => setTimeout(resolve, 10));
     }
     this.#stop.abort();
