@@ -128,6 +128,8 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
   readonly #consumers = new Set<Consumer<T>>();
   /** Keys that the list which is running has named; undefined between lists. */
   #listed: Set<string> | undefined;
+  /** The reflector's version is ahead while a batch is on its way here. */
+  #reached: string | undefined;
   #synced = false;
   #started = false;
   #stopped = false;
@@ -156,7 +158,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
   }
 
   get resourceVersion(): string | undefined {
-    return this.#reflector.resourceVersion;
+    return this.#reached;
   }
 
   addIndexers(indexers: Record<string, IndexFunction<T>>): void {
@@ -169,6 +171,7 @@ class Informer<T extends KubeObject> implements SharedInformer<T> {
     try {
       for await (const events of this.#reflector.batches(signal)) {
         for (const event of events) this.#take(event);
+        this.#reached = this.#reflector.resourceVersion;
       }
     } finally {
       this.#stopped = true;
