@@ -3,11 +3,18 @@
  * again after it failed, so it starts from nothing each time and removes what it registered.
  */
 import type { Client, Clock, KubeObject, Logger, Metrics } from '@orbitkit/core';
-import type { DeepReadonly, InformerFactory } from '@orbitkit/informer';
+import type { DeepReadonly, InformerFactory, Leadership } from '@orbitkit/informer';
 
 /** Tells people what happened to an object. Never blocks, never throws. */
 export interface Events {
   event(about: DeepReadonly<KubeObject>, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+/** One cluster of a manager that has several. */
+export interface ClusterContext {
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly events: Events;
 }
 
 export interface ControllerContext {
@@ -20,6 +27,10 @@ export interface ControllerContext {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly events: Events;
+  /** All clusters by name, of a manager that has several; `client`, `informers` and `events` are then those of the first. */
+  readonly clusters?: ReadonlyMap<string, ClusterContext>;
+  /** Of a manager that was elected: `term` only grows, for those who refuse what an earlier leader sends. */
+  readonly leadership?: Pick<Leadership, 'term' | 'held'>;
   /** Says that its caches are filled and its workers run. */
   ready(): void;
 }
@@ -27,6 +38,8 @@ export interface ControllerContext {
 export interface Controller {
   /** Unique within a manager; in logs, metrics and as the source of events. */
   readonly name: string;
+  /** It works on all `clusters` of its context. Without it, a manager with several runs it once for each. */
+  readonly acrossClusters?: boolean;
   /** Works until the signal aborts. A rejection is a crash: it is started again with back-off. */
   run(context: ControllerContext): Promise<void>;
 }

@@ -31,6 +31,8 @@ export {
   type HorizontalPodAutoscalersOptions,
   horizontalPodAutoscalers,
 } from './builtin/horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
+export type { Pace, ScalingBounds, ScalingMemory } from './builtin/horizontal-pod-autoscaler/scaling-rules.js';
+export { sinceLastScale } from './builtin/horizontal-pod-autoscaler/since-last-scale.js';
 export { type JobsOptions, jobs } from './builtin/job/jobs.js';
 export { type NamespacesOptions, namespaces } from './builtin/namespace/namespaces.js';
 export { type NodeIpamOptions, nodeIpam } from './builtin/node-ipam/node-ipam.js';
@@ -45,21 +47,29 @@ export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
 export { type StatefulSetsOptions, statefulSets } from './builtin/stateful-set/stateful-sets.js';
 export { type TtlAfterFinishedOptions, ttlAfterFinished } from './builtin/ttl-after-finished/ttl-after-finished.js';
-export type { Controller, ControllerContext, Events } from './controller.js';
-export {
-  type ChangeEvent,
-  type ControllerBuilder,
-  controller,
-  generationChanged,
-  type Mapped,
-  type Predicate,
-  type ReadCache,
-  type ReconcileKeyRequest,
-  type ReconcileRequest,
-} from './controller-builder.js';
+export type { ClusterContext, Controller, ControllerContext, Events } from './controller.js';
+export { type ControllerBuilder, controller, type Mapped, type MappedKey } from './controller-builder.js';
 export { type ControllerManagerOptions, controllerManager } from './controller-manager.js';
 export { type ClaimOptions, claim } from './controller-ref-manager.js';
 export { milliseconds } from './duration.js';
 export { Expectations } from './expectations.js';
+export type { Finalizer } from './finalizing.js';
+export type { ManagerEndpoints } from './manager-endpoints.js';
+export {
+  annotationsChanged,
+  anyOf,
+  type ChangeEvent,
+  generationChanged,
+  labelsChanged,
+  type Predicate,
+} from './predicates.js';
 export { controllerQueue, type ReconcileLoopOptions, type ReconcileResult, reconcileLoop } from './reconcile-loop.js';
+export type {
+  ApplyOwnedOptions,
+  ConditionReport,
+  ReadCache,
+  ReconcileKeyRequest,
+  ReconcileRequest,
+  StatusReport,
+} from './reconcile-request.js';
 export { isTerminalError, TerminalError } from './terminal-error.js';
