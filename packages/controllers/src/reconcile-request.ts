@@ -9,6 +9,7 @@ import {
   controllerReference,
   createMergePatch,
   type Draft,
+  findCondition,
   type JsonObject,
   jsonEqual,
   type Kind,
@@ -103,15 +104,17 @@ export function requestOf<T extends KubeObject>(
       const before = ((object as { status?: unknown }).status ?? {}) as JsonObject;
       const after = { ...before, ...report } as JsonObject & { conditions?: ConditionLike[] };
       for (const name of Object.keys(after)) if (after[name] === undefined) delete after[name];
-      const { generation, resourceVersion } = object.metadata;
+      const { resourceVersion } = object.metadata;
       const given = report as { conditions?: readonly ConditionReport[] };
       if (given.conditions) {
-        const observed = generation === undefined ? {} : { observedGeneration: generation };
-        let conditions = before['conditions'] as unknown as ConditionLike[] | undefined;
-        for (const each of given.conditions) {
-          conditions = setCondition(conditions, { message: '', ...each, ...observed } as ConditionLike, clock.now());
-        }
-        if (conditions) after.conditions = conditions as never;
+        const conditions = conditionsOf(
+          plan.kind,
+          object,
+          before['conditions'] as never,
+          given.conditions,
+          clock.now(),
+        );
+        if (conditions) after.conditions = conditions;
       }
       if (jsonEqual(before, after)) return;
       const patch = {
@@ -127,6 +130,34 @@ export function requestOf<T extends KubeObject>(
       Object.assign(object, written);
     },
   };
+}
+
+/** Of fields that the kind's conditions do not have the server would keep nothing, and the next comparison would find a difference. */
+function conditionsOf(
+  kind: ResourceRef<any>,
+  object: KubeObject,
+  before: ConditionLike[] | undefined,
+  reports: readonly ConditionReport[],
+  now: number,
+): ConditionLike[] | undefined {
+  const { generation } = object.metadata;
+  const observed = generation !== undefined && observesGeneration(kind) ? { observedGeneration: generation } : {};
+  let conditions = before;
+  for (const { message = '', ...report } of reports) {
+    const known = findCondition(conditions, report.type);
+    // The built-in kinds leave an empty one out.
+    const text = message === '' && known && known.message === undefined ? {} : { message };
+    conditions = setCondition<ConditionLike>(conditions, { ...report, ...text, ...observed }, now);
+  }
+  return conditions;
+}
+
+function observesGeneration(kind: ResourceRef<any>): boolean {
+  const { schema } = kind as Partial<Kind>;
+  if (schema === undefined) return true;
+  const status = schema.fields.get('status')?.schema;
+  const list = status?.type === 'struct' ? status.fields.get('conditions')?.schema : undefined;
+  return list?.type !== 'list' || list.items.type !== 'struct' || list.items.fields.has('observedGeneration');
 }
 
 /** Of a kind that is known by its address only, it is taken for granted. */

@@ -18,7 +18,8 @@ import { garbageCollector } from '../builtin/garbage-collector/garbage-collector
 import { namespaces } from '../builtin/namespace/namespaces.js';
 import type { Controller } from '../controller.js';
 import { controllerManager } from '../controller-manager.js';
-import { type EventuallyOptions, eventually } from './eventually.js';
+import { type ConsistentlyOptions, consistently, type EventuallyOptions, eventually } from './eventually.js';
+import { type Interceptors, interceptClient } from './intercept-client.js';
 
 export interface TestControlPlaneOptions {
   controllers?: readonly Controller[];
@@ -43,6 +44,8 @@ export interface TestControlPlaneOptions {
   /** The clock of controllers and components. The API server always runs on the system's. */
   clock?: Clock;
   log?: Logger;
+  /** What the controllers' calls go through: errors, delays, lost answers. `client` of the test is not affected. */
+  intercept?: Interceptors;
   /** The identity of `client`. Default: an administrator. */
   user?: UserInfo;
 }
@@ -54,6 +57,8 @@ export interface TestControlPlane extends AsyncDisposable {
   clientFor(user: UserInfo): Client;
   /** Waits until `check` holds, and returns its value. */
   eventually<T>(check: () => T | Promise<T>, options?: EventuallyOptions): Promise<Exclude<T, false | undefined>>;
+  /** Watches for a while that `check` goes on to hold. */
+  consistently(check: () => unknown, options?: ConsistentlyOptions): Promise<void>;
   /** State of the components, to see what crashed. */
   readonly components: readonly ComponentStatus[];
 }
@@ -84,7 +89,9 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
     ...(clock ? { clock } : {}),
     client: (identity: UserInfo) => server.clientFor(identity),
   };
-  const manager = controllers.length > 0 ? [controllerManager(controllers, { freeze: true })] : [];
+  const { intercept } = options;
+  const faults = intercept ? { throughClient: (client: Client) => interceptClient(client, intercept) } : {};
+  const manager = controllers.length > 0 ? [controllerManager(controllers, { freeze: true, ...faults })] : [];
   const working = compose(wiring, ...manager, ...components);
   const taken = new Set(controllers.map(({ name }) => name));
   const keepers = housekeeping ? [namespaces(), garbageCollector()].filter(({ name }) => !taken.has(name)) : [];
@@ -106,6 +113,7 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
     url: server.endpoint?.url,
     clientFor: identity => server.clientFor(identity),
     eventually: (check, eventuallyOptions) => eventually(check, eventuallyOptions),
+    consistently: (check, consistentlyOptions) => consistently(check, consistentlyOptions),
     get components() {
       return [...serving.components, ...working.components, ...keeping.components];
     },
