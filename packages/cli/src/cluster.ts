@@ -43,6 +43,8 @@ export async function chosenRanges(dataDir: string): Promise<{ podCIDR: string; 
 export interface ApiServerSettings {
   dataDir: string;
   listen: { host: string; port: number };
+  /** Where pods find this server, when that is not where it listens. */
+  advertiseAddress?: string | undefined;
   serviceCIDR: string;
   /** See store-options.ts. */
   store: Pick<ApiServerOptions, 'store' | 'encryption'>;
@@ -50,11 +52,19 @@ export interface ApiServerSettings {
   access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>;
 }
 
-export const apiServerOf = ({ dataDir, listen, serviceCIDR, store, access }: ApiServerSettings): ApiServer =>
+export const apiServerOf = ({
+  dataDir,
+  listen,
+  advertiseAddress,
+  serviceCIDR,
+  store,
+  access,
+}: ApiServerSettings): ApiServer =>
   apiServer({
     ...store,
     ...access,
     listen,
+    ...(advertiseAddress === undefined ? {} : { advertiseAddress }),
     dataDir,
     serviceCIDR,
     kubeconfig: join(dataDir, 'kubeconfig'),

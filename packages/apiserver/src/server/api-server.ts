@@ -56,7 +56,12 @@ import { type EncryptionRules, encryptedStore } from '../storage/encryption/inde
 import { webhookCaller } from '../webhook/call.js';
 import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
-import { apiServiceAddress, publishKubernetesService } from './kubernetes-service.js';
+import {
+  advertisedAddress,
+  apiServiceAddress,
+  type KubernetesService,
+  kubernetesService,
+} from './kubernetes-service.js';
 import { requestHandler } from './request-handler.js';
 import { shareAdminToken, shareAuthority } from './shared-trust.js';
 import { storageOperations } from './storage-operations.js';
@@ -79,6 +84,11 @@ export interface ApiServerOptions {
   kinds?: readonly Kind<any>[] | KindRegistry;
   /** Where HTTPS is served; false serves only the components of this process. Default 127.0.0.1:6443. */
   listen?: ListenOptions | false;
+  /**
+   * The IPv4 address at which pods and other clients find this server, behind the service `default/kubernetes`. Default: the address that it
+   * listens on; for all of them (`0.0.0.0`) the first that is not the loopback.
+   */
+  advertiseAddress?: string;
   /** Where the authority, certificates and the admin's token are kept, mode 0700. Default `./data`. Not used with `listen: false`, unless it is given. */
   dataDir?: string;
   /** An authority that exists already, in the place of the one under `dataDir`; and further names that the serving certificate is good for. */
@@ -161,6 +171,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       `apiServer: insecureHttp serves everyone as administrator; it is refused on ${listen.host}, which others can reach`,
     );
 
+  if (options.advertiseAddress !== undefined) advertisedAddress('', options.advertiseAddress);
+
   let credentials: Promise<ServerCredentials> | undefined;
   let endpoint: Endpoint | undefined;
   /** The port of an earlier run, to come back on. */
@@ -181,6 +193,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       ...(options.tls?.authority ? { authority: options.tls.authority } : {}),
       hosts: [
         ...(options.tls?.hosts ?? []),
+        ...(options.advertiseAddress === undefined ? [] : [options.advertiseAddress]),
         ...(listen === false ? [] : [...hostsOf(listen.host), apiServiceAddress(serviceRange)]),
       ],
     }).catch(error => {
@@ -319,6 +332,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       auditor: policy && trail && auditor(policy, trail.append, clock),
     });
     running = { handler, signal: stop.signal, clock };
+    let service: KubernetesService | undefined;
 
     const door =
       listen === false
@@ -346,15 +360,12 @@ export function apiServer(options: ApiServerOptions): ApiServer {
             log.info('the API is served', { url: endpoint.url });
             if (options.kubeconfig !== undefined) await api.writeKubeconfig(options.kubeconfig);
           }
-          if (endpoint && secure) {
-            await publishKubernetesService({
-              resources,
-              kinds,
-              host: endpoint.host,
-              port: endpoint.port,
-              serviceRange,
-              signal: stop.signal,
-            });
+          const ip = endpoint && advertisedAddress(endpoint.host, options.advertiseAddress);
+          if (endpoint && secure && ip !== undefined) {
+            const address = { ip, port: endpoint.port };
+            service = kubernetesService({ resources, kinds, store, clock, log, address, serviceRange });
+            await service.publish(stop.signal);
+            void service.follow(stop.signal);
           }
           context.provideClient(clientFor);
           context.ready();
@@ -373,6 +384,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     } finally {
       context.signal.removeEventListener('abort', onStop);
       if (!stop.signal.aborted) stop.abort(new Error('the API server has failed'));
+      // First of all, so that new clients go elsewhere.
+      await service?.withdraw();
       await door?.close(options.stopGraceMs ?? 5_000);
       feeding.abort(new Error('the API server has stopped'));
       await feed.catch(() => undefined);

@@ -25,6 +25,7 @@ import { heartbeatOption, timingOptions } from './up.js';
 interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
   dataDir: string;
   listen: string;
+  advertiseAddress?: string;
   runtime: string;
   profile: string;
   name: string;
@@ -52,6 +53,10 @@ export function roleCommands(program: Command, terminal: Terminal): void {
 
   accessOptions(encryptionOption(storeOptions(role('apiserver', 'run the API server alone; writes DIR/kubeconfig'))))
     .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
+    .option(
+      '--advertise-address <ip>',
+      'where pods find it, behind the service default/kubernetes; default: that of --listen',
+    )
     .option('--runtime <name>', 'what the nodes will run: decides the address ranges', 'process')
     .option(
       '--service-cidr <range>',
@@ -65,7 +70,14 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       const store = await serverStore(flags, dataDir, terminal);
       const access = await accessOf(flags, dataDir, terminal);
       const serviceCIDR = flags.serviceCidr ?? (await clusterRanges(dataDir, runtimeName(flags.runtime))).serviceCIDR;
-      const server = apiServerOf({ dataDir, listen, serviceCIDR, store, access });
+      const server = apiServerOf({
+        dataDir,
+        listen,
+        advertiseAddress: flags.advertiseAddress,
+        serviceCIDR,
+        store,
+        access,
+      });
       await serve(
         [server],
         flags,

@@ -18,6 +18,7 @@ import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } f
 interface UpFlags extends StoreFlags, AccessFlags {
   dataDir: string;
   listen: string;
+  advertiseAddress?: string;
   runtime: string;
   nodes: string;
   profile: string;
@@ -53,6 +54,10 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .description('run a cluster on this machine, in one process')
       .option('--data-dir <dir>', 'where its state lives', defaultStateDirectory(terminal.env))
       .option('--listen <host:port>', 'where the API is served', '127.0.0.1:6443')
+      .option(
+        '--advertise-address <ip>',
+        'where pods find it, behind the service default/kubernetes; default: that of --listen',
+      )
       .option('--runtime <name>', 'process (nothing else needed) or docker', 'process')
       .option('--nodes <n>', 'how many nodes', '1')
       .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
@@ -76,7 +81,14 @@ export function upCommand(program: Command, terminal: Terminal): void {
     const ranges = await clusterRanges(dataDir, runtime);
     const store = await serverStore(flags, dataDir, terminal);
     const access = await accessOf(flags, dataDir, terminal);
-    const server = apiServerOf({ dataDir, listen, serviceCIDR: ranges.serviceCIDR, store, access });
+    const server = apiServerOf({
+      dataDir,
+      listen,
+      advertiseAddress: flags.advertiseAddress,
+      serviceCIDR: ranges.serviceCIDR,
+      store,
+      access,
+    });
     const nodes = await Promise.all(
       Array.from({ length: count }, (_, index) =>
         nodeOf({
