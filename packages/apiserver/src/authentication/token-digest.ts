@@ -1,7 +1,7 @@
 /**
  * Bearer tokens are never looked up as they are: by their SHA-256, so that the time of an answer shows nothing of how much of a guess is right
- * (a map compares digests, and those only when its own hashes, seeded for each process, are equal). One digest a request, however many
- * authenticators ask.
+ * (a map compares digests, and those only when its own hashes, seeded for each process, are equal). One digest a request, when
+ * its authenticators are asked one right after the other.
  */
 import { hash } from 'node:crypto';
 import type { Credentials } from './authenticator.js';
@@ -13,18 +13,18 @@ export interface BearerToken {
   readonly digest: string;
 }
 
-const read = new WeakMap<Credentials, BearerToken>();
+/** What was read last: authenticators are mostly asked one right after the other. */
+let read: { readonly credentials: Credentials; readonly bearer: BearerToken } | undefined;
 
 /** What stands behind `Bearer`, and its digest. */
 export function bearerOf(credentials: Credentials): BearerToken | undefined {
   const header = credentials.headers['authorization'];
   if (header === undefined) return undefined;
-  const known = read.get(credentials);
-  if (known !== undefined) return known;
+  if (read?.credentials === credentials) return read.bearer;
   const token = bearerToken(header);
   if (token === undefined) return undefined;
   const bearer = { token, digest: digestOfToken(token) };
-  read.set(credentials, bearer);
+  read = { credentials, bearer };
   return bearer;
 }
 

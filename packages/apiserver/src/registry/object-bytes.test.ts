@@ -12,6 +12,19 @@ const object = (name: string): DynamicObject => ({
 const stored = (name: string, revision: bigint, parsed = new ParsedObjects()) =>
   new StoredObject(decodeValue(serialize(object(name))), revision, parsed);
 
+describe('serialize', () => {
+  it('writes what JSON.stringify writes, managedFields in their place', () => {
+    const owners = (fieldsV1: object) => [{ manager: 'm "ä"', operation: 'Update', apiVersion: 'v1', fieldsV1 }];
+    for (const managedFields of [undefined, [], owners({}), owners({ 'f:metadata': { 'f:labels': {} } })])
+      for (const annotations of [undefined, { managedFields: '"managedFields":null', ä: '€' }]) {
+        const metadata = { name: 'a', annotations, managedFields, uid: 'u' } as unknown as DynamicObject['metadata'];
+        const each: DynamicObject = { kind: 'Thing', apiVersion: 'v1', metadata, spec: { managedFields: null } };
+        expect(decodeValue(serialize(each)).toString()).toBe(JSON.stringify(each));
+        expect(each.metadata.managedFields).toBe(managedFields);
+      }
+  });
+});
+
 describe('StoredObject', () => {
   it("has its own resourceVersion in the object's metadata, wherever metadata stood when it was written", () => {
     const { bytes } = stored('a', 42n);

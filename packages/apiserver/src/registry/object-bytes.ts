@@ -7,7 +7,7 @@
  * Parsed forms are kept for a bounded number of objects only (`ParsedObjects`): keeping all costs 40 % of the write rate and half
  * second pauses (performance.md 2.9).
  */
-import type { DynamicObject } from '@orbitkit/core';
+import { type DynamicObject, type FieldManagers, managersText } from '@orbitkit/core';
 import { allocateKept } from '../storage/byte-slabs.js';
 import { encodeValueText } from '../storage/value.js';
 import type { ObjectBytes } from './contract.js';
@@ -202,9 +202,29 @@ function unsplice(bytes: Buffer, revision: bigint): Buffer {
  * The object itself is left without resourceVersion.
  */
 export function serialize(object: DynamicObject): Buffer {
-  object.metadata.resourceVersion = undefined as never;
-  return encodeValueText(JSON.stringify(inOrder(object) ? object : ordered(object)));
+  const { metadata } = object;
+  metadata.resourceVersion = undefined as never;
+  const { managedFields } = metadata;
+  if (managedFields === undefined || managedFields.length === 0) return encodeValueText(jsonText(object));
+  // A third of the text, and mostly the same for many objects: it is put into its place.
+  metadata.managedFields = null as never;
+  let text: string;
+  try {
+    text = jsonText(object);
+  } finally {
+    metadata.managedFields = managedFields;
+  }
+  // Nothing before it in metadata can hold null.
+  const at = text.indexOf(managedFieldsPlace) + managedFieldsPlace.length;
+  return encodeValueText(
+    text.slice(0, at - 4),
+    managersText(managedFields as unknown as FieldManagers),
+    text.slice(at),
+  );
 }
+const managedFieldsPlace = '"managedFields":null';
+
+const jsonText = (object: DynamicObject): string => JSON.stringify(inOrder(object) ? object : ordered(object));
 
 /** Decoded objects mostly are. */
 function inOrder(object: DynamicObject): boolean {

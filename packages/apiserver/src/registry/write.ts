@@ -78,10 +78,14 @@ export async function writeObject(
   const inForm = (object: StoredObject | undefined) =>
     object !== undefined && hasForm(kind) ? currentForm(kind, object, cache.parsed) : object;
   const newest = async () => inForm(await newestObject(cache, kind, path, signal));
-  let current = cache.live ? cache.peek(id, path) : undefined;
-  if (current !== undefined && hasForm(kind)) current = await inForm(current);
-  let certain = current === undefined;
+  let current: StoredObject | undefined;
+  // What is decided is confirmed or compared in the end, so that a look at the cache does for a beginning, also when it has nothing.
+  let certain = !cache.live;
   if (certain) current = await newest();
+  else {
+    current = cache.peek(id, path);
+    if (current !== undefined && hasForm(kind)) current = await inForm(current);
+  }
   for (let round = 0; round < maxRounds; round++) {
     signal.throwIfAborted();
     let decision: Decision | undefined;

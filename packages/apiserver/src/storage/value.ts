@@ -44,13 +44,22 @@ export function encodeValue(json: Uint8Array): Buffer {
   return value;
 }
 
-/** The same from a string: encoded straight into place. */
-export function encodeValueText(json: string): Buffer {
-  const value = allocateKept(valueHeaderBytes + Buffer.byteLength(json));
-  value.set(magic);
+/** The same from a text in pieces: encoded straight into place. */
+export function encodeValueText(...json: readonly string[]): Buffer {
+  let chars = 0;
+  let bytes = 0;
+  for (const piece of json) {
+    chars += piece.length;
+    bytes += Buffer.byteLength(piece);
+  }
+  const value = allocateKept(valueHeaderBytes + bytes);
+  for (let i = 0; i < magic.length; i++) value[i] = magic[i]!;
   value[4] = formatVersion;
   value[5] = 0;
-  value.write(json, valueHeaderBytes);
+  // Of ASCII alone both encodings are the same, and this one is a copy.
+  const encoding = chars === bytes ? 'latin1' : 'utf8';
+  let at = valueHeaderBytes;
+  for (const piece of json) at += value.write(piece, at, encoding);
   return value;
 }
 

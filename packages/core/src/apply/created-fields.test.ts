@@ -3,6 +3,7 @@ import { seededRandom } from '../clock/random.js';
 import { builtinSchema } from '../kinds/facts.js';
 import type { StructSchema } from '../kinds/schema.js';
 import type { Json, JsonObject } from '../patch/json.js';
+import { managersText } from './managed-fields.js';
 import { recordCreate, recordUpdate } from './ownership.js';
 import { deduced } from './typing.js';
 import { zeroObject } from './zero-object.js';
@@ -51,9 +52,20 @@ describe('recordCreate', () => {
       const object = { apiVersion: 'v1', schema, value: make() };
       const managers = recordCreate(object, writer);
       expect(JSON.stringify(managers)).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
+      expect(managersText(managers)).toBe(JSON.stringify(managers));
       if (managers[0] && seen.has(managers[0].fieldsV1)) remembered += 1;
       seen.add(managers[0]?.fieldsV1);
     }
     expect(remembered).toBeGreaterThan(20);
+  });
+
+  it('has one text, made of the parts that are known and of those that are not', () => {
+    const schema = builtinSchema('core/v1.Pod');
+    const value = { metadata: { labels: { 'a"ä': 'b' } }, spec: { containers: [{ name: 'c\\' }] } };
+    const [kept] = recordCreate({ apiVersion: 'v1', schema, value }, { ...writer, manager: 'ä"' });
+    const { time: _, ...timeless } = kept!;
+    const read = JSON.parse(JSON.stringify({ ...kept, subresource: 'status' }));
+    for (const managers of [[], [kept!], [read, kept!, { ...kept!, subresource: 'x' }, timeless]])
+      expect(managersText(managers)).toBe(JSON.stringify(managers));
   });
 });

@@ -2,7 +2,7 @@
 export { clientSideApplyManager, fieldsAppliedByClient, keepLastApplied } from './client-side-apply.js';
 export { applyConflict } from './conflict.js';
 export { type FieldSet, fieldSet } from './field-set.js';
-export { type FieldManagers, isReset, readManagers, sameOwnership } from './managed-fields.js';
+export { type FieldManagers, isReset, managersText, readManagers, sameOwnership } from './managed-fields.js';
 export {
   applyConfiguration,
   type ConvertVersion,

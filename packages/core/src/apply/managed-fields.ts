@@ -132,6 +132,30 @@ export function readManagers(entries: readonly ManagedFieldsEntry[]): FieldManag
   return managers;
 }
 
+const keptTexts = new WeakMap<FieldSet, string>();
+
+/** Makes the text of a set that many entries will share. */
+export const keepText = (fields: FieldSet): void => void keptTexts.set(fields, JSON.stringify(fields));
+
+/** `JSON.stringify(managers)`; what is known of the sets is not made again. */
+export function managersText(managers: FieldManagers): string {
+  let text = '[';
+  for (const entry of managers) text += text === '[' ? entryText(entry) : `,${entryText(entry)}`;
+  return `${text}]`;
+}
+
+function entryText(entry: FieldManager): string {
+  const fields = keptTexts.get(entry.fieldsV1);
+  if (fields === undefined) return JSON.stringify(entry);
+  let text = '';
+  for (const name in entry) {
+    const value = entry[name as keyof FieldManager];
+    if (value === undefined) continue;
+    text += `${text === '' ? '{' : ','}"${name}":${name === 'fieldsV1' ? fields : JSON.stringify(value)}`;
+  }
+  return `${text}}`;
+}
+
 /** `managedFields: [{}]` asks that nobody own anything. */
 export function isReset(entries: readonly ManagedFieldsEntry[]): boolean {
   return entries.length === 1 && Object.values(entries[0]!).every(value => value === undefined || value === '');

@@ -27,6 +27,7 @@ import {
 import {
   type FieldManager,
   type FieldManagers,
+  keepText,
   managerEntry,
   sameManager,
   settled,
@@ -192,6 +193,7 @@ export function recordCreate(
   const managers = recordUpdate({ ...object, value: zero }, object, [], writer);
   const [made] = managers;
   if (made !== undefined) {
+    keepText(made.fieldsV1);
     lately.push(made.fieldsV1);
     if (lately.length > mostRemembered) lately.shift();
   }

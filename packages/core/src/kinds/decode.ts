@@ -16,13 +16,18 @@ import type { FieldSchema, ScalarSchema, Schema, StructSchema } from './schema.j
 
 /** Where a decoder is, and what it has found. */
 interface Run {
+  /** The steps to where it is: the first `depth`; what stands behind them is left over (to cut an array costs more than to count). */
   readonly path: (string | number)[];
-  /** Structs on the way down, by Go name: errors speak of the innermost. */
+  depth: number;
+  /** Structs on the way down, by Go name: errors speak of the innermost. The first `level`. */
   readonly structs: string[];
   /** Where in the path their fields stand: Go's own paths have no keys of maps and no indices. */
   readonly depths: number[];
+  level: number;
   readonly unknown: string[];
 }
+const newRun = (): Run => ({ path: [], depth: 0, structs: [], depths: [], level: 0, unknown: [] });
+const placeOf = (run: Run): string => formatPath(run.path.slice(0, run.depth));
 
 /** Takes a value that is neither null nor undefined; answers what stands for it. */
 type Decoder = (value: any, run: Run) => unknown;
@@ -51,7 +56,7 @@ export function decodeStruct(
   value: unknown,
   label: { kind: string; version: string },
 ): { value: Record<string, any>; unknownFields: string[] } {
-  const run: Run = { path: [], structs: [], depths: [], unknown: [] };
+  const run = newRun();
   try {
     return { value: decoderOf(schema)(value, run) as Record<string, any>, unknownFields: run.unknown };
   } catch (error) {
@@ -61,7 +66,7 @@ export function decodeStruct(
       'BadRequest',
       `${kind} in version "${version}" cannot be handled as a ${kind}: ${error.message}`,
       {
-        details: { causes: [{ reason: 'FieldValueTypeInvalid', message: error.message, field: formatPath(run.path) }] },
+        details: { causes: [{ reason: 'FieldValueTypeInvalid', message: error.message, field: placeOf(run) }] },
       },
     );
   }
@@ -82,8 +87,11 @@ const jsonTypeOf = (value: unknown): string =>
 
 /** `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32` */
 function mismatch(value: unknown, type: string, run: Run, shown = jsonTypeOf(value)): never {
-  const struct = run.structs.at(-1);
-  const field = run.depths.map(depth => run.path[depth] ?? '').join('.');
+  const struct = run.structs[run.level - 1];
+  const field = run.depths
+    .slice(0, run.level)
+    .map(depth => (depth < run.depth ? run.path[depth]! : ''))
+    .join('.');
   throw new Misfit(
     struct === undefined || field === ''
       ? `json: cannot unmarshal ${shown} into Go value of type ${type}`
@@ -94,7 +102,7 @@ const goStruct = (name: string): string => name.slice(name.indexOf('.') + 1);
 
 /** For forms whose own parser speaks, and does not know where it is. */
 function malformed(what: string, run: Run): never {
-  throw new Misfit(`${what} (at ${formatPath(run.path)})`);
+  throw new Misfit(`${what} (at ${placeOf(run)})`);
 }
 
 const goScalars: Readonly<Record<ScalarSchema['form'], string>> = {
@@ -150,17 +158,18 @@ function compileStruct(schema: StructSchema): Decoder {
       always = [...schema.fields.values()].flatMap(alwaysWritten);
     }
     let dropped: string[] = nothing;
-    const { path } = run;
-    const depth = path.length;
-    run.structs.push(type);
-    run.depths.push(depth);
+    const { path, depth, level } = run;
+    run.structs[level] = type;
+    run.depths[level] = depth;
+    run.level = level + 1;
+    run.depth = depth + 1;
     for (const name in value) {
       const given = value[name];
       const field = fields.get(name);
       path[depth] = name;
       if (field === undefined) {
         if (schema.preserveUnknownFields) continue;
-        run.unknown.push(formatPath(path));
+        run.unknown.push(placeOf(run));
         dropped = dropped.concat(name);
       } else if (given === null || given === undefined) {
         if (!(field.nullable && given === null)) dropped = dropped.concat(name);
@@ -170,9 +179,8 @@ function compileStruct(schema: StructSchema): Decoder {
         else if (decoded !== given) value[name] = decoded;
       }
     }
-    path.length = depth;
-    run.structs.pop();
-    run.depths.pop();
+    run.depth = depth;
+    run.level = level;
     const result = dropped === nothing ? value : without(value, dropped);
     for (let i = 0; i < always.length; i++) {
       const [name, zero] = always[i]!;
@@ -221,7 +229,7 @@ function alwaysWritten(field: FieldSchema): [string, () => unknown][] {
 }
 
 function zeroOf(schema: Schema): (() => unknown) | undefined {
-  if (schema.type === 'struct') return () => decoderOf(schema)({}, { path: [], structs: [], depths: [], unknown: [] });
+  if (schema.type === 'struct') return () => decoderOf(schema)({}, newRun());
   if (schema.type !== 'scalar') return schema.type === 'list' ? () => [] : () => ({});
   switch (schema.form) {
     case 'string':
@@ -252,14 +260,15 @@ function compileList(items: Schema, type: string): Decoder {
   return (value, run) => {
     if (!Array.isArray(value)) return mismatch(value, type, run);
     decode ??= decoderOf(items);
-    const depth = run.path.length;
+    const { path, depth } = run;
+    run.depth = depth + 1;
     for (let i = 0; i < value.length; i++) {
-      run.path[depth] = i;
+      path[depth] = i;
       const given = value[i];
       const decoded = given === null || given === undefined ? zero() : decode(given, run);
       if (decoded !== given) value[i] = decoded;
     }
-    run.path.length = depth;
+    run.depth = depth;
     return value;
   };
 }
@@ -270,14 +279,15 @@ function compileMap(values: Schema, type: string): Decoder {
   return (value, run) => {
     if (typeof value !== 'object' || Array.isArray(value)) return mismatch(value, type, run);
     decode ??= decoderOf(values);
-    const depth = run.path.length;
+    const { path, depth } = run;
+    run.depth = depth + 1;
     for (const key in value) {
-      run.path[depth] = key;
+      path[depth] = key;
       const given = value[key];
       const decoded = given === null || given === undefined ? zero() : decode(given, run);
       if (decoded !== given) value[key] = decoded;
     }
-    run.path.length = depth;
+    run.depth = depth;
     return value;
   };
 }

@@ -3,7 +3,7 @@
  * which `JSON.parse` silently lets the last one win.
  *
  * The value always comes from `JSON.parse`. The scanner beside it walks the text once, without building anything, and runs
- * only to locate a fault, or to look for duplicates in a text that is not simply what `JSON.stringify` writes. Nesting beyond 10,000 levels is refused (Go's encoding/json).
+ * only to locate a fault, or to name duplicates in a text that has more members than its value. Nesting beyond 10,000 levels is refused (Go's encoding/json).
  */
 import { badRequest } from '../errors/status-error.js';
 import { formatPath } from './decode.js';
@@ -28,9 +28,40 @@ export function parseStrictJson(input: string | Uint8Array, options: { duplicate
     new Scanner(text, false).run();
     throw badRequest(`json parse error: ${(error as Error).message}`);
   }
-  // Written without spaces, as most clients do, a text that reads back as itself has nothing twice.
-  const search = options.duplicates && JSON.stringify(value) !== text.trimEnd();
+  // What stands twice in the text is once in the value.
+  const search = options.duplicates && membersIn(text) !== membersOf(value);
   return { value, duplicateFields: search ? new Scanner(text, true).run() : [] };
+}
+
+/** The members of all objects in a text that is JSON: its colons outside of strings. */
+function membersIn(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === colon) count += 1;
+    else if (code === quote) {
+      for (at++; ; at++) {
+        const inside = text.charCodeAt(at);
+        if (inside === quote) break;
+        if (inside === backslash) at += 1;
+      }
+    }
+  }
+  return count;
+}
+
+function membersOf(value: unknown): number {
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (typeof value[i] === 'object') count += membersOf(value[i]);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const name in value) {
+      count += 1;
+      const member = (value as Record<string, unknown>)[name];
+      if (typeof member === 'object') count += membersOf(member);
+    }
+  }
+  return count;
 }
 
 /** An open object or array; `keys` are those seen in an object, `step` where in it the scanner is. */
@@ -40,6 +71,7 @@ interface Frame {
 }
 
 const quote = 34;
+const colon = 58;
 const backslash = 92;
 const literals = ['true', 'false', 'null'];
 const numberForm = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;

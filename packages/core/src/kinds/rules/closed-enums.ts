@@ -8,7 +8,8 @@ import { formatPath } from '../decode.js';
 import type { Schema, StructSchema } from '../schema.js';
 import type { Report } from './report.js';
 
-type Walk = (value: any, path: (string | number)[], report: Report) => void;
+/** `path` holds the way to the value in its first `depth` steps. */
+type Walk = (value: any, path: (string | number)[], depth: number, report: Report) => void;
 
 const walks = new WeakMap<Schema, Walk | null>();
 const rootWalks = new WeakMap<StructSchema, Walk | null>();
@@ -19,14 +20,14 @@ export function checkClosedEnums(report: Report, schema: StructSchema, object: o
     walk = ofStruct(schema, new Set(['metadata', 'status']));
     rootWalks.set(schema, walk);
   }
-  walk?.(object, [], report);
+  walk?.(object, [], 0, report);
 }
 
 /** Null when nothing below has a closed set. A type that contains itself is walked as far as it goes. */
 function walkOf(schema: Schema): Walk | null {
   const known = walks.get(schema);
   if (known !== undefined) return known;
-  walks.set(schema, (value, path, report) => walks.get(schema)?.(value, path, report));
+  walks.set(schema, (value, path, depth, report) => walks.get(schema)?.(value, path, depth, report));
   const walk = compile(schema);
   walks.set(schema, walk);
   return walk;
@@ -38,32 +39,29 @@ function compile(schema: Schema): Walk | null {
       if (!schema.enumClosed || !schema.enum) return null;
       const values = schema.enum;
       const supported = values.filter(value => value !== '');
-      return (value, path, report) => {
-        if (value !== '' && !values.includes(value)) report.unsupported(formatPath(path), value, supported);
+      return (value, path, depth, report) => {
+        if (value !== '' && !values.includes(value))
+          report.unsupported(formatPath(path.slice(0, depth)), value, supported);
       };
     }
     case 'list': {
       const walk = walkOf(schema.items);
       if (!walk) return null;
-      return (value, path, report) => {
-        const depth = path.length;
+      return (value, path, depth, report) => {
         for (let i = 0; i < value.length; i++) {
           path[depth] = i;
-          walk(value[i], path, report);
+          walk(value[i], path, depth + 1, report);
         }
-        path.length = depth;
       };
     }
     case 'map': {
       const walk = walkOf(schema.values);
       if (!walk) return null;
-      return (value, path, report) => {
-        const depth = path.length;
+      return (value, path, depth, report) => {
         for (const key in value) {
           path[depth] = key;
-          walk(value[key], path, report);
+          walk(value[key], path, depth + 1, report);
         }
-        path.length = depth;
       };
     }
     case 'struct':
@@ -78,15 +76,13 @@ function ofStruct(schema: StructSchema, leaveOut: ReadonlySet<string>): Walk | n
     if (walk) below.push([field.name, walk]);
   }
   if (below.length === 0) return null;
-  return (value, path, report) => {
-    const depth = path.length;
+  return (value, path, depth, report) => {
     for (let i = 0; i < below.length; i++) {
       const [name, walk] = below[i]!;
       const found = value[name];
       if (found === undefined || found === null) continue;
       path[depth] = name;
-      walk(found, path, report);
+      walk(found, path, depth + 1, report);
     }
-    path.length = depth;
   };
 }
