@@ -37,6 +37,25 @@ export { type JobsOptions, jobs } from './builtin/job/jobs.js';
 export { type NamespacesOptions, namespaces } from './builtin/namespace/namespaces.js';
 export { type NodeIpamOptions, nodeIpam } from './builtin/node-ipam/node-ipam.js';
 export { type NodeLifecycleOptions, nodeLifecycle } from './builtin/node-lifecycle/node-lifecycle.js';
+export { persistentVolumeBinder } from './builtin/persistent-volume/binder.js';
+export { ephemeralVolumes } from './builtin/persistent-volume/ephemeral-volumes.js';
+export { persistentVolumeExpander } from './builtin/persistent-volume/expander.js';
+export { localPathClass, localPathProvisioner } from './builtin/persistent-volume/local-path.js';
+export {
+  persistentVolumeClaimProtection,
+  persistentVolumeProtection,
+} from './builtin/persistent-volume/protection.js';
+export type {
+  ProvisionedVolume,
+  Provisioner,
+  ProvisionerContext,
+  ProvisionRequest,
+} from './builtin/persistent-volume/provisioner.js';
+export {
+  type SharedDirectoryOptions,
+  sharedDirectoryProvisioner,
+} from './builtin/persistent-volume/shared-directory.js';
+export { type VolumeProvisionerOptions, volumeProvisioner } from './builtin/persistent-volume/volume-provisioner.js';
 export {
   type PodGarbageCollectorOptions,
   podGarbageCollector,
@@ -73,3 +92,7 @@ export type {
   StatusReport,
 } from './reconcile-request.js';
 export { isTerminalError, TerminalError } from './terminal-error.js';
+export type { WebhookCertificate } from './webhook/certificate.js';
+export type { ClientConfig, WebhookConfigurations } from './webhook/configurations.js';
+export type { AdmissionQuestion, Convert, Mutate, Validate } from './webhook/review.js';
+export { type WebhookServer, type WebhookServerOptions, webhookServer } from './webhook/webhook-server.js';

@@ -16,7 +16,7 @@ import {
   type MetricSpec,
   proposalOf,
 } from './metric-proposal.js';
-import { limited, newMemory, type ScalingMemory, stabilized } from './scaling-rules.js';
+import { byPolicies, newMemory, type Pace, type ScalingMemory, stabilized } from './scaling-rules.js';
 
 export type AutoscalerSpec = DeepReadonly<HorizontalPodAutoscaler['spec']>;
 type Condition = autoscalingv2.HorizontalPodAutoscalerCondition;
@@ -36,6 +36,8 @@ export interface AutoscalerInput extends Omit<MetricFacts, 'tolerance'> {
   /** Share of the target within which nothing changes, where `behavior` does not say. */
   readonly tolerance: number;
   readonly downscaleStabilizationMs: number;
+  /** How far one step may go. Default: upstream's policies. */
+  readonly pace?: Pace | undefined;
 }
 
 export interface AutoscalerDecision {
@@ -115,7 +117,7 @@ export function desiredReplicas(input: AutoscalerInput): AutoscalerDecision {
   const bounds = { ...input, current, min, max, behavior: spec.behavior };
   const stable = stabilized(wanted, bounds, memory);
   say('AbleToScale', 'True', stable.reason, stable.message);
-  const limit = limited(stable.replicas, bounds, memory);
+  const limit = (input.pace ?? byPolicies)(stable.replicas, bounds, memory);
   say('ScalingLimited', limit.replicas === stable.replicas ? 'False' : 'True', limit.reason, limit.message);
 
   const reason = wanted > current ? `${name} above target` : wanted < current ? 'All metrics below target' : '';

@@ -14,6 +14,8 @@ import {
   formatTime,
   HorizontalPodAutoscaler,
   isNotFound,
+  type Json,
+  jsonEqual,
   type KubeObject,
   type ParsedLabelSelector,
   Pod,
@@ -24,15 +26,16 @@ import {
 } from '@orbitkit/core';
 import { mutableCopy } from '@orbitkit/informer';
 import type { Controller } from '../../controller.js';
-import { controller, generationChanged, type ReconcileKeyRequest } from '../../controller-builder.js';
+import { controller, type ReconcileKeyRequest } from '../../controller-builder.js';
 import type { PodView } from '../../pods/pod-state.js';
+import type { Predicate } from '../../predicates.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
 import { apiMetrics } from './api-metrics.js';
 import type { AutoscalerMetrics } from './autoscaler-metrics.js';
 import { type AutoscalerDecision, asksMetrics, desiredReplicas, type SelectorProblem } from './desired-replicas.js';
 import type { MetricReading, MetricSpec } from './metric-proposal.js';
 import { type FindKind, kindFinder } from './scale-kinds.js';
-import { remembered, type ScalingMemory } from './scaling-rules.js';
+import { type Pace, remembered, type ScalingMemory } from './scaling-rules.js';
 
 export interface HorizontalPodAutoscalersOptions {
   /** Autoscalers looked at at the same time. Default 5 (`--concurrent-horizontal-pod-autoscaler-syncs`). */
@@ -47,6 +50,8 @@ export interface HorizontalPodAutoscalersOptions {
   cpuInitializationMs?: number;
   /** Default 30 s (`--horizontal-pod-autoscaler-initial-readiness-delay`). */
   initialReadinessMs?: number;
+  /** How far one step may go. Default: upstream's policies; `sinceLastScale` is another. */
+  pace?: Pace;
   /** Where measures come from. Default: the metrics APIs of the API server, {@link apiMetrics}. */
   metrics?: (client: Client) => AutoscalerMetrics;
 }
@@ -65,13 +70,18 @@ export function horizontalPodAutoscalers(options: HorizontalPodAutoscalersOption
       return controller(HorizontalPodAutoscaler)
         .named(name)
         .concurrency(concurrency)
-        .predicate(generationChanged)
+        .predicate(specChanged)
         .reads(Pod)
         .reconcileKey(request => scaler.reconcile(request))
         .run(context);
     },
   };
 }
+
+/** Autoscalers have no generation, and their status changes with each look. */
+const specChanged: Predicate<HorizontalPodAutoscaler> = change =>
+  change.type !== 'update' ||
+  !jsonEqual(change.previous.spec as unknown as Json, change.object.spec as unknown as Json);
 
 /** What goes wrong with the target itself: said in the status, and looked at again after the period. */
 class TargetProblem extends Error {
@@ -118,7 +128,8 @@ class Autoscaler {
       failure = error;
     }
     if (failure === undefined || failure instanceof TargetProblem) {
-      autoscaler.status.observedGeneration = autoscaler.metadata.generation ?? 0;
+      const { generation } = autoscaler.metadata;
+      if (generation !== undefined) autoscaler.status.observedGeneration = generation;
       if (JSON.stringify(autoscaler.status) !== before) await this.#writeStatus(request, autoscaler);
       if (failure) log.debug('an autoscaler cannot reach its target', { error: failure });
       return { requeueAfter: this.options.syncPeriodMs ?? 15_000 };
@@ -214,7 +225,7 @@ class Autoscaler {
         readings = await Promise.all(metrics.map(metric => this.#read(metric, metadata.namespace, text)));
       }
     }
-    const { tolerance, downscaleStabilizationMs, cpuInitializationMs, initialReadinessMs } = this.options;
+    const { tolerance, downscaleStabilizationMs, cpuInitializationMs, initialReadinessMs, pace } = this.options;
     return desiredReplicas({
       spec,
       conditions: status.conditions,
@@ -228,6 +239,7 @@ class Autoscaler {
       downscaleStabilizationMs: downscaleStabilizationMs ?? 300_000,
       cpuInitializationMs: cpuInitializationMs ?? 300_000,
       initialReadinessMs: initialReadinessMs ?? 30_000,
+      pace,
     });
   }
 

@@ -4,6 +4,7 @@
  * - Pods that nobody measured count as if they changed nothing: as using all they requested (or the target, when that is more) when the others
  *   ask for fewer, as using nothing when the others ask for more. Pods that are not up count as using nothing when more are asked for.
  *   When that turns the direction round, nothing changes.
+ *   Exactly at the target they are left out (upstream takes those of a metric of pods for idle then, and scales down).
  * - A metric that cannot be computed throws; its message goes into the condition `ScalingActive`.
  *
  * Pure. Source of the rules: kube-controller-manager `replica_calculator.go` (1.33); requests of the pod as a whole (`spec.resources`) count as in 1.34.
@@ -156,7 +157,6 @@ function resourceProposal(
   const replicas = replicasFor(known, groups, facts, {
     ratio: of => utilization(of).ratio,
     asIfBusy: pod => Math.trunc(((requests.get(pod) ?? 0) * most) / 100),
-    neutralIsIdle: false,
   });
   return { replicas, current: { averageUtilization: measured.percent, averageValue: quantityOf(measured.mean) } };
 }
@@ -170,7 +170,6 @@ function plainProposal(resource: string | undefined, wanted: number, measures: P
   const replicas = replicasFor(known, groups, facts, {
     ratio: of => mean(of) / wanted,
     asIfBusy: () => wanted,
-    neutralIsIdle: true,
   });
   return { replicas, mean: measured };
 }
@@ -191,15 +190,13 @@ interface Assumptions {
   ratio(of: ReadonlyMap<string, number>): number;
   /** What a pod that nobody measured uses when the others ask for fewer. */
   asIfBusy(pod: string): number;
-  /** At a ratio of exactly 1 pods that nobody measured count as idle; otherwise they are left out. */
-  neutralIsIdle: boolean;
 }
 
 function replicasFor(
   known: ReadonlyMap<string, number>,
   groups: { readyCount: number; unready: ReadonlySet<string>; missing: ReadonlySet<string> },
   { replicas, tolerance }: MetricFacts,
-  { ratio, asIfBusy, neutralIsIdle }: Assumptions,
+  { ratio, asIfBusy }: Assumptions,
 ): number {
   const first = ratio(known);
   const unreadyCount = groups.unready.size > 0 && first > 1;
@@ -209,7 +206,7 @@ function replicasFor(
   const all = new Map(known);
   for (const pod of groups.missing) {
     if (first < 1) all.set(pod, asIfBusy(pod));
-    else if (first > 1 || neutralIsIdle) all.set(pod, 0);
+    else if (first > 1) all.set(pod, 0);
   }
   if (unreadyCount) for (const pod of groups.unready) all.set(pod, 0);
   const second = ratio(all);

@@ -18,6 +18,8 @@ export interface ScalingMemory {
   readonly recommendations: readonly { readonly at: number; readonly replicas: number }[];
   readonly ups: readonly ScaleChange[];
   readonly downs: readonly ScaleChange[];
+  /** When the target was scaled last. */
+  readonly lastScaleAt?: number;
 }
 interface ScaleChange {
   readonly at: number;
@@ -95,7 +97,7 @@ export function stabilized(
   };
 }
 
-const within: Omit<Said, 'replicas'> = {
+export const withinRange: Omit<Said, 'replicas'> = {
   reason: 'DesiredWithinRange',
   message: 'the desired count is within the acceptable range',
 };
@@ -116,15 +118,17 @@ const tooFastDown: Omit<Said, 'replicas'> = {
   message: 'the desired replica count is decreasing faster than the maximum scale rate',
 };
 
-/** Keeps a step within the bounds and the rate. */
-export function limited(wanted: number, bounds: ScalingBounds, memory: ScalingMemory): Said {
-  const { current, min, max, behavior, now } = bounds;
+/** How far one step may go towards what is wanted. */
+export type Pace = (wanted: number, bounds: ScalingBounds, memory: ScalingMemory) => Said;
+
+/** Upstream's: what policies allow within their periods. */
+export const byPolicies: Pace = (wanted, { current, min, max, behavior, now }, memory) => {
   if (!behavior) {
     const fastest = Math.max(2 * current, 4);
     const most = Math.min(max, fastest);
     if (wanted < min) return { replicas: min, ...tooFew };
     if (wanted > most) return { replicas: most, ...(max > fastest ? tooFast : tooMany) };
-    return { replicas: wanted, ...within };
+    return { replicas: wanted, ...withinRange };
   }
   if (wanted > current) {
     const fastest = Math.max(current, stepLimit('up', current, behavior.scaleUp ?? defaultScaleUp, memory, now));
@@ -135,8 +139,8 @@ export function limited(wanted: number, bounds: ScalingBounds, memory: ScalingMe
     const least = Math.max(min, fastest);
     if (wanted < least) return { replicas: least, ...(min < fastest ? tooFastDown : tooFew) };
   }
-  return { replicas: wanted, ...within };
-}
+  return { replicas: wanted, ...withinRange };
+};
 
 /** How far policies let a step go. */
 function stepLimit(
@@ -167,7 +171,8 @@ export function remembered(
   to: number,
   now: number,
 ): ScalingMemory {
-  if (!behavior || from === to) return memory;
+  if (from === to) return memory;
+  if (!behavior) return { ...memory, lastScaleAt: now };
   const rules = [behavior.scaleUp ?? defaultScaleUp, behavior.scaleDown ?? defaultScaleDown];
   const longest = Math.max(
     0,
@@ -177,5 +182,5 @@ export function remembered(
     const kept = changes.filter(({ at }) => at > now - longest * 1000);
     return count > 0 ? [...kept, { at: now, count }] : kept;
   };
-  return { ...memory, ups: add(memory.ups, to - from), downs: add(memory.downs, from - to) };
+  return { ...memory, ups: add(memory.ups, to - from), downs: add(memory.downs, from - to), lastScaleAt: now };
 }
