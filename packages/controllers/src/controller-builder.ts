@@ -22,7 +22,7 @@ import type { Predicate } from './predicates.js';
 import type { ReconcileResult } from './reconcile-loop.js';
 import { type ReadCache, type ReconcileKeyRequest, type ReconcileRequest, requestOf } from './reconcile-request.js';
 
-export { generationChanged } from './predicates.js';
+export { generationChanged, type Predicate } from './predicates.js';
 export type { ReadCache, ReconcileKeyRequest, ReconcileRequest } from './reconcile-request.js';
 
 /** Names one object; in the cluster of the object that changed unless it names another. */
