@@ -69,6 +69,7 @@ export * from './meta/field-selector.js';
 export * from './meta/finalizers.js';
 export * from './meta/int-or-percent.js';
 export * from './meta/label-selector.js';
+export * from './meta/local-volumes.js';
 export * from './meta/names.js';
 export { matchesNodeTerm, selectsNode, tolerates } from './meta/node-selection.js';
 export * from './meta/object.js';

@@ -21,6 +21,13 @@ import { jobs } from './job/jobs.js';
 import { namespaces } from './namespace/namespaces.js';
 import { nodeIpam } from './node-ipam/node-ipam.js';
 import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle/node-lifecycle.js';
+import { persistentVolumeBinder } from './persistent-volume/binder.js';
+import { ephemeralVolumes } from './persistent-volume/ephemeral-volumes.js';
+import { persistentVolumeExpander } from './persistent-volume/expander.js';
+import { localPathProvisioner } from './persistent-volume/local-path.js';
+import { persistentVolumeClaimProtection, persistentVolumeProtection } from './persistent-volume/protection.js';
+import type { Provisioner } from './persistent-volume/provisioner.js';
+import { volumeProvisioner } from './persistent-volume/volume-provisioner.js';
 import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
 import { replicaSets, replicationControllers } from './replica-set/replica-sets.js';
 import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
@@ -38,9 +45,12 @@ export interface StandardControllersOptions {
   certificateAuthority?: RootCAPublisherOptions['certificateAuthority'];
   /** Reads and signs certificate requests under the cluster's authority. Default: requests wait for another signer. */
   certificates?: CsrApprovingOptions & CsrSigningOptions;
+  /** Who makes, deletes and enlarges volumes. Default: directories of nodes, for classes of `localPathClass()`. Empty: others do. */
+  provisioners?: readonly Provisioner[];
 }
 
 export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
+  const { provisioners = [localPathProvisioner()] } = options;
   return [
     replicaSets(),
     replicationControllers(),
@@ -63,6 +73,12 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     ...(options.certificates === undefined
       ? []
       : [csrApproving(options.certificates), csrSigning(options.certificates)]),
+    persistentVolumeBinder(),
+    persistentVolumeExpander(provisioners),
+    persistentVolumeClaimProtection(),
+    persistentVolumeProtection(),
+    ephemeralVolumes(),
+    ...(provisioners.length === 0 ? [] : [volumeProvisioner(provisioners)]),
     garbageCollector(),
     podGarbageCollector(),
     ...(options.clusterCIDR === undefined ? [] : [nodeIpam({ clusterCIDR: options.clusterCIDR })]),
