@@ -35,7 +35,7 @@ export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[
     defaultTolerationSeconds(),
     defaultStorageClass(),
     mutatingWebhooks(options),
-    validatingPolicies(options.kinds ? { kinds: options.kinds } : {}),
+    validatingPolicies(options),
     validatingWebhooks(options),
     resourceQuota(),
   ];

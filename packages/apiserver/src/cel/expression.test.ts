@@ -34,6 +34,43 @@ describe('expressions', () => {
     ["object.a == 1 || object.missing == 'x'", { a: 1 }, true],
     ['object.a.b == {"x": 1}', { a: { b: { x: 1 } } }, true],
     ["object['constructor'] == 1", { constructor: 1 }, true],
+    ['object.l.all(i, v, v == i * 2)', { l: [0, 2, 4] }, true],
+    ['object.l.all(i, v, v == i)', { l: [0, 2] }, false],
+    ["object.m.exists(k, v, k == 'b' && v == 2)", { m: { a: 1, b: 2 } }, true],
+    ['object.m.existsOne(k, v, v > 1)', { m: { a: 1, b: 2 } }, true],
+    ['[1, 2, 2].existsOne(x, x == 2)', {}, false],
+    ['[5, 6].transformList(i, v, i + v)', {}, [5n, 7n]],
+    ['[5, 6].transformList(i, v, v > 5, v)', {}, [6n]],
+    ["object.m.transformMap(k, v, k + string(v)) == {'a': 'a1', 'b': 'b2'}", { m: { a: 1, b: 2 } }, true],
+    ["object.m.transformMap(k, v, v > 1, v) == {'b': 2}", { m: { a: 1, b: 2 } }, true],
+    ["object.m.transformMapEntry(k, v, {v: k}) == {1: 'a', 2: 'b'}", { m: { a: 1, b: 2 } }, true],
+    ["object.m.transformMapEntry(k, v, k != 'a', {k: v}) == {'b': 2}", { m: { a: 1, b: 2 } }, true],
+    ['object.l.all(i, v, object.l.exists(j, w, w == v && i == j))', { l: [1, 2] }, true],
+    ['[1, 2].exists(i, v, 1 / i == 1)', {}, true],
+    ['object.?a.optMap(x, x + 1).orValue(0)', { a: 3 }, 4n],
+    ['object.?b.optMap(x, x + 1).orValue(0)', { a: 3 }, 0n],
+    ['object.?a.optFlatMap(x, x.?b).orValue(0)', { a: { b: 9 } }, 9n],
+    ['object.l.last().orValue(0)', { l: [1, 5] }, 5n],
+    ["semver('1.10.0').isGreaterThan(semver('1.9.9')) && semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))", {}, true],
+    ["semver('v1.2', true).patch() == 0 && !isSemver('v1.2') && isSemver('v1.2', true)", {}, true],
+    ["format.named('dns1123Label').value().validate('a-b').hasValue()", {}, false],
+    ["format.dns1123Label().validate('A_b').value().size()", {}, 1n],
+    ["format.named('nonsense').hasValue()", {}, false],
+    ["format.uuid().validate('x').hasValue() && !format.date().validate('2026-01-02').hasValue()", {}, true],
+    [
+      "cidr('10.1.0.0/16').containsCIDR('10.1.2.0/24') && !cidr('10.1.0.0/16').containsCIDR(cidr('10.0.0.0/8'))",
+      {},
+      true,
+    ],
+    ["string(cidr('10.1.2.3/12').masked())", {}, '10.0.0.0/12'],
+    ["string(cidr('2001:db8:abcd::1/40').masked())", {}, '2001:db8:ab00::/40'],
+    ["ip('::FFFF') == ip('::ffff') && !ip.isCanonical('::FFFF') && ip.isCanonical('::ffff')", {}, true],
+    [
+      "ip('169.254.1.1').isLinkLocalUnicast() && ip('8.8.8.8').isGlobalUnicast() && ip('ff02::1').isLinkLocalMulticast()",
+      {},
+      true,
+    ],
+    ["strings.quote('a')", {}, '"a"'],
   ])('%s', (text, object, expected) => {
     expect(run(text, object)).toEqual(expected);
   });
@@ -52,6 +89,8 @@ describe('expressions', () => {
   it.each([
     ['object.missing', /no such key: missing/],
     ['object.a / 0', /division by zero/],
+    ['[1, 2].all(i, v, 1 / i == 1 || v == 7)', /division by zero/],
+    ["{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k}) == {}", /key 1 already exists/],
     ["'a'.matches('(')", /error parsing regexp|missing closing/],
     ['object.list[7] == 1', /index/],
   ])('fails on %s', (text, problem) => {
@@ -72,13 +111,13 @@ describe('the budget', () => {
   it('ends what takes too many steps', () => {
     const text = 'object.l.all(a, object.l.all(b, object.l.all(c, a + b + c >= 0)))';
     const budget = new Budget();
-    expect(() => run(text, { l: thousand }, budget)).toThrow(/cost budget/);
+    expect(() => run(text, { l: thousand }, budget)).toThrow(/actual cost limit exceeded/);
     expect(budget.spent).toBe(true);
   });
 
   it('is not escaped through an operator that absorbs errors', () => {
     const text = 'object.l.all(a, object.l.all(b, object.l.all(c, a + b + c >= 0))) || true';
-    expect(() => run(text, { l: thousand })).toThrow(/cost budget/);
+    expect(() => run(text, { l: thousand })).toThrow(/actual cost limit exceeded/);
   });
 
   it('counts what is made', () => {
@@ -92,6 +131,23 @@ describe('the budget', () => {
     run('object.l.all(a, a >= 0)', { l: [1, 2, 3] }, budget);
     expect(budget.left).toBeLessThan(100);
     expect(() => run('object.l.all(a, a >= 0)', { l: thousand }, budget)).toThrow(/cost budget/);
+  });
+
+  it('pays for the text that is looked at, and for patterns', () => {
+    const text = 'a'.repeat(100_000);
+    const spent = (expression: string): number => {
+      const budget = new Budget();
+      run(expression, { t: text }, budget);
+      return 10_000_000 - budget.left;
+    };
+    expect(spent("object.t == 'b'")).toBeGreaterThan(9_000);
+    expect(spent("object.t.matches('^a{1,9}$')")).toBeGreaterThan(20_000);
+    expect(spent('object.t.size() == 3')).toBeLessThan(100);
+  });
+
+  it('is not escaped by macros with two variables', () => {
+    const text = 'object.l.all(i, a, object.l.all(j, b, object.l.all(k, c, a + b + c >= 0)))';
+    expect(() => run(text, { l: thousand })).toThrow(/actual cost limit exceeded/);
   });
 
   it('does not let a pattern take forever', () => {

@@ -3,7 +3,7 @@
  * behind this file.
  */
 import type { Environment } from '@marcbachmann/cel-js';
-import { type Budget, callBudget, type Meter, metered } from './budget.js';
+import { type Budget, callBudget, type Meter, metered, paidFrom } from './budget.js';
 
 export type CelEnvironment = Environment;
 
@@ -11,7 +11,18 @@ export type CelEnvironment = Environment;
 export class CompileError extends Error {}
 
 /** It could not be evaluated: an absent key, a division by zero, the budget. */
-export class EvaluationError extends Error {}
+export class EvaluationError extends Error {
+  /**
+   * @param exceeded `budget`: what all expressions of the write have together is spent; `call`: this one alone takes more than one may.
+   *   Nothing more is evaluated after either.
+   */
+  constructor(
+    message: string,
+    readonly exceeded?: 'budget' | 'call',
+  ) {
+    super(message);
+  }
+}
 
 export interface Expression {
   readonly text: string;
@@ -19,12 +30,16 @@ export interface Expression {
   readonly type: string;
   /** Variables that it speaks of. */
   readonly variables: ReadonlySet<string>;
+  /** For whoever estimates what it may cost; see cost-estimate.ts. */
+  readonly ast: unknown;
   /** @throws EvaluationError */
   evaluate(variables: Readonly<Record<string, unknown>>, budget: Budget): unknown;
 }
 
-const budgetText =
-  'validation failed due to running out of cost budget, no further validation rules will be run; simplify the expression';
+/** apiserver's and cel-go's own words. */
+export const budgetText =
+  'validation failed due to running out of cost budget, no further validation rules will be run';
+const callText = 'operation cancelled: actual cost limit exceeded';
 
 /** Length of an expression. */
 const maxText = 16_384;
@@ -52,21 +67,23 @@ export function compile(environment: CelEnvironment, text: string, wanted: reado
     text,
     type,
     variables: variablesOf(parsed.ast),
+    ast: parsed.ast,
     evaluate(variables, budget) {
       const start = Math.min(callBudget, budget.left);
       meter.left = start;
       let value: unknown;
       let failure: unknown;
       try {
-        value = parsed(variables as Record<string, unknown>);
+        value = paidFrom(meter, () => parsed(variables as Record<string, unknown>));
       } catch (error) {
         failure = error;
       }
       const exceeded = meter.left < 0;
+      const shared = start < callBudget;
       budget.left -= start - meter.left;
       if (exceeded) {
         budget.left = -1;
-        throw new EvaluationError(budgetText);
+        throw shared ? new EvaluationError(budgetText, 'budget') : new EvaluationError(callText, 'call');
       }
       if (failure !== undefined) throw new EvaluationError(summaryOf(failure));
       return value;

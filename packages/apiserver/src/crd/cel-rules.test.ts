@@ -87,6 +87,7 @@ describe('rules', () => {
       'spec: Invalid value: "object": no',
     ],
     ['its reason', { message: 'no', reason: 'FieldValueForbidden' }, 'spec: Forbidden: no'],
+    ['its reason of a duplicate', { message: 'no', reason: 'FieldValueDuplicate' }, 'spec: Duplicate value: "object"'],
     ['its fieldPath', { message: 'no', fieldPath: '.a' }, 'spec.a: Invalid value: "object": no'],
   ])('fail with %s', (_name, rest, problem) => {
     expect(check({ a: int }, { rule: 'self.a > 1', ...rest }, { a: 1 })).toEqual([problem]);
@@ -94,7 +95,7 @@ describe('rules', () => {
 
   it('fail when they cannot be evaluated', () => {
     const [error] = check({ l: { type: 'array', items: int } }, { rule: 'self.l[3] == 1' }, { l: [] });
-    expect(error).toContain('rule evaluation error: ');
+    expect(error).toMatch(/^spec: Invalid value: "object": .*index.* evaluating rule: self\.l\[3\] == 1$/);
   });
 
   it('see the names of the object and nothing else of its metadata', () => {
@@ -157,7 +158,18 @@ describe('the budget', () => {
     const rule = { rule: 'self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))' };
     const errors = check({ l }, [rule, rule], { l: Array.from({ length: 500 }, (_, i) => i) });
     expect(errors).toHaveLength(1);
-    expect(errors[0]).toContain('cost budget');
+    expect(errors[0]).toMatch(
+      /'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: self\.l/,
+    );
+  });
+
+  it('is one for all rules of an object', () => {
+    const l: JsonSchema = { type: 'array', items: int };
+    const rule = { rule: 'self.l.all(a, self.l.all(b, a + b >= 0))' };
+    const errors = check({ l }, new Array(30).fill(rule), { l: Array.from({ length: 350 }, (_, i) => i) });
+    expect(errors).toEqual([
+      'spec: Invalid value: "object": validation failed due to running out of cost budget, no further validation rules will be run',
+    ]);
   });
 });
 

@@ -5,7 +5,8 @@
  *   told (not within lists that are not of type map); with `optionalOldSelf` it runs always and asks `oldSelf.hasValue()`.
  * - Other rules do not judge again what has not changed.
  * - The text of a failure is the rule's messageExpression, else its message, else `failed rule: …`; reason and fieldPath are the rule's.
- * - All rules of one object share a budget (cel/budget.ts); when it is spent the write is refused.
+ * - All rules of one object share a budget (cel/budget.ts); when it is spent the write is refused. What rules may cost at worst is judged when
+ *   the definition is written (rule-costs.ts).
  * Source: apiextensions-apiserver `schema/cel` (v0.33).
  */
 import { Optional } from '@marcbachmann/cel-js';
@@ -14,7 +15,9 @@ import { Budget } from '../cel/budget.js';
 import { CompileError, compile, EvaluationError, type Expression } from '../cel/expression.js';
 import { sameJson } from '../registry/json-value.js';
 import { type CelType, CelTypes } from './cel-types.js';
+import { type Cardinality, withinItems, withinValues } from './cost-bounds.js';
 import { fieldError, forbiddenField, invalidValue, jsonTypeOf, maxFieldErrors, shown } from './field-errors.js';
+import type { RuleCosts } from './rule-costs.js';
 import { isObject, itemPath, mapKeyOf, memberPath, type Structural } from './structural.js';
 import { byMapKey } from './value-rules.js';
 
@@ -47,14 +50,19 @@ export interface CompiledRules {
   readonly errors: readonly FieldError[];
 }
 
-/** @param path Of the schema in its definition: `spec.versions[0].schema.openAPIV3Schema`. */
-export function compileRules(root: Structural, path: string): CompiledRules {
+/**
+ * @param path Of the schema in its definition: `spec.versions[0].schema.openAPIV3Schema`.
+ * @param costs Judges what the rules may cost: for a definition that is written.
+ */
+export function compileRules(root: Structural, path: string, costs?: RuleCosts): CompiledRules {
   if (!hasRules(root)) return { rules: undefined, errors: [] };
   const types = new CelTypes();
   // All types first: an environment that was copied takes no more.
   types.typeOf(root, 'object', true);
   const errors: FieldError[] = [];
-  const compiled = compileNode(types, root, 'object', path, true, undefined, errors);
+  const compiling: Compiling = { types, errors, costs };
+  const compiled = compileNode(compiling, root, 'object', path, true, undefined, 1);
+  if (costs && errors.length === 0) errors.push(...costs.total(path));
   return { rules: compiled && ruleSet(compiled), errors };
 }
 
@@ -67,17 +75,24 @@ function hasRules(node: Structural): boolean {
   );
 }
 
+interface Compiling {
+  readonly types: CelTypes;
+  readonly errors: FieldError[];
+  readonly costs: RuleCosts | undefined;
+}
+
 function compileNode(
-  types: CelTypes,
+  compiling: Compiling,
   node: Structural,
   name: string,
   path: string,
   isResource: boolean,
   /** The place from which on old and new values cannot be told apart. */
   uncorrelated: string | undefined,
-  errors: FieldError[],
+  cardinality: Cardinality,
 ): RuledNode | undefined {
   if (!hasRules(node)) return undefined;
+  const { types, errors, costs } = compiling;
   const type = types.typeOf(node, name, isResource);
   const sources = node.source['x-kubernetes-validations'] ?? [];
   const rules: CompiledRule[] = [];
@@ -88,20 +103,16 @@ function compileNode(
       continue;
     }
     const rule = compileRule(types, type, source, at, uncorrelated, errors);
-    if (rule) rules.push(rule);
+    if (!rule) continue;
+    rules.push(rule);
+    const { expression, message } = rule;
+    if (costs) errors.push(...costs.observe(node, isResource, cardinality, { path: at, expression, message }));
   }
   const properties = new Map<string, RuledNode>();
   const below = uncorrelated ?? (node.atomicMap ? path : undefined);
   for (const [key, each] of node.properties) {
-    const inner = compileNode(
-      types,
-      each,
-      `${name}.${key}`,
-      `${path}.properties[${key}]`,
-      each.embedded,
-      below,
-      errors,
-    );
+    const at = `${path}.properties[${key}]`;
+    const inner = compileNode(compiling, each, `${name}.${key}`, at, each.embedded, below, cardinality);
     if (inner) properties.set(key, inner);
   }
   const { additional, items } = node;
@@ -114,16 +125,26 @@ function compileNode(
     additional:
       typeof additional === 'object'
         ? compileNode(
-            types,
+            compiling,
             additional,
             `${name}.values`,
             `${path}.additionalProperties`,
             additional.embedded,
             uncorrelated,
-            errors,
+            withinValues(node, cardinality),
           )
         : undefined,
-    items: items && compileNode(types, items, `${name}.items`, `${path}.items`, items.embedded, inItems, errors),
+    items:
+      items &&
+      compileNode(
+        compiling,
+        items,
+        `${name}.items`,
+        `${path}.items`,
+        items.embedded,
+        inItems,
+        withinItems(node, cardinality),
+      ),
   };
 }
 
@@ -224,56 +245,96 @@ function checkRules(ruled: RuledNode, value: unknown, old: unknown, path: string
     const before = rule.source.optionalOldSelf ? (known ? Optional.of(oldSelf) : Optional.none()) : oldSelf;
     const variables = rule.transition ? { self, oldSelf: before } : { self };
     const failure = failureOf(rule, variables, run.budget);
-    if (failure !== undefined) run.errors.push(ruleError(rule, failure, value, path));
+    if (failure !== undefined) run.errors.push(ruleError(rule, failure, ruled.node, value, path));
     if (run.budget.spent) return;
   }
 }
 
-/** The message; undefined when the rule holds. */
+interface Failure {
+  readonly text: string;
+  /** The rule was judged: its reason and field count. */
+  readonly judged: boolean;
+}
+
+const failed = (text: string): Failure => ({ text, judged: false });
+
+/** Undefined when the rule holds. */
 function failureOf(
   { source, expression, message }: CompiledRule,
   variables: Record<string, unknown>,
   budget: Budget,
-): string | undefined {
+): Failure | undefined {
+  const told = source.message?.trim() || source.rule.trim();
   let holds: unknown;
   try {
     holds = expression.evaluate(variables, budget);
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
-    return `rule evaluation error: ${error.message}`;
+    if (error.exceeded === 'budget') return failed(error.message);
+    if (error.exceeded === 'call') {
+      return failed(
+        `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${told}`,
+      );
+    }
+    if (error.message.startsWith('no such overload')) {
+      const why = 'call arguments did not match a supported operator, function or macro signature for rule';
+      return failed(`'${error.message}': ${why}: ${told}`);
+    }
+    return failed(`${error.message} evaluating rule: ${told}`);
   }
   if (holds === true) return undefined;
-  if (typeof holds !== 'boolean') return `rule evaluation error: the rule is no true or false: ${source.rule}`;
+  if (typeof holds !== 'boolean') return failed(`no such overload evaluating rule: ${told}`);
   const fixed = source.message?.trim() || `failed rule: ${source.rule.trim()}`;
-  if (!message) return fixed;
+  const broken: Failure = { text: fixed, judged: true };
+  if (!message) return broken;
   try {
     const text = message.evaluate(variables, budget);
     // A message that would be misread is no message.
-    return typeof text === 'string' && text.trim() !== '' && !/[\n\r]/.test(text) && text.length <= 5_000
-      ? text.trim()
-      : fixed;
+    return typeof text === 'string' && text.trim() !== '' && !/[\n\r]/.test(text.trim()) && text.length <= maxMessage
+      ? { text: text.trim(), judged: true }
+      : broken;
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
-    return fixed;
+    if (error.exceeded === 'budget')
+      return failed(
+        'messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run',
+      );
+    if (error.exceeded === 'call') {
+      const which = JSON.stringify(source.messageExpression);
+      return failed(
+        `no further validation rules will be run due to call cost exceeds limit for messageExpression: ${which}`,
+      );
+    }
+    return broken;
   }
 }
 
-function ruleError({ source }: CompiledRule, message: string, value: unknown, path: string): FieldError {
+/** apiserver `apis/cel` MaxEvaluatedMessageExpressionSizeBytes. */
+const maxMessage = 5 << 10;
+
+/** The schema's type stands in the place of the value, as in upstream. */
+function ruleError(
+  { source }: CompiledRule,
+  { text, judged }: Failure,
+  node: Structural,
+  value: unknown,
+  path: string,
+): FieldError {
+  const type = shown(node.type === '' ? jsonTypeOf(value) : node.type);
+  const invalid = (field: string): FieldError =>
+    fieldError(field, 'FieldValueInvalid', `Invalid value: ${type}: ${text}`);
+  if (!judged) return invalid(path);
   const field = source.fieldPath
     ? `${path}${path === '' ? source.fieldPath.replace(/^\./, '') : source.fieldPath}`
     : path;
-  const type = (source.reason ?? 'FieldValueInvalid') as CauseType;
-  switch (type) {
+  switch (source.reason as CauseType | undefined) {
     case 'FieldValueRequired':
-      return fieldError(field, type, `Required value: ${message}`);
+      return fieldError(field, 'FieldValueRequired', `Required value: ${text}`);
     case 'FieldValueForbidden':
-      return fieldError(field, type, `Forbidden: ${message}`);
+      return fieldError(field, 'FieldValueForbidden', `Forbidden: ${text}`);
     case 'FieldValueDuplicate':
-      return fieldError(field, type, `Duplicate value: ${valueText(value)}: ${message}`);
+      return fieldError(field, 'FieldValueDuplicate', `Duplicate value: ${type}`);
     default:
-      return fieldError(field, 'FieldValueInvalid', `Invalid value: ${valueText(value)}: ${message}`);
+      return invalid(field);
   }
 }
-
-/** Objects and lists are named by their type alone. */
-const valueText = (value: unknown): string => (typeof value === 'object' ? shown(jsonTypeOf(value)) : shown(value));

@@ -182,7 +182,11 @@ describe('schemas that may not', () => {
     ],
     [
       'oldSelf in a list without keys',
-      { type: 'array', items: { type: 'string', 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] } },
+      {
+        type: 'array',
+        maxItems: 9,
+        items: { type: 'string', maxLength: 9, 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] },
+      },
       `${spec}.items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be used on the uncorrelatable portion of the schema within ${spec}`,
     ],
   ])('%s', (_name, schema, problem) => {
@@ -224,5 +228,67 @@ describe('schemas that may not', () => {
     });
     expect(error).toContain(`${spec}.x-kubernetes-validations[0].rule: Invalid value:`);
     expect(error).toContain("compilation failed: ERROR: <input>:1:6: undefined field 'b'\n | self.b == 1\n | .....^");
+  });
+});
+
+describe('the cost of rules', () => {
+  const hint =
+    '(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)';
+  const text = (maxLength?: number): JsonSchema => ({ type: 'string', ...(maxLength ? { maxLength } : {}) });
+  const list = (items: JsonSchema, rule: string, maxItems?: number): JsonSchema => ({
+    type: 'array',
+    items,
+    ...(maxItems ? { maxItems } : {}),
+    'x-kubernetes-validations': [{ rule }],
+  });
+  const contains = "self.all(x, x.contains('a string'))";
+
+  it.each<[string, JsonSchema]>([
+    ['numbers without a bound, looked at once', list({ type: 'integer' }, 'self.all(x, x > 5)')],
+    ['text and list with bounds', list(text(10), contains, 25)],
+    ['a rule that looks at no list', { ...text(), 'x-kubernetes-validations': [{ rule: 'self.size() > 3' }] }],
+    ['a bounded pattern', { ...text(100), 'x-kubernetes-validations': [{ rule: "self.matches('^[a-z]+$')" }] }],
+  ])('lets pass: %s', (_name, schema) => {
+    expect(errorsOf(schema)).toEqual([]);
+  });
+
+  it.each<[string, JsonSchema, string]>([
+    ['text of any length in a list of any length', list(text(), contains), 'more than 100x'],
+    ['each with each', list({ type: 'integer' }, 'self.all(x, self.all(y, x != y))'), 'more than 100x'],
+    [
+      'each with each, of a list somewhat too long',
+      list({ type: 'integer' }, 'self.all(x, self.all(y, x != y))', 3000),
+      '5.4x',
+    ],
+    [
+      'a macro with two variables',
+      list({ type: 'integer' }, 'self.all(i, x, self.all(j, y, x != y || i == j))'),
+      'more than 100x',
+    ],
+  ])('refuses %s', (_name, schema, factor) => {
+    const [rule, ...rest] = errorsOf(schema);
+    expect(rule).toBe(
+      `${spec}.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of ${factor} ${hint}`,
+    );
+    expect(rest.length === 0 || rest.at(-1)!.startsWith('s: Forbidden: x-kubernetes-validations')).toBe(true);
+  });
+
+  it('multiplies by how often a place occurs', () => {
+    const inner: JsonSchema = { ...text(1000), 'x-kubernetes-validations': [{ rule: "self.matches('^[a-z]+$')" }] };
+    expect(errorsOf({ type: 'array', maxItems: 10, items: inner })).toEqual([]);
+    expect(errorsOf({ type: 'array', items: inner })[0]).toContain('estimated rule cost exceeds budget');
+  });
+
+  it('adds up over the schema, and names the dearest', () => {
+    const each = { rule: 'self.all(x, self.all(y, x != y))' };
+    const schema = { ...list({ type: 'integer' }, '', 1290), 'x-kubernetes-validations': new Array(12).fill(each) };
+    const errors = errorsOf(schema as JsonSchema);
+    expect(errors).toHaveLength(5);
+    expect(errors[0]).toContain(
+      'Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema',
+    );
+    expect(errors[4]).toMatch(
+      /^s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of 1\.\d{6}x /,
+    );
   });
 });

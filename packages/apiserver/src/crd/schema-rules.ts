@@ -8,6 +8,7 @@ import { compileRules } from './cel-rules.js';
 import { fillDefaults } from './defaulting.js';
 import { forbiddenField, invalidValue, maxFieldErrors, required, unsupported } from './field-errors.js';
 import { prune } from './prune.js';
+import { RuleCosts } from './rule-costs.js';
 import { isObject, type JsonSchema, type Structural, structuralOf } from './structural.js';
 import { structuralErrors } from './structural-rules.js';
 import { valueRuleOf } from './value-rules.js';
@@ -43,7 +44,7 @@ export function schemaErrors(schema: JsonSchema, path: string, statusEnabled: bo
   const root = structuralOf(schema);
   errors.push(...structuralErrors(root, path));
   if (errors.length === 0) checkDefaults(root, path, errors);
-  if (errors.length === 0) errors.push(...compileRules(root, path).errors);
+  if (errors.length === 0) errors.push(...compileRules(root, path, new RuleCosts()).errors);
   return errors.slice(0, maxFieldErrors);
 }
 

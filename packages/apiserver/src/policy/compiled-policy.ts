@@ -3,7 +3,13 @@ import type { admissionregistrationv1, FieldError } from '@orbitkit/core';
 import type { Budget } from '../cel/budget.js';
 import { CompileError, compile, type Expression } from '../cel/expression.js';
 import { invalidValue } from '../crd/field-errors.js';
-import { compileConditions, type NamedExpression, requestEnvironment } from '../webhook/conditions.js';
+import {
+  compileConditions,
+  type NamedExpression,
+  readable,
+  requestEnvironment,
+  withPolicy,
+} from '../webhook/conditions.js';
 
 export type Policy = admissionregistrationv1.ValidatingAdmissionPolicy;
 type Validation = admissionregistrationv1.Validation;
@@ -34,10 +40,7 @@ const anything = [
 export function compilePolicy(policy: Policy): CompiledPolicy {
   const { spec } = policy;
   const errors: FieldError[] = [];
-  const environment = requestEnvironment()
-    .registerVariable('params', 'dyn')
-    .registerVariable('namespaceObject', 'dyn')
-    .registerVariable('variables', 'dyn');
+  const environment = withPolicy(requestEnvironment());
   const attempt = <T>(field: string, text: string, make: () => T): T | undefined => {
     try {
       return make();
@@ -59,18 +62,18 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const validations = (spec.validations ?? []).flatMap((source, i) => {
     const at = `spec.validations[${i}]`;
     const expression = attempt(`${at}.expression`, source.expression, () =>
-      compile(environment, source.expression.trim(), ['bool']),
+      compile(environment, readable(source.expression), ['bool']),
     );
     const message = source.messageExpression
       ? attempt(`${at}.messageExpression`, source.messageExpression, () =>
-          compile(environment, source.messageExpression!.trim(), ['string']),
+          compile(environment, readable(source.messageExpression!), ['string']),
         )
       : undefined;
     return expression ? [{ source, expression, message }] : [];
   });
   const annotations = (spec.auditAnnotations ?? []).flatMap(({ key, valueExpression }, i) => {
     const expression = attempt(`spec.auditAnnotations[${i}].valueExpression`, valueExpression, () =>
-      compile(environment, valueExpression.trim(), ['string', 'null']),
+      compile(environment, readable(valueExpression), ['string', 'null']),
     );
     return expression ? [{ key, expression }] : [];
   });
@@ -80,11 +83,11 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
 /** Of whatever type. */
 function compileAny(environment: ReturnType<typeof requestEnvironment>, text: string): Expression {
   try {
-    return compile(environment, text.trim(), anything);
+    return compile(environment, readable(text), anything);
   } catch (error) {
     const type = error instanceof CompileError ? /but evaluates to (\S+)$/.exec(error.message)?.[1] : undefined;
     if (type === undefined) throw error;
-    return compile(environment, text.trim(), [type]);
+    return compile(environment, readable(text), [type]);
   }
 }
 

@@ -12,12 +12,24 @@ import {
 } from '@orbitkit/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdmissionServer, admissionServer, inDefault } from '../admission/admission-fixture.js';
+import type { Authorizer } from '../authorization/authorizer.js';
 import { apiServer, memoryStore } from '../index.js';
+import { expressionWarnings } from './type-check.js';
 import { validatingPolicies } from './validating-policies.js';
+
+/** Whoever asks may get secrets, see /metrics, and touch the object `mine`. */
+const mayReadSecrets: Authorizer = {
+  authorize: ({ verb, resource, isResource, path: text, name, user }) => {
+    const allowed = isResource
+      ? (verb === 'get' && resource === 'secrets') || (name === 'mine' && resource === 'configmaps')
+      : text === '/metrics' || user.username === 'system:serviceaccount:team:robot';
+    return { decision: allowed ? 'allow' : 'noOpinion', reason: allowed ? 'asked' : '' };
+  },
+};
 
 let server: AdmissionServer;
 beforeEach(async () => {
-  server = await admissionServer(validatingPolicies({ kinds: kindRegistry(builtinKinds) }));
+  server = await admissionServer(validatingPolicies({ kinds: kindRegistry(builtinKinds), authorizer: mayReadSecrets }));
 });
 afterEach(() => server.stop());
 
@@ -186,5 +198,111 @@ describe('a policy', () => {
     const { status, body } = await policy(spec);
     expect(status).toBe(422);
     expect(body.details.causes[0].field).toBe(field);
+  });
+
+  it.each([
+    ["authorizer.group('').resource('secrets').namespace('team').name('x').check('get').allowed()", true],
+    ["authorizer.group('').resource('pods').check('get').allowed()", false],
+    ["authorizer.path('/metrics').check('get').allowed()", true],
+    ["authorizer.path('/logs').check('get').reason() == ''", true],
+    ["authorizer.serviceAccount('team', 'robot').path('/logs').check('get').allowed()", true],
+    ["authorizer.requestResource.check('custom').allowed()", true],
+    ["authorizer.group('apps').resource('deployments').subresource('scale').check('get').errored()", false],
+  ])('asks the authorizer: %s', async (expression, holds) => {
+    await policy({ validations: [{ expression }] });
+    expect((await make('mine')).status).toBe(holds ? 201 : 422);
+  });
+
+  it('has room for two checks in one expression', async () => {
+    const check = "authorizer.group('').resource('secrets').check('get').allowed()";
+    await policy({ validations: [{ expression: `${check} && ${check}` }] });
+    expect((await make('one')).status).toBe(201);
+    await policy({ validations: [{ expression: `${check} && ${check} && ${check}` }] }, {}, 'three');
+    expect((await make('two')).body.message).toContain('actual cost limit exceeded');
+  });
+});
+
+describe('type checking', () => {
+  const kinds = kindRegistry(builtinKinds);
+  const about = (resources: string[], apiGroups = ['apps'], apiVersions = ['v1']) => ({
+    resourceRules: [{ operations: ['CREATE'], apiGroups, apiVersions, resources }],
+  });
+  const check = (spec: object) => expressionWarnings({ metadata: { name: 'p' }, spec } as never, kinds);
+
+  it.each([
+    ['what is right', { validations: [{ expression: 'object.spec.replicas <= 5' }] }],
+    ['other members', { validations: [{ expression: "object.metadata.labels['a'] == 'b' && oldObject == null" }] }],
+    ['optional fields', { validations: [{ expression: 'has(object.spec.template.spec.hostNetwork)' }] }],
+    ['variables', { validations: [{ expression: 'variables.x > 1' }] }],
+  ])('is content with %s', (_name, spec) => {
+    expect(check({ matchConstraints: about(['deployments']), ...spec })).toEqual([]);
+  });
+
+  it('names kind, place and mistake', () => {
+    expect(
+      check({
+        matchConstraints: about(['deployments', 'replicasets']),
+        validations: [
+          { expression: 'true' },
+          { expression: 'object.spec.replicsa <= 5', messageExpression: 'object.spec.replicas' },
+        ],
+      }),
+    ).toEqual([
+      {
+        fieldRef: 'spec.validations[1].expression',
+        warning: ['Deployment', 'ReplicaSet']
+          .map(
+            kind =>
+              `apps/v1, Kind=${kind}: ERROR: <input>:1:13: undefined field 'replicsa'\n | object.spec.replicsa <= 5\n | ............^`,
+          )
+          .join('\n'),
+      },
+      expect.objectContaining({ fieldRef: 'spec.validations[1].messageExpression' }),
+    ]);
+  });
+
+  it('knows the kind of parameters', () => {
+    const spec = {
+      matchConstraints: about(['deployments']),
+      paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+      validations: [{ expression: 'params.datum.max == object.metadata.name' }],
+    };
+    expect(check(spec)[0]!.warning).toContain("undefined field 'datum'");
+    expect(check({ ...spec, validations: [{ expression: "params.data['a'] == object.metadata.name" }] })).toEqual([]);
+  });
+
+  it('does not look behind wildcards', () => {
+    const validations = [{ expression: 'object.nothing == 1' }];
+    expect(check({ matchConstraints: about(['*']), validations })).toEqual([]);
+    expect(check({ matchConstraints: about(['deployments'], ['*']), validations })).toEqual([]);
+  });
+
+  it('every built-in kind has types', () => {
+    for (const kind of builtinKinds) {
+      const matchConstraints = about([kind.plural], [kind.group], [kind.version]);
+      expect(check({ matchConstraints, validations: [{ expression: "object.kind != ''" }] })).toEqual([]);
+    }
+  });
+
+  it('stands in the status, for the spec that it is about', async () => {
+    const api = apiServer({ store: memoryStore(), listen: false });
+    const stopping = new AbortController();
+    const cluster = compose({ log: silentLogger }, api);
+    const running = cluster.run({ signal: stopping.signal });
+    await cluster.ready;
+    const admin = api.clientFor({ username: 'ann', groups: ['system:masters'] });
+    const spec = {
+      matchConstraints: about(['deployments']),
+      validations: [{ expression: 'object.spec.replicsa <= 5' }],
+    };
+    const made: any = await admin.create(ValidatingAdmissionPolicy, { metadata: { name: 'p' }, spec } as never);
+    expect(made.status.observedGeneration).toBe(1);
+    expect(made.status.typeChecking.expressionWarnings).toHaveLength(1);
+    made.spec.validations[0].expression = 'object.spec.replicas <= 5';
+    const mended: any = await admin.update(ValidatingAdmissionPolicy, made);
+    expect(mended.metadata.generation).toBe(2);
+    expect(mended.status).toEqual({ observedGeneration: 2, typeChecking: {} });
+    stopping.abort();
+    await running;
   });
 });

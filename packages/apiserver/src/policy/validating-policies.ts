@@ -5,7 +5,7 @@
  * - Policies whose expressions do not compile are refused when they are written.
  * - What fails: `Deny` refuses (reason Invalid unless the rule has another), `Warn` warns, `Audit` leaves a note.
  * - An expression that cannot be evaluated refuses (failurePolicy Fail) or is passed over (Ignore).
- * Not here: the `authorizer` variable, and type checking of expressions against the kinds that they are about.
+ * - Expressions are checked against the kinds that they are about when the policy is written: type-check.ts.
  */
 import {
   type admissionregistrationv1,
@@ -19,6 +19,7 @@ import {
 } from '@orbitkit/core';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../admission/contract.js';
 import { refused } from '../admission/functions.js';
+import type { Authorizer } from '../authorization/authorizer.js';
 import { Budget } from '../cel/budget.js';
 import { EvaluationError } from '../cel/expression.js';
 import { celOf } from '../cel/values.js';
@@ -48,9 +49,11 @@ function policyOf(stored: ObjectBytes): CompiledPolicy {
 export interface PolicyOptions {
   /** To find the kinds of parameters and equivalent versions. */
   kinds?: KindRegistry;
+  /** For the variable `authorizer`. Default: nobody may anything. */
+  authorizer?: Authorizer;
 }
 
-export function validatingPolicies({ kinds }: PolicyOptions = {}): AdmissionPlugin {
+export function validatingPolicies({ kinds, authorizer }: PolicyOptions = {}): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     validate(request, cluster) {
@@ -64,6 +67,7 @@ export function validatingPolicies({ kinds }: PolicyOptions = {}): AdmissionPlug
   async function judge(request: AdmissionRequest, cluster: AdmissionCluster): Promise<void> {
     const bound = await cluster.list(bindings, undefined, request.signal);
     const refusals: StatusError[] = [];
+    const audited: object[] = [];
     for (const stored of bound) {
       const binding = stored.object() as unknown as Binding;
       const of = cluster.peek(policies, { name: binding.spec.policyName ?? '' });
@@ -73,8 +77,10 @@ export function validatingPolicies({ kinds }: PolicyOptions = {}): AdmissionPlug
       if (!(await isAbout(matchConstraints, request, cluster, true))) continue;
       if (!(await isAbout(binding.spec.matchResources, request, cluster, false))) continue;
       for (const failure of await failuresOf(policy, binding, request, cluster))
-        act(failure, policy, binding, request, refusals);
+        act(failure, policy, binding, request, { refusals, audited });
     }
+    if (audited.length > 0)
+      request.annotate('validation.policy.admission.k8s.io/validation_failure', JSON.stringify(audited));
     // The first in order speaks.
     if (refusals[0]) throw refusals[0];
   }
@@ -109,7 +115,7 @@ export function validatingPolicies({ kinds }: PolicyOptions = {}): AdmissionPlug
     if (typeof parameters === 'string') return tolerant ? [] : [{ message: parameters }];
     const namespace = await namespaceOf(request, cluster);
     const given = {
-      ...requestVariables(request),
+      ...requestVariables(request, authorizer),
       namespaceObject: namespace === undefined ? null : celOf(namespace),
     };
     return parameters.flatMap(params =>
@@ -155,6 +161,14 @@ export function validatingPolicies({ kinds }: PolicyOptions = {}): AdmissionPlug
 interface Failure {
   readonly message: string;
   readonly reason?: string | undefined;
+  /** Which of the validations; absent for what failed before them. */
+  readonly expressionIndex?: number;
+}
+
+interface Outcome {
+  readonly refusals: StatusError[];
+  /** What the audit log is told, of all policies together. */
+  readonly audited: object[];
 }
 
 function evaluate(
@@ -176,7 +190,7 @@ function evaluate(
     return failures;
   }
   const variables = { ...given, variables: lazyVariables(policy.variables, given, budget) };
-  for (const { source, expression, message } of policy.validations) {
+  for (const [expressionIndex, { source, expression, message }] of policy.validations.entries()) {
     try {
       if (expression.evaluate(variables, budget) === true) continue;
       let text = source.message?.trim() || `failed expression: ${source.expression.trim()}`;
@@ -188,10 +202,14 @@ function evaluate(
           if (!(error instanceof EvaluationError)) throw error;
         }
       }
-      failures.push({ message: text, reason: source.reason });
+      failures.push({ message: text, reason: source.reason, expressionIndex });
     } catch (error) {
       if (!(error instanceof EvaluationError)) throw error;
-      failed(`expression '${source.expression.trim()}' resulted in error: ${error.message}`);
+      if (!tolerant) {
+        const why = `expression '${source.expression.trim()}' resulted in error: ${error.message}`;
+        failures.push({ message: why, expressionIndex });
+      }
+      if (error.exceeded) return failures;
     }
   }
   for (const { key, expression } of policy.annotations) {
@@ -207,20 +225,23 @@ function evaluate(
 }
 
 function act(
-  { message, reason }: Failure,
+  { message, reason, expressionIndex = 0 }: Failure,
   { policy }: CompiledPolicy,
   binding: Binding,
   request: AdmissionRequest,
-  refusals: StatusError[],
+  { refusals, audited }: Outcome,
 ): void {
   const place = `ValidatingAdmissionPolicy '${policy.metadata.name}' with binding '${binding.metadata.name}'`;
   for (const action of binding.spec.validationActions ?? []) {
     if (action === 'Warn') request.warn(`Validation failed for ${place}: ${message}`);
     else if (action === 'Audit') {
-      request.annotate(
-        'validation.policy.admission.k8s.io/validation_failure',
-        JSON.stringify([{ message, policy: policy.metadata.name, binding: binding.metadata.name }]),
-      );
+      audited.push({
+        message,
+        policy: policy.metadata.name,
+        binding: binding.metadata.name,
+        expressionIndex,
+        validationActions: binding.spec.validationActions,
+      });
     } else if (action === 'Deny') {
       const as = reason || 'Invalid';
       const { message: text, details } = refused(request, `${place} denied request: ${message}`);

@@ -50,6 +50,7 @@ import { type HttpDoorOptions, httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
 import type { Authority } from '../pki/index.js';
+import { validatingPolicyStrategy } from '../policy/type-check.js';
 import { createResources, type ResourcesOptions, type SystemObject } from '../registry/index.js';
 import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
 import { type EncryptionRules, encryptedStore } from '../storage/encryption/index.js';
@@ -279,7 +280,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       admission: [
         ...control.admission,
         ownerReferencesPermissionEnforcement(control.authorizer, kinds),
-        ...(options.admission ?? defaultAdmission({ kinds, call: callWebhook })),
+        ...(options.admission ?? defaultAdmission({ kinds, call: callWebhook, authorizer: control.authorizer })),
       ],
       systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {
@@ -287,7 +288,11 @@ export function apiServer(options: ApiServerOptions): ApiServer {
         ...metricsResources({ kinds, resources: () => resources, clock, log, clientCertificate: kept?.agentClient }),
         ...options.resources?.virtual,
       },
-      strategies: { ...control.strategies, ...options.resources?.strategies },
+      strategies: {
+        ...control.strategies,
+        'admissionregistration.k8s.io/validatingadmissionpolicies': validatingPolicyStrategy(kinds),
+        ...options.resources?.strategies,
+      },
     });
     control.follow(resources.cache, resources);
     const { cache } = resources;

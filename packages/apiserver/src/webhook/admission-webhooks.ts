@@ -21,6 +21,7 @@ import {
 } from '@orbitkit/core';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../admission/contract.js';
 import { replaceObject } from '../admission/functions.js';
+import type { Authorizer } from '../authorization/authorizer.js';
 import { CompileError, EvaluationError } from '../cel/expression.js';
 import type { ObjectBytes } from '../registry/contract.js';
 import { copyJson, sameJson } from '../registry/json-value.js';
@@ -42,6 +43,8 @@ export interface WebhookOptions {
   /** To find equivalent versions. Default: none are. */
   kinds?: KindRegistry;
   call?: WebhookCaller;
+  /** For the variable `authorizer` of conditions and policies. Default: nobody may anything. */
+  authorizer?: Authorizer;
 }
 
 const registration = 'admissionregistration.k8s.io';
@@ -104,7 +107,7 @@ async function concerns<W extends Mutating | Validating>(
   { webhook, conditions, broken }: Hook<W>,
   request: AdmissionRequest,
   cluster: AdmissionCluster,
-  kinds: KindRegistry | undefined,
+  { kinds, authorizer }: WebhookOptions,
 ): Promise<Kind | undefined> {
   const kind = ruledKind(webhook.rules, request, webhook.matchPolicy !== 'Exact', kinds);
   if (kind === undefined || !matchesObject(webhook.objectSelector, request)) return undefined;
@@ -112,7 +115,7 @@ async function concerns<W extends Mutating | Validating>(
   if (conditions.length === 0 && broken === undefined) return kind;
   try {
     if (broken !== undefined) throw new EvaluationError(broken);
-    return allHold(conditions, requestVariables(request)) ? kind : undefined;
+    return allHold(conditions, requestVariables(request, authorizer)) ? kind : undefined;
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
     if (webhook.failurePolicy === 'Ignore') return undefined;
@@ -164,7 +167,8 @@ function note<W extends Mutating | Validating>(
   for (const [key, value] of Object.entries(answer.auditAnnotations)) request.annotate(`${webhook.name}/${key}`, value);
 }
 
-export function mutatingWebhooks({ kinds, call = webhookCaller() }: WebhookOptions = {}): AdmissionPlugin {
+export function mutatingWebhooks(options: WebhookOptions = {}): AdmissionPlugin {
+  const { call = webhookCaller() } = options;
   /** True when the object was changed. */
   async function mutate(
     hook: Hook<Mutating>,
@@ -172,7 +176,7 @@ export function mutatingWebhooks({ kinds, call = webhookCaller() }: WebhookOptio
     cluster: AdmissionCluster,
     round: number,
   ): Promise<boolean | undefined> {
-    const kind = await concerns(hook, request, cluster, kinds);
+    const kind = await concerns(hook, request, cluster, options);
     if (kind === undefined) return undefined;
     const answer = await ask(hook, kind, request, cluster, call);
     if (answer === undefined) return false;
@@ -243,7 +247,8 @@ async function patch(
   }
 }
 
-export function validatingWebhooks({ kinds, call = webhookCaller() }: WebhookOptions = {}): AdmissionPlugin {
+export function validatingWebhooks(options: WebhookOptions = {}): AdmissionPlugin {
+  const { call = webhookCaller() } = options;
   return {
     name: 'ValidatingAdmissionWebhook',
     validate(request, cluster) {
@@ -255,7 +260,7 @@ export function validatingWebhooks({ kinds, call = webhookCaller() }: WebhookOpt
     const hooks = await configured<Validating>(validating, request, cluster);
     const outcomes = await Promise.allSettled(
       hooks.map(async hook => {
-        const kind = await concerns(hook, request, cluster, kinds);
+        const kind = await concerns(hook, request, cluster, options);
         if (kind === undefined) return;
         const answer = await ask(hook, kind, request, cluster, call);
         if (answer === undefined) return;

@@ -4,9 +4,16 @@
  */
 import type { admissionregistrationv1, DynamicObject } from '@orbitkit/core';
 import type { AdmissionRequest } from '../admission/contract.js';
-import { Budget } from '../cel/budget.js';
+import type { Authorizer } from '../authorization/authorizer.js';
+import { Budget, conditionsBudget } from '../cel/budget.js';
 import { celEnvironment } from '../cel/environment.js';
 import { type CelEnvironment, compile, EvaluationError, type Expression } from '../cel/expression.js';
+import {
+  authorizerType,
+  RequestAuthorizer,
+  requestResourceOf,
+  resourceCheckType,
+} from '../cel/functions/authorizer.js';
 import { celOf } from '../cel/values.js';
 import { requestOf } from './admission-review.js';
 
@@ -15,13 +22,39 @@ export interface NamedExpression {
   readonly expression: Expression;
 }
 
-/** `object`, `oldObject` and `request`, as conditions and policies see them. */
+/** `object`, `oldObject`, `request`, `authorizer` and `authorizer.requestResource`, as conditions and policies see them. */
 export function requestEnvironment(): CelEnvironment {
-  return celEnvironment()
-    .registerVariable('object', 'dyn')
-    .registerVariable('oldObject', 'dyn')
-    .registerVariable('request', 'dyn');
+  return withRequest(celEnvironment(), 'dyn');
 }
+
+/** The same and what policies have beside it, with the types of objects and parameters told: for checking, not for evaluating. */
+export function typedEnvironment(environment: CelEnvironment, object: string, params: string): CelEnvironment {
+  return withPolicy(withRequest(environment, object), params);
+}
+
+/** What policies have beside the request. */
+export function withPolicy(environment: CelEnvironment, params = 'dyn'): CelEnvironment {
+  return environment
+    .registerVariable('params', params)
+    .registerVariable('namespaceObject', 'dyn')
+    .registerVariable('variables', 'dyn');
+}
+
+function withRequest(environment: CelEnvironment, object: string): CelEnvironment {
+  return environment
+    .registerVariable('object', object)
+    .registerVariable('oldObject', object)
+    .registerVariable('request', 'dyn')
+    .registerVariable('authorizer', authorizerType)
+    .registerVariable(requestResource, resourceCheckType);
+}
+
+/** The engine knows no names with a dot: `authorizer.requestResource` is written so before it is read. */
+const requestResource = 'authorizer_requestResource';
+
+/** The text of an expression as the engine reads it; columns of its errors stay right, for both names are of one length. */
+export const readable = (expression: string): string =>
+  expression.trim().replace(/\bauthorizer\s*\.\s*requestResource\b/g, requestResource);
 
 /** @throws CompileError */
 export function compileConditions(
@@ -30,19 +63,36 @@ export function compileConditions(
 ): NamedExpression[] {
   return (conditions ?? []).map(({ name, expression }) => ({
     name,
-    expression: compile(environment, expression.trim(), ['bool']),
+    expression: compile(environment, readable(expression), ['bool']),
   }));
 }
 
-export function requestVariables(request: AdmissionRequest): Record<string, unknown> {
+/** What an expression hears without an authorizer: nobody has an opinion. */
+const nobody: Authorizer = { authorize: () => ({ decision: 'noOpinion', reason: 'this server has no authorizer' }) };
+
+export function requestVariables(request: AdmissionRequest, authorizer: Authorizer = nobody): Record<string, unknown> {
   const { object: _object, oldObject: _oldObject, ...rest } = requestOf(request, request.kind, '');
   const value = (object: Readonly<DynamicObject> | undefined) => (object === undefined ? null : celOf(object));
-  return { object: value(request.object), oldObject: value(request.oldObject), request: celOf(rest) };
+  const asked = new RequestAuthorizer(authorizer, request.user);
+  const { kind, namespace, subresource, name } = request;
+  return {
+    object: value(request.object),
+    oldObject: value(request.oldObject),
+    request: celOf(rest),
+    authorizer: asked,
+    [requestResource]: requestResourceOf(asked, {
+      group: kind.group,
+      resource: kind.plural,
+      subresource,
+      namespace,
+      name: name || undefined,
+    }),
+  };
 }
 
 /** @throws EvaluationError when one cannot be evaluated and none is false. */
 export function allHold(conditions: readonly NamedExpression[], variables: Record<string, unknown>): boolean {
-  const budget = new Budget();
+  const budget = new Budget(conditionsBudget);
   let failure: EvaluationError | undefined;
   for (const { name, expression } of conditions) {
     try {

@@ -1,5 +1,6 @@
 /** `matches`, `find`, `findAll` with RE2's syntax, in time linear to the text. Source: apiserver `cel/library/regex`. */
 import { RE2JS } from 're2js';
+import { spend } from '../budget.js';
 import { type CelEnvironment, linearMatches } from '../expression.js';
 
 /** Patterns of expressions are few and mostly literals. */
@@ -16,7 +17,13 @@ function patternOf(text: string): RE2JS {
   return pattern;
 }
 
+/** A step for ten characters of text, as many times as the pattern may have parts (cel-go RegexStringLengthCostFactor). */
+function spendOn(text: string, pattern: string): void {
+  spend(Math.ceil((text.length + 1) * 0.1) * Math.ceil(pattern.length * 0.25));
+}
+
 function findAll(text: string, pattern: string, limit: number): string[] {
+  spendOn(text, pattern);
   const found: string[] = [];
   const matcher = patternOf(pattern).matcher(text);
   while ((limit < 0 || found.length < limit) && matcher.find()) found.push(matcher.group()!);
@@ -24,7 +31,10 @@ function findAll(text: string, pattern: string, limit: number): string[] {
 }
 
 export function regexFunctions(environment: CelEnvironment): void {
-  const matches = (text: string, pattern: string) => patternOf(pattern).test(text);
+  const matches = (text: string, pattern: string): boolean => {
+    spendOn(text, pattern);
+    return patternOf(pattern).test(text);
+  };
   environment
     .registerFunction(`string.${linearMatches}(string): bool`, matches)
     .registerFunction(`${linearMatches}(string, string): bool`, matches)

@@ -70,6 +70,8 @@ function textOf(value: unknown): string {
   return String(value);
 }
 
+class StringsNamespace {}
+
 export function textFunctions(environment: CelEnvironment): void {
   environment
     .registerFunction('string.charAt(int): string', charAt)
@@ -82,5 +84,7 @@ export function textFunctions(environment: CelEnvironment): void {
     )
     .registerFunction('string.reverse(): string', (text: string) => runes(text).reverse().join(''))
     .registerFunction('string.format(list<dyn>): string', format)
-    .registerFunction('string.quote(): string', (text: string) => JSON.stringify(text));
+    .registerType('StringsNamespace', { ctor: StringsNamespace, fields: {} })
+    .registerConstant('strings', 'StringsNamespace', new StringsNamespace())
+    .registerFunction('StringsNamespace.quote(string): string', (_: unknown, text: string) => JSON.stringify(text));
 }
