@@ -21,7 +21,10 @@ export interface Backend {
   readonly port: number;
   /** Absent: plain TCP. */
   readonly tls?: {
-    /** Lower-case hex of the SHA-256 of the DER certificate that must be presented. Absent: any (a pod's own). */
+    /**
+     * Hex of the SHA-256 of the DER certificate that must be presented; several, with commas between, while an agent renews its own.
+     * Absent: any (a pod's own).
+     */
     readonly sha256?: string;
     readonly client?: ClientCertificate;
   };
@@ -82,7 +85,7 @@ export function connectTo(backend: Backend, signal: AbortSignal): Promise<Socket
       if (tls?.sha256 !== undefined) {
         const { raw } = (socket as import('node:tls').TLSSocket).getPeerCertificate();
         const presented = raw ? createHash('sha256').update(raw).digest('hex') : 'none';
-        if (presented !== tls.sha256.toLowerCase())
+        if (!tls.sha256.toLowerCase().split(',').includes(presented))
           return fail(
             unreachable(
               backend,

@@ -55,7 +55,7 @@ export function node(options: NodeOptions): Component {
         clock,
         log,
         machine: await machineFacts(),
-        serving: streams && { port: streams.port, fingerprint: streams.fingerprint },
+        serving: streams,
         runtimeFailure: () => pods?.runtimeFailure,
       });
       await registered.register(context.signal);

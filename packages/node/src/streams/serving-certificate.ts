@@ -1,7 +1,7 @@
 /**
- * The certificate with which the agent serves: self-signed, ECDSA P-256, kept in the data directory (key 0600) and made anew a
- * month before it ends or when the node's address changed. Nobody signs it: the API server pins its SHA-256, which the agent
- * publishes on its Node object.
+ * The certificate with which the agent serves: self-signed, ECDSA P-256, kept in the data directory (key 0600) and made anew when
+ * between 70 and 90 % of its year are over (as kubelets renew theirs, each at another moment), or when the node's address changed. Nobody
+ * signs it: the API server pins its SHA-256, which the agent publishes on its Node object.
  */
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -14,35 +14,59 @@ export interface ServingCertificate {
   key: string;
   /** SHA-256 of the DER form, lower-case hex. */
   fingerprint: string;
+  /** Milliseconds since 1970: another one is to be made from then on. */
+  renewAt: number;
 }
 
-const day = 24 * 3600 * 1000;
-const lifetimeMs = 365 * day;
-const renewBeforeMs = 30 * day;
-/** Clocks of two machines differ. */
-const backdateMs = 5 * 60_000;
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-
-export async function servingCertificate(options: {
+export interface ServingCertificateOptions {
   dataDir: string;
   name: string;
   address: string;
   now: number;
-}): Promise<ServingCertificate> {
-  const directory = path.join(options.dataDir, 'pki');
-  const certificateFile = path.join(directory, 'serving.crt');
-  const keyFile = path.join(directory, 'serving.key');
-  const [certificate, key] = await Promise.all(
-    [certificateFile, keyFile].map(file => readFile(file, 'utf8').catch(() => undefined)),
-  );
-  if (certificate && key && isGood(certificate, key, options))
-    return { certificate, key, fingerprint: fingerprintOf(certificate) };
+}
 
-  const made = await make(options);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await replace(keyFile, made.key);
-  await replace(certificateFile, made.certificate);
-  return { ...made, fingerprint: fingerprintOf(made.certificate) };
+const day = 24 * 3600 * 1000;
+const lifetimeMs = 365 * day;
+/** Clocks of two machines differ. */
+const backdateMs = 5 * 60_000;
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+
+/** The one from before while it is good; else a new one, kept. */
+export async function servingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
+  const files = filesIn(options.dataDir);
+  const [certificate, key] = await Promise.all(
+    [files.certificate, files.key].map(file => readFile(file, 'utf8').catch(() => undefined)),
+  );
+  if (certificate && key && isGood(certificate, key, options)) return described({ certificate, key });
+  const made = await newServingCertificate(options);
+  await keepServingCertificate(options.dataDir, made);
+  return made;
+}
+
+/** Made, not kept: it may have to be announced first. */
+export async function newServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
+  return described(await make(options));
+}
+
+export async function keepServingCertificate(dataDir: string, { certificate, key }: ServingCertificate): Promise<void> {
+  const files = filesIn(dataDir);
+  await mkdir(path.dirname(files.key), { recursive: true, mode: 0o700 });
+  await replace(files.key, key);
+  await replace(files.certificate, certificate);
+}
+
+const filesIn = (dataDir: string) => ({
+  certificate: path.join(dataDir, 'pki', 'serving.crt'),
+  key: path.join(dataDir, 'pki', 'serving.key'),
+});
+
+function described({ certificate, key }: { certificate: string; key: string }): ServingCertificate {
+  const fingerprint = fingerprintOf(certificate);
+  const { validFrom, validTo } = new X509Certificate(certificate);
+  const from = Date.parse(validFrom) + backdateMs;
+  // Chance, but the same one after a restart.
+  const chance = Number.parseInt(fingerprint.slice(0, 8), 16) / 2 ** 32;
+  return { certificate, key, fingerprint, renewAt: from + (Date.parse(validTo) - from) * (0.7 + 0.2 * chance) };
 }
 
 const fingerprintOf = (certificate: string): string =>
@@ -55,7 +79,7 @@ function isGood(certificate: string, key: string, { address, now }: { address: s
     return (
       named !== undefined &&
       Date.parse(parsed.validFrom) <= now &&
-      Date.parse(parsed.validTo) - renewBeforeMs > now &&
+      described({ certificate, key }).renewAt > now &&
       parsed.checkPrivateKey(createPrivateKey(key))
     );
   } catch {

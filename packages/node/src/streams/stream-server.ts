@@ -24,7 +24,7 @@ import { serveStreams } from './exec.js';
 import { logOptionsOf, portsOf, streamRequestOf } from './parameters.js';
 import { loggedContainer, podTarget, runningContainer, sandboxOf } from './pod-target.js';
 import type { ForwardTarget } from './port-forward.js';
-import { servingCertificate } from './serving-certificate.js';
+import { keepServingCertificate, newServingCertificate, servingCertificate } from './serving-certificate.js';
 import { spdyPortForward } from './spdy-port-forward.js';
 import { spdyStreams } from './spdy-streams.js';
 import { type Agreed, agreeOn, type StreamAction, type Upgraded, upgrader } from './upgrade.js';
@@ -53,6 +53,9 @@ export interface StreamServerOptions {
   pods(): ServedPods | undefined;
 }
 
+/** Long enough for several reports of the node's status, in which the new certificate is announced. */
+const announcedMs = 10 * 60_000;
+const renewalCheckMs = 24 * 60 * 60_000;
 const apiServerName = 'kube-apiserver-kubelet-client';
 const streamActions: readonly string[] = ['exec', 'attach', 'portForward'] satisfies StreamAction[];
 
@@ -65,8 +68,11 @@ interface Plan {
 export async function streamServer(options: StreamServerOptions): Promise<StreamServer> {
   const { listen, name, address, dataDir, runtime, clock, log } = options;
   const clientNames = listen.clientNames ?? [apiServerName];
-  const clusterCA = typeof listen.clusterCA === 'string' ? listen.clusterCA : await listen.clusterCA();
-  const { certificate, key, fingerprint } = await servingCertificate({ dataDir, name, address, now: clock.now() });
+  const clusterCA = async () => (typeof listen.clusterCA === 'string' ? listen.clusterCA : listen.clusterCA());
+  const wanted = () => ({ dataDir, name, address, now: clock.now() });
+  let serving = await servingCertificate(wanted());
+  /** What the Node object is to say: one, or two while one takes the other's place. */
+  let { fingerprint } = serving;
   const closing = new AbortController();
   const summary = statsSummary({
     nodeName: name,
@@ -169,9 +175,9 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
   }
 
   const server = createServer({
-    cert: certificate,
-    key,
-    ca: clusterCA,
+    cert: serving.certificate,
+    key: serving.key,
+    ca: await clusterCA(),
     requestCert: true,
     // Not at the handshake: who is not let in shall read why.
     rejectUnauthorized: false,
@@ -220,16 +226,49 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     });
   });
 
+  /** Once a day: a new certificate when it is time, and the authority's newest. Connections that are open stay. */
+  async function renew(): Promise<void> {
+    if (clock.now() >= serving.renewAt) {
+      const next = await newServingCertificate(wanted());
+      fingerprint = `${serving.fingerprint},${next.fingerprint}`;
+      await clock.sleep(announcedMs, closing.signal);
+      await keepServingCertificate(dataDir, next);
+      serving = next;
+      fingerprint = next.fingerprint;
+      log.info('the agent serves with a new certificate', { node: name });
+    }
+    server.setSecureContext({
+      cert: serving.certificate,
+      key: serving.key,
+      ca: await clusterCA(),
+      minVersion: 'TLSv1.2',
+    });
+  }
+  const renewing = (async () => {
+    while (!closing.signal.aborted) {
+      try {
+        await clock.sleep(renewalCheckMs, closing.signal);
+        await renew();
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        // Tomorrow is another day: there are weeks left.
+        log.warn('the certificate of the agent could not be renewed', { node: name, error: String(error) });
+      }
+    }
+  })();
+
   return {
     port: (server.address() as AddressInfo).port,
-    fingerprint,
+    get fingerprint() {
+      return fingerprint;
+    },
     async close() {
       if (closing.signal.aborted) return;
       closing.abort(new Error('the node agent is stopping'));
       upgrades.terminate();
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
       server.closeAllConnections();
-      await closed;
+      await Promise.all([closed, renewing]);
     },
   };
 }
