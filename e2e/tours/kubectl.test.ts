@@ -15,13 +15,15 @@ import { create } from './steps/create.js';
 import { custom } from './steps/custom.js';
 import { remove } from './steps/delete.js';
 import { get } from './steps/get.js';
+import { logs } from './steps/logs.js';
 import { nodes } from './steps/nodes.js';
 import { pods } from './steps/pods.js';
 import { rollout } from './steps/rollout.js';
 import { server } from './steps/server.js';
+import { terminal } from './steps/terminal.js';
 import { Tour } from './tour.js';
 
-const chapters = [server, get, create, apply, change, rollout, pods, nodes, remove, access, custom];
+const chapters = [server, get, create, apply, change, rollout, pods, logs, terminal, nodes, remove, access, custom];
 const full = process.env['ORBITKIT_TOURS'] === 'full';
 const minors = process.env['ORBITKIT_TOUR_MINORS']?.split(',').map(Number) ?? (full ? [27, 30, 33, 35] : [33]);
 

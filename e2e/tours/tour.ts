@@ -20,6 +20,20 @@ export interface Step {
   run(tour: Tour): Promise<void>;
 }
 
+export interface TerminalSize {
+  rows: number;
+  columns: number;
+}
+
+export interface Terminal {
+  seen(): string;
+  type(keys: string): void;
+  resize(size: TerminalSize): Promise<void>;
+  /** Exit code. */
+  ended: Promise<number | null>;
+  stop(): Promise<void>;
+}
+
 /** Words that are parted by spaces, or a list for words with spaces in them. */
 export type Words = string | readonly string[];
 
@@ -67,6 +81,34 @@ export class Tour {
     // Begun as YAML, or older versions read it as one JSON text.
     const written = typeof text === 'string' ? text : documents.map(each => `---\n${JSON.stringify(each)}\n`).join('');
     return this.cluster.file(`${this.namespace}-${name}`, written, mode);
+  }
+
+  /** kubectl on a terminal of its own, made by `script` (util-linux); with its exit code when it ends. */
+  terminal(words: Words, size: TerminalSize): Terminal {
+    const command = [this.binary, ...this.#args(words)].map(word => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+    const child = this.cluster.spawn('script', [
+      '-qefc',
+      `stty rows ${size.rows} cols ${size.columns}; echo "on $(tty)"; exec ${command}`,
+      '/dev/null',
+    ]);
+    let text = '';
+    child.stdout?.on('data', chunk => (text += chunk));
+    child.stdin?.on('error', () => {});
+    const ended = new Promise<number | null>(resolve => child.once('close', resolve));
+    return {
+      seen: () => text.replaceAll('\r', ''),
+      type: keys => void child.stdin?.write(keys),
+      resize: async ({ rows, columns }) => {
+        const [, device = ''] = /^on (\S+)/m.exec(text) ?? [];
+        const { code, err } = await this.cluster.run('stty', ['-F', device, 'rows', `${rows}`, 'cols', `${columns}`]);
+        if (code !== 0) expect.fail(`the terminal ${device} could not be resized: ${err}`);
+      },
+      ended,
+      async stop() {
+        child.kill('SIGTERM');
+        await ended;
+      },
+    };
   }
 
   /** A kubectl that goes on; what it said so far is `seen()`. */

@@ -15,12 +15,11 @@ export const access: Chapter = {
   steps: [
     {
       title: 'auth whoami',
-      // 1.27 knows its beta only.
-      from: 28,
       run: async tour => {
         expect(await tour.ok('auth whoami')).toMatch(/Username\s+kubernetes-admin/);
-        expect((await tour.json('auth whoami --as=joe --as-group=devs')).status.userInfo).toMatchObject({
+        expect((await tour.json('auth whoami --as=joe --as-group=devs --as-uid=u1')).status.userInfo).toMatchObject({
           username: 'joe',
+          uid: 'u1',
           groups: expect.arrayContaining(['devs', 'system:authenticated']),
         });
       },
@@ -42,6 +41,11 @@ export const access: Chapter = {
         expect(await tour.ok(`auth can-i --list --as=${robot(tour)}`)).toMatch(/^pods\s.*\[get list\]$/m);
         await tour.refused(`get secrets --as=${robot(tour)}`, `User "${robot(tour)}" cannot list resource "secrets"`);
         expect(await tour.ok(`get pods -o name --as=${robot(tour)}`)).toBe('');
+        await tour.refused(`get pods --as=${robot(tour)} -A`, 'at the cluster scope');
+        expect(await can(tour, `list secrets --as=ann --as-group=system:masters`)).toBe('yes');
+        expect(await can(tour, `get pods --subresource=log --as=${robot(tour)}`)).toBe('no');
+        expect(await can(tour, `get deployments.apps --subresource=scale --as=${robot(tour)}`)).toBe('no');
+        expect((await tour.kubectl(`auth can-i list pods -q --as=${robot(tour)}`)).code).toBe(0);
         expect(await can(tour, 'get /healthz --as=nobody')).toBe('yes');
       },
     },
@@ -58,6 +62,22 @@ export const access: Chapter = {
           code: 1,
           err: expect.stringContaining(`User "${robot(tour)}" cannot list resource "secrets"`),
         });
+        expect(
+          await tour.ok(['create', 'token', 'robot', '--audience=here', '--audience=there', '-o', 'jsonpath={.spec}']),
+        ).toMatch(/"audiences":\["here","there"\]/);
+        await tour.ok('create secret generic anchor');
+        const { uid } = (await tour.json('get secret anchor')).metadata;
+        const bound = ['create', 'token', 'robot', '--bound-object-kind=Secret', '--bound-object-name=anchor'];
+        const held = (await tour.ok([...bound, `--bound-object-uid=${uid}`])).trim();
+        expect(await asRobot(tour, held, 'get pods -o name')).toMatchObject({ code: 0 });
+        await tour.refused([...bound, '--bound-object-uid=other'], /UID in the bound object reference|does not match/);
+        await tour.ok('delete secret anchor');
+        await eventually('it ends with what it was bound to', async () =>
+          expect(await asRobot(tour, held, 'get pods')).toMatchObject({
+            code: 1,
+            err: expect.stringMatching(/logged in|Unauthorized/),
+          }),
+        );
         await tour.refused('create token nobody', 'serviceaccounts "nobody" not found');
         await tour.refused('create token robot --duration=1s', /10 minutes|less than/);
       },
@@ -77,6 +97,12 @@ export const access: Chapter = {
         await tour.ok(['auth', 'reconcile', '-f', file]);
         const verbs = (await tour.json('get role reconciled')).rules.flatMap((rule: any) => rule.verbs);
         expect(new Set(verbs)).toEqual(new Set(['get', 'list']));
+        // What the file does not say stays, unless it is told to go.
+        await tour.file('role.yaml', role(['watch']));
+        await tour.ok(['auth', 'reconcile', '-f', file, '--remove-extra-permissions']);
+        expect((await tour.json('get role reconciled')).rules).toEqual([
+          { apiGroups: [''], resources: ['configmaps'], verbs: ['watch'] },
+        ]);
       },
     },
     {

@@ -81,6 +81,22 @@ export const apply: Chapter = {
       },
     },
     {
+      title: '--prune with an ApplySet',
+      run: async tour => {
+        const file = await tour.file('applied.yaml', [map('in-one', { a: '1' }), map('in-two', { a: '1' })]);
+        const env = { KUBECTL_APPLYSET: 'true' };
+        const words = ['apply', '--prune', '--applyset=parent', '-f', file];
+        expect(await tour.ok(words, { env })).toBe('configmap/in-one created\nconfigmap/in-two created\n');
+        const id = (await tour.json('get secret parent')).metadata.labels['applyset.kubernetes.io/id'];
+        const member = async (name: string) => (await tour.json(`get cm ${name}`)).metadata.labels;
+        expect(await member('in-one')).toEqual({ 'applyset.kubernetes.io/part-of': id });
+        await tour.file('applied.yaml', [map('in-one', { a: '2' })]);
+        expect(await tour.ok(words, { env })).toBe('configmap/in-one configured\nconfigmap/in-two pruned\n');
+        expect((await tour.json('get cm in-one')).data).toEqual({ a: '2' });
+        await tour.refused('get cm in-two', 'NotFound');
+      },
+    },
+    {
       title: '-k',
       run: async tour => {
         const folder = join(dirname(await tour.file('x', '')), 'kustomized');

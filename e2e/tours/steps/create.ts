@@ -1,4 +1,6 @@
 /** create with every typed sub-command, run and expose: JSON bodies up to kubectl 1.31, protobuf from 1.32 on. */
+import { execFileSync } from 'node:child_process';
+import { chmod, readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { type Chapter, script, type Tour, type Words } from '../tour.js';
 
@@ -131,11 +133,22 @@ export const create: Chapter = {
     {
       title: 'secret tls',
       run: async tour => {
+        const [crt, key] = [await tour.file('pair.crt', ''), await tour.file('pair.key', '')];
+        const pair = ['-keyout', key, '-out', crt, '-subj', '/CN=example.test', '-days', '2'];
+        execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...pair], { stdio: 'ignore' });
+        await chmod(key, 0o644);
+        await creates(tour, ['secret', 'tls', 'cert', `--cert=${crt}`, `--key=${key}`], 'secret/cert', {
+          type: 'kubernetes.io/tls',
+          data: {
+            'tls.crt': (await readFile(crt)).toString('base64'),
+            'tls.key': (await readFile(key)).toString('base64'),
+          },
+        });
         const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
         const file = await tour.file('tls.crt', certificate);
         // kubectl checks the pair itself before it asks anybody.
         await tour.refused(
-          ['create', 'secret', 'tls', 'cert', `--cert=${file}`, `--key=${file}`],
+          ['create', 'secret', 'tls', 'none', `--cert=${file}`, `--key=${file}`],
           /tls|x509|certificate|asn1/,
         );
       },

@@ -1,7 +1,7 @@
 /** get, in every form in which it asks and prints. */
 import { expect } from 'vitest';
 import { eventually } from '../../cluster.js';
-import { type Chapter, echo, map, rowsOf } from '../tour.js';
+import { type Chapter, echo, map, rowsOf, script } from '../tour.js';
 
 export const get: Chapter = {
   name: 'get',
@@ -71,6 +71,40 @@ export const get: Chapter = {
         expect(await selected('-l', 'half!=first,half')).toBe('configmap/b\n');
         await tour.refused('get cm --field-selector=data.size=1', 'is not a known field selector');
         expect((await tour.kubectl('get cm -l none=here')).err).toContain('No resources found');
+      },
+    },
+    {
+      title: '--field-selector of each field that there is',
+      run: async tour => {
+        const pod = script('pinned', 'sleep 600');
+        await tour.ok([
+          'create',
+          '-f',
+          await tour.file('pinned.yaml', { ...pod, spec: { ...pod.spec, nodeName: 'n1' } }),
+        ]);
+        await tour.ok('wait pod/pinned --for=condition=Ready --timeout=60s');
+        await tour.ok('create secret generic opaque');
+        await tour.ok('create job never --image=busybox -- true');
+        const { podIP } = (await tour.json('get pod pinned')).status;
+        const found = async (kind: string, selector: string) =>
+          (await tour.ok(['get', kind, '-o', 'name', `--field-selector=${selector}`])).split('\n').filter(Boolean);
+        const place = `metadata.name=pinned,metadata.namespace=${tour.namespace}`;
+        const scheduled = 'spec.nodeName=n1,spec.schedulerName=default-scheduler,spec.restartPolicy=Never';
+        const account = 'spec.serviceAccountName=default,spec.hostNetwork=false';
+        const running = `status.phase=Running,status.podIP=${podIP},status.nominatedNodeName=`;
+        expect(await found('pods', [place, scheduled, account, running].join())).toEqual(['pod/pinned']);
+        expect(await found('pods', `${place},spec.nodeName!=n1`)).toEqual([]);
+        expect(await found('secrets', 'type=Opaque')).toEqual(['secret/opaque']);
+        expect(await found('namespaces', `metadata.name=${tour.namespace},status.phase=Active`)).toHaveLength(1);
+        expect(await found('nodes', 'metadata.name=n1,spec.unschedulable=false')).toEqual(['node/n1']);
+        await eventually('the job is done', async () =>
+          expect(await found('jobs', 'status.successful=1')).toEqual(['job.batch/never']),
+        );
+        expect(await found('rs', 'status.replicas=0')).toHaveLength(1);
+        const event = 'involvedObject.kind=Pod,involvedObject.name=pinned,type=Normal,reason=Started';
+        expect(await found('events', `${event},involvedObject.namespace=${tour.namespace}`)).toHaveLength(1);
+        await tour.refused('get pods --field-selector=spec.containers=x', 'field label not supported');
+        await tour.ok('delete pod/pinned job/never secret/opaque --now --wait=false');
       },
     },
     {

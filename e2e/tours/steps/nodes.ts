@@ -1,7 +1,7 @@
 /** cordon, uncordon, taint, drain, describe: what is done to nodes. */
 import { expect } from 'vitest';
 import { eventually } from '../../cluster.js';
-import { type Chapter, echo, rowsOf, type Tour } from '../tour.js';
+import { type Chapter, echo, rowsOf, script, type Tour } from '../tour.js';
 
 const placed = async (tour: Tour): Promise<string[]> =>
   (await tour.json('get pods -l app=web')).items
@@ -47,16 +47,50 @@ export const nodes: Chapter = {
       },
     },
     {
+      title: 'drain waits for a disruption budget, and is refused what it may not do',
+      run: async tour => {
+        await tour.ok('create pdb keep --selector=app=web --min-available=2');
+        await eventually('the budget is counted', async () =>
+          expect((await tour.json('get pdb keep')).status).toMatchObject({ currentHealthy: 2, disruptionsAllowed: 0 }),
+        );
+        const blocked = await tour.kubectl('drain n2 --ignore-daemonsets --force --timeout=2s');
+        expect([blocked.code, blocked.err]).toEqual([
+          1,
+          expect.stringMatching(/Cannot evict pod as it would violate the pod's disruption budget/),
+        ]);
+        expect(await placed(tour)).toEqual(['n2', 'n2']);
+        expect(rowsOf(await tour.ok('get node n2'))[0]).toMatchObject({ STATUS: 'Ready,SchedulingDisabled' });
+        await tour.ok('delete pdb keep');
+        await tour.ok('uncordon n2');
+        const lone = script('lone', 'trap "" TERM; while true; do sleep 0.2; done');
+        await tour.ok([
+          'create',
+          '-f',
+          await tour.file('lone.yaml', { ...lone, spec: { ...lone.spec, nodeName: 'n2' } }),
+        ]);
+        await tour.ok('wait pod/lone --for=condition=Ready --timeout=60s');
+        await tour.refused(
+          'drain n2 --ignore-daemonsets --timeout=5s',
+          /declare no controller \(use --force to override\)/,
+        );
+        await eventually('nothing was evicted', async () => (await placed(tour)).length === 2);
+        expect(await tour.ok('drain n2 --dry-run=server --force --ignore-daemonsets')).toMatch(/lone.*server dry run/);
+        await tour.ok('get pod lone');
+        await tour.ok('uncordon n2');
+      },
+    },
+    {
       title: 'drain',
       run: async tour => {
-        expect(await tour.ok('drain n2 --ignore-daemonsets --delete-emptydir-data --force --timeout=60s')).toMatch(
-          /node\/n2 cordoned[\s\S]*evict(ing|ed)[\s\S]*node\/n2 drained/,
-        );
+        expect(
+          await tour.ok('drain n2 --ignore-daemonsets --delete-emptydir-data --force --grace-period=1 --timeout=60s'),
+        ).toMatch(/node\/n2 cordoned[\s\S]*evict(ing|ed)[\s\S]*node\/n2 drained/);
         await eventually(
           'all is on the other node',
           async () => expect(await placed(tour)).toEqual(['n1', 'n1']),
           60_000,
         );
+        await tour.refused('get pod lone', 'NotFound');
         expect(await tour.ok('uncordon n2')).toBe('node/n2 uncordoned\n');
         await tour.ok('delete deploy web --wait=false');
       },

@@ -1,5 +1,4 @@
-/** What runs in pods: logs, exec, attach, cp, port-forward, wait, describe, events, top, debug. */
-
+/** What runs in pods: wait, exec, attach, cp, port-forward, describe, events, top. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { expect } from 'vitest';
@@ -13,8 +12,7 @@ export const pods: Chapter = {
       title: 'wait for conditions, fields, creation and the end',
       run: async tour => {
         const counting = 'i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); sleep 0.25; done';
-        const quiet = script('quiet', 'echo one; echo two; echo three; sleep 600');
-        const file = await tour.file('pods.yaml', [script('worker', counting), quiet, echo('web', 2)]);
+        const file = await tour.file('pods.yaml', [script('worker', counting), echo('web', 2)]);
         const waiting = tour.minor >= 31 ? tour.ok('wait pod/worker --for=create --timeout=30s') : undefined;
         await tour.ok(['create', '-f', file]);
         if (waiting) expect(await waiting).toBe('pod/worker condition met\n');
@@ -29,27 +27,6 @@ export const pods: Chapter = {
       },
     },
     {
-      title: 'logs',
-      run: async tour => {
-        // A log that still grows may have grown by a line until it is read.
-        await eventually('three lines', async () => (await tour.ok('logs quiet')) === 'one\ntwo\nthree\n');
-        expect(await tour.ok('logs quiet --limit-bytes=4')).toBe('one\n');
-        expect(await tour.ok('logs quiet --tail=2')).toBe('two\nthree\n');
-        expect(await tour.ok('logs quiet -c main --timestamps --tail=1')).toMatch(/^\d{4}-\d\d-\d\dT\S+Z three\n$/);
-        expect(await tour.ok('logs quiet --since=1h --tail=1')).toBe('three\n');
-        expect(await tour.ok('logs -l app=quiet --prefix --tail=1')).toBe('[pod/quiet/main] three\n');
-        await tour.ok('logs deploy/web');
-        await tour.refused('logs worker -c nope', 'container nope is not valid for pod worker');
-        await tour.refused('logs nobody', 'pods "nobody" not found');
-        const follow = tour.start('logs -f worker --tail=1');
-        try {
-          await eventually('more lines come', () => follow.seen().split('\n').length > 4);
-        } finally {
-          await follow.stop();
-        }
-      },
-    },
-    {
       title: 'exec',
       run: async tour => {
         expect(await tour.ok(['exec', 'worker', '--', 'echo', 'hi'])).toBe('hi\n');
@@ -57,6 +34,7 @@ export const pods: Chapter = {
         expect(failed).toMatchObject({ code: 7, out: 'out\n', err: expect.stringMatching(/^err\n/) });
         const input = 'x'.repeat(300_000);
         expect(await tour.ok(['exec', '-i', 'worker', '--', 'cat'], { input })).toBe(input);
+        await tour.ok('logs deploy/web');
         expect(await tour.ok(['exec', 'deploy/web', '--', 'printenv', 'PATH'])).toContain('/');
         await tour.refused(
           ['exec', 'worker', '-c', 'nope', '--', 'true'],
@@ -137,6 +115,17 @@ export const pods: Chapter = {
           rowsOf(await tour.ok(['get', 'events', '--field-selector=involvedObject.name=worker,reason=Scheduled'])),
         ).toHaveLength(1);
         expect(await tour.ok('events --types=Warning,Normal -A')).toContain('Scheduled');
+        const watch = tour.start('events --for pod/watched --watch');
+        try {
+          await tour.ok('run watched --image=busybox --restart=Never -- true');
+          await eventually('its events arrive', () => {
+            if (!/Scheduled[\s\S]*Started/.test(watch.seen())) throw new Error(watch.seen());
+          });
+          expect(watch.seen()).not.toContain('worker');
+        } finally {
+          await watch.stop();
+        }
+        await tour.ok('delete pod watched --now --wait=false');
       },
     },
     {
@@ -151,7 +140,15 @@ export const pods: Chapter = {
           POD: 'worker',
           NAME: 'main',
         });
-        expect(rowsOf(await tour.ok('top node')).map(({ NAME }) => NAME)).toEqual(['n1', 'n2']);
+        const nodes = rowsOf(await tour.ok('top node'));
+        expect(nodes.map(({ NAME }) => NAME)).toEqual(['n1', 'n2']);
+        for (const node of nodes)
+          expect(node).toMatchObject({
+            'CPU(cores)': expect.stringMatching(/^\d+m$/),
+            'MEMORY(bytes)': expect.stringMatching(/^[1-9]\d*Mi$/),
+          });
+        expect(rowsOf(await tour.ok('top node n2 --sort-by=cpu'))).toHaveLength(1);
+        await tour.refused('top pod nobody', 'NotFound');
       },
     },
     {
@@ -161,7 +158,7 @@ export const pods: Chapter = {
         await tour.ok('delete pod worker --now --wait=false');
         expect(await gone).toBe('pod/worker condition met\n');
         expect(await tour.ok('wait pod/worker --for=delete --timeout=5s')).toBe('');
-        await tour.ok('delete deploy/web svc/web pod/quiet --now --wait=false');
+        await tour.ok('delete deploy/web svc/web --now --wait=false');
       },
     },
   ],

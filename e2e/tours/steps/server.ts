@@ -1,4 +1,5 @@
 /** What a server says of itself: version, discovery, explain, raw paths, and who one is. */
+import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { eventually } from '../../cluster.js';
 import { type Chapter, rowsOf } from '../tour.js';
@@ -15,8 +16,51 @@ export const server: Chapter = {
       },
     },
     {
-      title: 'cluster-info',
-      run: async tour => expect(await tour.ok('cluster-info')).toContain('is running at'),
+      title: 'cluster-info, cluster-info dump',
+      run: async tour => {
+        expect(await tour.ok('cluster-info')).toContain('is running at');
+        const folder = `${tour.cluster.directory}/dump`;
+        await tour.ok(['cluster-info', 'dump', '-A', `--output-directory=${folder}`]);
+        const read = async (name: string) => JSON.parse(await readFile(`${folder}/${name}.json`, 'utf8'));
+        expect((await read('nodes')).items.map(({ metadata }: any) => metadata.name)).toEqual(['n1', 'n2']);
+        expect((await read('default/services')).items[0].metadata.name).toBe('kubernetes');
+      },
+    },
+    {
+      title: 'config: contexts, users and clusters of a file of its own',
+      run: async tour => {
+        const path = await tour.file('kubeconfig', '', 0o600);
+        const config = async (words: string) => {
+          // set-context has a meaning of its own for -n.
+          const args = ['config', ...words.split(' ')];
+          const { code, out, err } = await tour.cluster.run(tour.binary, args, { env: { KUBECONFIG: path } });
+          expect([code, err]).toEqual([0, '']);
+          return out;
+        };
+        const { clusters } = JSON.parse(await tour.ok('config view --raw -o json'));
+        const authority = await tour.file(
+          'ca.crt',
+          Buffer.from(clusters[0].cluster['certificate-authority-data'], 'base64').toString(),
+        );
+        await tour.ok('create sa configured');
+        const token = (await tour.ok('create token configured')).trim();
+        await config(
+          `set-cluster here --server=${clusters[0].cluster.server} --certificate-authority=${authority} --embed-certs`,
+        );
+        await config(`set-credentials robot --token=${token}`);
+        await config(`set-context one --cluster=here --user=robot --namespace=${tour.namespace}`);
+        expect(await config('use-context one')).toBe('Switched to context "one".\n');
+        expect(await config('current-context')).toBe('one\n');
+        expect(rowsOf(await config('get-contexts'))).toMatchObject([
+          { NAME: 'one', CLUSTER: 'here', AUTHINFO: 'robot' },
+        ]);
+        expect(await tour.kubectl('get pods', { env: { KUBECONFIG: path } })).toMatchObject({
+          code: 1,
+          err: expect.stringContaining(`User "system:serviceaccount:${tour.namespace}:configured" cannot list`),
+        });
+        await config('unset users.robot');
+        expect(await config('get-users')).toBe('NAME\n');
+      },
     },
     {
       title: 'api-versions',
@@ -104,6 +148,17 @@ export const server: Chapter = {
           });
           const response = await fetch(`http://127.0.0.1:${port}/api/v1/namespaces/kube-system`);
           expect(await response.json()).toMatchObject({ kind: 'Namespace', metadata: { name: 'kube-system' } });
+          const maps = `http://127.0.0.1:${port}/api/v1/namespaces/${tour.namespace}/configmaps`;
+          const made = await fetch(maps, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify({ metadata: { name: 'proxied' } }),
+          });
+          expect([made.status, (await tour.json('get cm proxied')).metadata.name]).toEqual([201, 'proxied']);
+          const watch = await fetch(`${maps}?watch=true&fieldSelector=metadata.name%3Dproxied`);
+          const first = await watch.body!.getReader().read();
+          expect(JSON.parse(Buffer.from(first.value!).toString())).toMatchObject({ type: 'ADDED' });
+          expect((await fetch(`${maps}/proxied`, { method: 'DELETE' })).status).toBe(200);
         } finally {
           await proxy.stop();
         }
