@@ -61,6 +61,7 @@ export {
   podGarbageCollector,
 } from './builtin/pod-garbage-collector/pod-garbage-collector.js';
 export { type ReplicaSetsOptions, replicaSets, replicationControllers } from './builtin/replica-set/replica-sets.js';
+export { type ResourceQuotasOptions, resourceQuotas } from './builtin/resource-quota/resource-quotas.js';
 export { type RootCAPublisherOptions, rootCAPublisher } from './builtin/root-ca/root-ca-publisher.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';

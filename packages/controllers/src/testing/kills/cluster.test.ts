@@ -1,0 +1,166 @@
+/** The built-in controllers of a cluster's housekeeping and traffic, killed at every step. */
+import {
+  ConfigMap,
+  Deployment,
+  type DynamicObject,
+  EndpointSlice,
+  HorizontalPodAutoscaler,
+  type KubeObject,
+  Namespace,
+  Pod,
+  PodDisruptionBudget,
+  Secret,
+  Service,
+} from '@orbitkit/core';
+import { expect, it } from 'vitest';
+import { deployments } from '../../builtin/deployment/deployments.js';
+import { podDisruptionBudgets } from '../../builtin/disruption/pod-disruption-budgets.js';
+import { endpointSlices } from '../../builtin/endpoints/endpoint-slices.js';
+import { garbageCollector } from '../../builtin/garbage-collector/garbage-collector.js';
+import { horizontalPodAutoscalers } from '../../builtin/horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
+import { namespaces } from '../../builtin/namespace/namespaces.js';
+import { replicaSets } from '../../builtin/replica-set/replica-sets.js';
+import { playedPods } from '../played-pods.js';
+import { killEverywhere } from './kill-everywhere.js';
+
+const namespace = 'default';
+const labels = { app: 'web' };
+const selector = { matchLabels: labels };
+const key = { name: 'web', namespace };
+const deployment = (replicas: number) => ({
+  metadata: key,
+  spec: {
+    replicas,
+    selector,
+    template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'a' }] } },
+  },
+});
+const minuteMs = 120_000;
+const workloads = () => [deployments(), replicaSets(), playedPods()];
+const withoutAddresses = (object: DynamicObject): DynamicObject =>
+  JSON.parse(JSON.stringify(object).replaceAll(/10\.244\.\d+\.\d+/g, '<address>'));
+
+it('a namespace is emptied and goes', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [namespaces()],
+    others: () => [playedPods()],
+    kinds: [Namespace, ConfigMap, Secret, Pod],
+    async scenario({ client, until }) {
+      const shop = { metadata: { name: 'shop' } };
+      await client.create(Namespace, shop);
+      for (const name of ['a', 'b']) {
+        await client.create(ConfigMap, { metadata: { name, namespace: 'shop' } });
+        await client.create(Secret, { metadata: { name, namespace: 'shop' } });
+      }
+      await client.create(Pod, {
+        metadata: { name: 'p', namespace: 'shop' },
+        spec: { containers: [{ name: 'main', image: 'a' }] },
+      });
+      await client.delete(Namespace, shop.metadata);
+      await until(async () => !(await client.list(Namespace)).items.some(({ metadata }) => metadata.name === 'shop'));
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(10);
+});
+
+it('what is deleted in the foreground goes after its dependents', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [garbageCollector()],
+    kinds: [ConfigMap, Secret],
+    async scenario({ client, until }) {
+      const references = ({ metadata, apiVersion, kind }: KubeObject) => [
+        { apiVersion, kind, name: metadata.name, uid: metadata.uid!, blockOwnerDeletion: true },
+      ];
+      const root = await client.create(ConfigMap, { metadata: { name: 'root', namespace } });
+      const child = await client.create(ConfigMap, {
+        metadata: { name: 'child', namespace, ownerReferences: references(root) },
+      });
+      for (const name of ['one', 'two']) {
+        await client.create(Secret, { metadata: { name, namespace, ownerReferences: references(child) } });
+      }
+      await client.create(Secret, { metadata: { name: 'stranger', namespace } });
+      await client.delete(ConfigMap, root.metadata, { propagationPolicy: 'Foreground' });
+      await until(async () =>
+        (await client.list(ConfigMap, { namespace })).items.every(({ metadata }) => metadata.name !== 'root'),
+      );
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(5);
+});
+
+it('an autoscaler brings its target to size', { timeout: minuteMs }, async () => {
+  const none = async () => new Map();
+  const { kills } = await killEverywhere({
+    controllers: () => [
+      horizontalPodAutoscalers({
+        metrics: () => ({ resource: none, pods: none, object: async () => 0, external: async () => [40_000] }),
+      }),
+    ],
+    others: workloads,
+    kinds: [HorizontalPodAutoscaler, Deployment],
+    stepMs: 5_000,
+    // Who dies between scaling and saying so has not said when.
+    normalise(object) {
+      delete object['status']?.lastScaleTime;
+      return object;
+    },
+    async scenario({ client, until }) {
+      await client.create(Deployment, deployment(1));
+      await client.create(HorizontalPodAutoscaler, {
+        metadata: key,
+        spec: {
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+          maxReplicas: 5,
+          metrics: [
+            {
+              type: 'External',
+              external: { metric: { name: 'queue' }, target: { type: 'AverageValue', averageValue: '20' } },
+            },
+          ],
+        },
+      });
+      await until(async () => (await client.get(HorizontalPodAutoscaler, key)).status?.currentReplicas === 2);
+      await until(async () => (await client.get(Deployment, key)).status?.readyReplicas === 2);
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(4);
+});
+
+it('a service finds its pods', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [endpointSlices()],
+    others: workloads,
+    kinds: [EndpointSlice, Pod],
+    normalise: withoutAddresses,
+    async scenario({ client, until }) {
+      const ready = async (count: number) => {
+        const { items } = await client.list(EndpointSlice, {
+          namespace,
+          labelSelector: 'kubernetes.io/service-name=web',
+        });
+        const endpoints = items.flatMap(slice => slice.endpoints ?? []);
+        return endpoints.length === count && endpoints.every(({ conditions }) => conditions?.ready);
+      };
+      await client.create(Deployment, deployment(2));
+      await client.create(Service, { metadata: key, spec: { selector: labels, ports: [{ port: 80 }] } });
+      await until(() => ready(2));
+      await client.patch(Deployment, key, { type: 'merge', patch: { spec: { replicas: 1 } } });
+      await until(() => ready(1));
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(2);
+});
+
+it('a budget counts its pods', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [podDisruptionBudgets()],
+    others: workloads,
+    kinds: [PodDisruptionBudget],
+    async scenario({ client, until }) {
+      await client.create(PodDisruptionBudget, { metadata: key, spec: { selector, maxUnavailable: 1 } });
+      await client.create(Deployment, deployment(2));
+      await until(async () => (await client.get(PodDisruptionBudget, key)).status?.disruptionsAllowed === 1);
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(2);
+});
