@@ -3,6 +3,8 @@
  *
  * - Never blocks and never throws: an event that cannot be written is counted and dropped.
  * - The same event again (same object, type, reason, message) raises `count` of the one that is there.
+ * - More than ten that differ in their message alone, each within ten minutes of the one before, go on as one, "(combined from similar events): …"
+ *   (client-go `tools/record` aggregator).
  * - An object that causes a burst of events is limited: a bucket of 25 per object that refills one every 5 minutes
  *   (client-go `tools/record` spam filter), and 1,000 objects are remembered at the most.
  */
@@ -34,6 +36,9 @@ export interface EventRecorderOptions {
 
 const burst = 25;
 const refillMs = 300_000;
+/** Messages that may differ before they are taken together; and for how long they belong together. */
+const similarLimit = 10;
+const similarWithinMs = 600_000;
 const remembered = 1_000;
 const queueLimit = 1_000;
 /** Message limit of `v1/Event`. */
@@ -51,6 +56,8 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
   const clock = options.clock ?? systemClock;
   const seen = new Map<string, EventObject>();
   const buckets = new Map<string, { tokens: number; at: number }>();
+  /** Messages of events that are alike but for those. */
+  const similar = new Map<string, { messages: Set<string>; at: number }>();
   const queue: Pending[] = [];
   let dropped = 0;
   let sequence = 0;
@@ -72,9 +79,23 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
     return true;
   }
 
-  async function write({ about, type, reason, message, at }: Pending): Promise<void> {
+  /** Whether the message is one of too many, and so stands for them all. */
+  function combined(key: string, message: string, now: number): boolean {
+    const known = similar.get(key);
+    const messages = known && now - known.at <= similarWithinMs ? known.messages : new Set<string>();
+    if (messages.size <= similarLimit) messages.add(message);
+    similar.delete(key);
+    similar.set(key, { messages, at: now });
+    forgetOldest(similar);
+    return messages.size > similarLimit;
+  }
+
+  async function write({ about, type, reason, message: text, at }: Pending): Promise<void> {
     const { name, namespace, uid } = about.metadata;
-    const key = JSON.stringify([about.kind, namespace, name, uid, type, reason, message]);
+    const alike = JSON.stringify([about.kind, namespace, name, uid, type, reason]);
+    const oneOfMany = combined(alike, text, at);
+    const message = oneOfMany ? `(combined from similar events): ${text}`.slice(0, messageLimit) : text;
+    const key = oneOfMany ? alike : JSON.stringify([alike, text]);
     const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
     const known = seen.get(key);
     const signal = options.signal ? { signal: options.signal } : {};
@@ -84,7 +105,7 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
         const next = await options.client.patch(
           Event,
           known.metadata,
-          { type: 'merge', patch: { count, lastTimestamp: time } },
+          { type: 'merge', patch: { count, lastTimestamp: time, ...(oneOfMany ? { message } : {}) } },
           signal,
         );
         seen.set(key, next);
