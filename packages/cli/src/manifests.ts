@@ -51,7 +51,7 @@ async function filesOf(path: string, recursive: boolean): Promise<string[]> {
 /** Says where in the file the server's complaint points, when it names a field. */
 function withPlace(error: StatusError, manifest: Manifest): string {
   const named = (error.details.causes ?? []).flatMap(cause =>
-    cause.field ? [{ field: cause.field, text: `: ${cause.message ?? ''}` }] : [],
+    cause.field ? [{ field: cause.field.replace(/^\./, ''), text: `: ${cause.message ?? ''}` }] : [],
   );
   // Strict decoding names its fields in the message alone.
   const unknown = [...error.message.matchAll(/(?:unknown|duplicate) field "([^"]+)"/g)].map(match => ({

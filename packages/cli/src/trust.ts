@@ -6,7 +6,8 @@
  * certificate with a CertificateSigningRequest, by the identity of the kubeconfig that it was given, as a kubelet does; other roles act as
  * that identity: give each a kubeconfig of its own.
  */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -31,6 +32,8 @@ export const controllerManagerUser: UserInfo = {
 export interface ClientKeyPair {
   readonly cert: string;
   readonly key: string;
+  /** Milliseconds since 1970: another one is wanted from then on. */
+  readonly renewAt: number;
 }
 
 const authorityDir = (dataDir: string): string => join(dataDir, 'pki');
@@ -59,14 +62,21 @@ export async function issuedFor(dataDir: string, { username, groups }: UserInfo)
   const authority = await createAuthority({ dir: authorityDir(dataDir) });
   const name = username.replace(/^system:/, '').replaceAll(':', '-');
   const organizations = groups.filter(group => group !== 'system:authenticated');
-  const { certificate, key } = await issueClientCertificate(authority, { name, username, groups: organizations });
-  return { cert: certificate, key };
+  const { certificate, key, renewAt } = await issueClientCertificate(authority, {
+    name,
+    username,
+    groups: organizations,
+  });
+  return { cert: certificate, key, renewAt };
 }
 
 const pollMs = 500;
 const waitMs = 120_000;
 
-/** Asks the cluster for a node's client certificate and keeps it under `dir`; the one from before is used while it is good for another month. */
+/**
+ * Asks the cluster for a node's client certificate and keeps it under `dir`; the one from before is used while its time has not come. A
+ * node asks for the next one with the one that it has, which nobody needs to approve.
+ */
 export async function requestedFor(
   dir: string,
   nodeName: string,
@@ -100,9 +110,9 @@ export async function requestedFor(
     if (status.certificate) {
       const cert = Buffer.from(status.certificate, 'base64').toString();
       await mkdir(dir, { recursive: true, mode: 0o700 });
-      await writeFile(files.key, key, { mode: 0o600 });
-      await writeFile(files.cert, cert);
-      return { cert, key };
+      await replaceFile(files.key, key);
+      await replaceFile(files.cert, cert);
+      return { cert, key, renewAt: renewTime(cert) };
     }
     if (Date.now() > until)
       throw new CommandError(
@@ -112,12 +122,24 @@ export async function requestedFor(
   }
 }
 
-const monthMs = 30 * 24 * 60 * 60_000;
+/** A key without its certificate is not used: the next start asks again. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
 
 async function keptPair(files: { cert: string; key: string }): Promise<ClientKeyPair | undefined> {
   const read = (file: string) => readFile(file, 'utf8').catch(() => undefined);
   const [cert, key] = await Promise.all([read(files.cert), read(files.key)]);
   if (cert === undefined || key === undefined) return undefined;
-  const { X509Certificate } = await import('node:crypto');
-  return Date.parse(new X509Certificate(cert).validTo) - Date.now() > monthMs ? { cert, key } : undefined;
+  const renewAt = renewTime(cert);
+  return Date.now() < renewAt ? { cert, key, renewAt } : undefined;
+}
+
+/** When between 70 and 90 % of its life are over (client-go `util/certificate`); by chance, but each time the same for one certificate. */
+function renewTime(certificate: string): number {
+  const { validFrom, validTo, fingerprint256 } = new X509Certificate(certificate);
+  const from = Date.parse(validFrom);
+  const chance = Number.parseInt(fingerprint256.replaceAll(':', '').slice(0, 8), 16) / 2 ** 32;
+  return from + (Date.parse(validTo) - from) * (0.7 + 0.2 * chance);
 }

@@ -11,6 +11,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Clock, systemClock } from '@orbitkit/core';
 import {
+  backdateMs,
   type CertificateUse,
   canonicalHost,
   hostsOf,
@@ -77,6 +78,8 @@ export interface ServingCertificateOptions {
   name?: string;
   /** Host names and addresses beside `servingHosts`. */
   hosts?: readonly string[];
+  /** Of a new one. Default: a year. */
+  lifetimeMs?: number;
 }
 
 /** For a server's TLS: good for `servingHosts` and the hosts given. The one from before is used again when it covers them all. */
@@ -89,7 +92,7 @@ export function issueServingCertificate(
   return kept(authority.dir, name, authority.clock, {
     subject: { commonName: name },
     use: { type: 'serving', hosts },
-    lifetimeMs: certificateMs,
+    lifetimeMs: options.lifetimeMs ?? certificateMs,
     issuer: authority,
   });
 }
@@ -101,6 +104,8 @@ export interface ClientCertificateOptions {
   username: string;
   /** Become organizations. */
   groups?: readonly string[];
+  /** Of a new one. Default: a year. */
+  lifetimeMs?: number;
 }
 
 /** Proves to a server that trusts this authority who the client is. */
@@ -111,7 +116,7 @@ export function issueClientCertificate(
   return kept(authority.dir, options.name, authority.clock, {
     subject: { commonName: options.username, organizations: options.groups ?? [] },
     use: { type: 'client' },
-    lifetimeMs: certificateMs,
+    lifetimeMs: options.lifetimeMs ?? certificateMs,
     issuer: authority,
   });
 }
@@ -152,8 +157,9 @@ async function kept(dir: string, name: string, clock: Clock, wanted: Wanted): Pr
 }
 
 function renewTime(certificate: X509Certificate): number {
-  const from = Date.parse(certificate.validFrom);
-  return from + (Date.parse(certificate.validTo) - from) * renewAfter;
+  const [start, end] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  const from = Math.min(start + backdateMs, end);
+  return from + (end - from) * renewAfter;
 }
 
 /** The key belongs to it, the right authority signed it, and it says what is wanted. */

@@ -8,7 +8,7 @@ import type { JsonGeneralNames } from '@peculiar/x509';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 /** Clocks of two machines differ: a new certificate is valid from a little earlier on. */
-const backdateMs = 5 * 60_000;
+export const backdateMs = 5 * 60_000;
 
 export interface KeyPair {
   /** PEM. */

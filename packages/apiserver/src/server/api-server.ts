@@ -63,6 +63,7 @@ import {
   type KubernetesService,
   kubernetesService,
 } from './kubernetes-service.js';
+import { keepRenewed } from './renewal.js';
 import { requestHandler } from './request-handler.js';
 import { shareAdminToken, shareAuthority } from './shared-trust.js';
 import { storageOperations } from './storage-operations.js';
@@ -92,8 +93,11 @@ export interface ApiServerOptions {
   advertiseAddress?: string;
   /** Where the authority, certificates and the admin's token are kept, mode 0700. Default `./data`. Not used with `listen: false`, unless it is given. */
   dataDir?: string;
-  /** An authority that exists already, in the place of the one under `dataDir`; and further names that the serving certificate is good for. */
-  tls?: { authority?: Authority; hosts?: readonly string[] };
+  /**
+   * An authority that exists already, in the place of the one under `dataDir`; further names that the serving certificate is good for; and how
+   * long the server's own certificates live (default a year). They are renewed when two thirds of that are over.
+   */
+  tls?: { authority?: Authority; hosts?: readonly string[]; certificateLifetimeMs?: number };
   /** Plain HTTP without authentication, for tests: everyone is the administrator. Refused on other addresses than the loopback. */
   insecureHttp?: boolean;
   /** Asked before the admin's token, client certificates and service-account tokens. */
@@ -192,6 +196,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   function keptCredentials(): Promise<ServerCredentials> {
     credentials ??= credentialsUnder(path.join(dataDir, 'pki'), {
       ...(options.tls?.authority ? { authority: options.tls.authority } : {}),
+      ...(options.tls?.certificateLifetimeMs ? { lifetimeMs: options.tls.certificateLifetimeMs } : {}),
       hosts: [
         ...(options.tls?.hosts ?? []),
         ...(options.advertiseAddress === undefined ? [] : [options.advertiseAddress]),
@@ -339,6 +344,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     running = { handler, signal: stop.signal, clock };
     let service: KubernetesService | undefined;
 
+    let identity = kept && secure ? await kept.serving() : undefined;
     const door =
       listen === false
         ? undefined
@@ -349,8 +355,15 @@ export function apiServer(options: ApiServerOptions): ApiServer {
               ? async () => adminUser
               : identifyWith(authentication, { anonymous: options.anonymous ?? false }),
             log,
-            tls: kept && secure ? await kept.serving() : undefined,
+            tls: identity,
           });
+    /** Without dropping a connection. */
+    async function renewServing(): Promise<void> {
+      if (!door || !kept || !identity) return;
+      await agreeOnTrust(store);
+      identity = await kept.serving();
+      door.renew(identity);
+    }
     try {
       await Promise.race([
         (async () => {
@@ -375,12 +388,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           context.provideClient(clientFor);
           context.ready();
           if (flow) void keepFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
-          while (!stop.signal.aborted) {
-            await clock.sleep(dayMs, stop.signal).catch(() => undefined);
-            if (!door || !kept || !secure || stop.signal.aborted) continue;
-            await agreeOnTrust(store);
-            door.renew(await kept.serving());
-          }
+          const dueInMs = () => (kept && identity ? identity.renewAt - kept.authority.clock.now() : dayMs);
+          await keepRenewed({ dueInMs, renew: renewServing, clock, log, signal: stop.signal });
         })(),
         feed.then(() => {
           if (!stop.signal.aborted) throw new Error('the watch cache ended by itself');

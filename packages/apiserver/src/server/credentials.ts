@@ -15,8 +15,8 @@ export interface ServerCredentials {
   /** The newest form: its certificate is renewed (same key, same name) when `serving` is asked for. */
   readonly authority: Authority;
   readonly adminToken: string;
-  /** Renewed when its time has come; ask again once a day. */
-  serving(): Promise<ServingIdentity>;
+  /** Renewed when its time has come; ask again at `renewAt`, and once a day for the authority. */
+  serving(): Promise<ServingIdentity & { readonly renewAt: number }>;
   /** With which the server calls the nodes' agents. Renewed as `serving` is. */
   agentClient(): Promise<ClientCertificate>;
 }
@@ -34,10 +34,11 @@ export function hostsOf(host: string | undefined): string[] {
 
 export async function credentialsUnder(
   dir: string,
-  options: { authority?: Authority; hosts: readonly string[] },
+  options: { authority?: Authority; hosts: readonly string[]; lifetimeMs?: number },
 ): Promise<ServerCredentials> {
   let authority = options.authority ?? (await createAuthority({ dir }));
   let agentClient: IssuedCertificate | undefined;
+  const lifetime = options.lifetimeMs === undefined ? {} : { lifetimeMs: options.lifetimeMs };
   return {
     get authority() {
       return authority;
@@ -45,8 +46,11 @@ export async function credentialsUnder(
     adminToken: await adminToken(dir),
     async serving() {
       authority = await createAuthority({ dir: authority.dir, clock: authority.clock });
-      const { certificate, key } = await issueServingCertificate(authority, { hosts: options.hosts });
-      return { certificate, key, clientAuthority: authority.certificate };
+      const { certificate, key, renewAt } = await issueServingCertificate(authority, {
+        hosts: options.hosts,
+        ...lifetime,
+      });
+      return { certificate, key, clientAuthority: authority.certificate, renewAt };
     },
     async agentClient() {
       if (agentClient === undefined || authority.clock.now() >= agentClient.renewAt) {
@@ -54,6 +58,7 @@ export async function credentialsUnder(
           name: agentClientName,
           username: agentClientName,
           groups: ['system:masters'],
+          ...lifetime,
         });
       }
       return agentClient;

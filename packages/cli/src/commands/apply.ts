@@ -2,7 +2,7 @@
  * `orbit apply`: makes the cluster look like the manifests, and leaves alone what others wrote.
  *
  * The three-way merge of kubectl's client-side apply: what was applied last (kept in an annotation), what is applied now, and what
- * lives there. Both tools understand each other's annotation.
+ * lives there. Both tools understand each other's annotation. With `--server-side` the server does it (`server-side-apply.ts`).
  */
 import {
   builtinKinds,
@@ -16,14 +16,16 @@ import type { Command } from 'commander';
 import { eachManifest, readManifests } from '../manifests.js';
 import { type GlobalFlags, globalFlags, keyIn, objectName, type Session, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
-
-const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
+import { applyOnServer, conflictAdvice, isOwnershipConflict, lastApplied } from './server-side-apply.js';
 
 interface ApplyFlags extends GlobalFlags {
   filename?: string[];
   recursive?: boolean;
   dryRun?: string;
   validate?: string;
+  serverSide?: boolean;
+  forceConflicts?: boolean;
+  fieldManager?: string;
 }
 
 export const fileOption = ['-f, --filename <paths...>', 'files, folders, or - for standard input'] as const;
@@ -36,32 +38,55 @@ export function applyCommand(program: Command, terminal: Terminal): void {
     .option('-R, --recursive', 'subfolders too')
     .option('--dry-run <mode>', 'server: validate everything, change nothing')
     .option('--validate <how>', 'strict, warn or ignore unknown fields', 'strict')
+    .option('--server-side', 'the server merges, and keeps who owns which field')
+    .option('--force-conflicts', 'with --server-side: take fields that other managers own')
+    .option('--field-manager <name>', 'who owns what is applied', 'orbit')
     .action(async (_options, command) => {
       const flags = globalFlags(command) as ApplyFlags;
+      if (flags.forceConflicts && !flags.serverSide)
+        throw new CommandError('--force-conflicts needs --server-side: only the server knows of owners');
+      const options = writeOptions(flags, terminal);
       const manifests = await readManifests(flags.filename ?? [], terminal, flags.recursive);
-      await withSession(flags, terminal, session =>
-        eachManifest(manifests, terminal, async ({ object }) => {
-          const { name, verb } = await applyObject(session, object, writeOptions(flags, terminal));
-          await write(terminal.stdout, `${name} ${verb}${flags.dryRun ? ' (server dry run)' : ''}\n`);
-        }),
-      );
+      let conflicts = false;
+      const apply = (session: Session, object: DynamicObject) =>
+        flags.serverSide
+          ? applyOnServer(session, object, flags.forceConflicts ? { ...options, force: true } : options)
+          : applyObject(session, object, options);
+      try {
+        await withSession(flags, terminal, session =>
+          eachManifest(manifests, terminal, async ({ object }) => {
+            const { name, verb } = await apply(session, object).catch(error => {
+              conflicts ||= isOwnershipConflict(error);
+              throw error;
+            });
+            await write(terminal.stdout, `${name} ${verb}${flags.dryRun ? ' (server dry run)' : ''}\n`);
+          }),
+        );
+      } finally {
+        if (conflicts) await write(terminal.stderr, conflictAdvice);
+      }
     });
 }
 
 const validations = { strict: 'Strict', true: 'Strict', warn: 'Warn', ignore: 'Ignore', false: 'Ignore' } as const;
 
-export function writeOptions(flags: { dryRun?: string; validate?: string }, terminal: Terminal) {
+export function writeOptions(flags: { dryRun?: string; validate?: string; fieldManager?: string }, terminal: Terminal) {
   if (flags.dryRun !== undefined && flags.dryRun !== 'server')
     throw new CommandError(`--dry-run ${flags.dryRun}: only "server" is known here`);
   const fieldValidation = validations[(flags.validate ?? 'strict') as keyof typeof validations];
   if (!fieldValidation) throw new CommandError(`--validate ${flags.validate}: strict, warn or ignore`);
-  return { fieldManager: 'orbit', fieldValidation, signal: terminal.signal, ...(flags.dryRun ? { dryRun: true } : {}) };
+  return {
+    fieldManager: flags.fieldManager ?? 'orbit',
+    fieldValidation,
+    signal: terminal.signal,
+    ...(flags.dryRun ? { dryRun: true } : {}),
+  };
 }
 
 export interface Applied {
   /** `deployment.apps/web`. */
   name: string;
-  verb: 'created' | 'configured' | 'unchanged';
+  verb: 'created' | 'configured' | 'unchanged' | 'serverside-applied';
   object: DynamicObject;
 }
 

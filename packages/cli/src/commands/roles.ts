@@ -11,10 +11,12 @@ import {
   kubeconfigContext,
   kubeconfigTransport,
   logger,
+  type Transport,
   type UserInfo,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
+import { renewedTransport } from '../renewed-transport.js';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import { CommandError, type Terminal } from '../terminal.js';
@@ -172,46 +174,64 @@ async function serveAsClient(
 ): Promise<void> {
   const { found, context } = await contextOf(flags, terminal);
   const userName = found.config.contexts.get(context.name)?.user;
-  const clients = new Map<string, Client>();
-  const connect = (as?: ClientKeyPair): Client => {
+  const log = logger({ level: flags.logLevel as 'warn' });
+  const clients: Client[] = [];
+  const transport = (as?: ClientKeyPair): Transport => {
     const users = new Map(found.config.users);
     // Nothing of the kubeconfig's own identity goes along.
-    if (as !== undefined && userName !== undefined) users.set(userName, as);
-    const client = createClient(kubeconfigTransport({ ...found.config, users }, { context: context.name }));
-    clients.set(as === undefined ? '' : as.cert, client);
+    if (as !== undefined && userName !== undefined) users.set(userName, { cert: as.cert, key: as.key });
+    return kubeconfigTransport({ ...found.config, users }, { context: context.name });
+  };
+  const connect = (made: Transport): Client => {
+    const client = createClient(made);
+    clients.push(client);
     return client;
   };
-  const own = connect();
+  const own = connect(transport());
   try {
-    const identities = await identitiesOf(components, own, flags, terminal);
-    const byUser = new Map([...identities].map(([username, pair]) => [username, connect(pair)]));
+    const byUser = new Map<string, Client>();
+    for (const { username, pair } of await identitiesOf(components, flags, terminal)) {
+      const client: Client = connect(
+        renewedTransport({
+          first: await pair(own, terminal.signal),
+          open: transport,
+          // A node asks for its next certificate as itself.
+          renew: signal => pair(client, signal),
+          log: log.with({ user: username }),
+        }),
+      );
+      byUser.set(username, client);
+    }
     const clientFor = (user: UserInfo) => byUser.get(user.username) ?? own;
     await serve(components, flags, terminal, () => `orbit ${what} is ready: ${context.cluster.server}`, clientFor);
   } finally {
-    await Promise.all([...clients.values()].map(client => client.close()));
+    await Promise.all(clients.map(client => client.close()));
   }
 }
 
-/** The client certificates of the components' users, as far as they can be had here; by user name. */
+interface Identity {
+  readonly username: string;
+  /** The certificate from before, or a new one when its time has come. */
+  pair(client: Client, signal: AbortSignal): Promise<ClientKeyPair>;
+}
+
+/** The client certificates of the components' users, as far as they can be had here. */
 async function identitiesOf(
   components: readonly Component[],
-  own: Client,
   flags: RoleFlags,
   terminal: Terminal,
-): Promise<Map<string, ClientKeyPair>> {
+): Promise<Identity[]> {
   const { issuedFor, keepsAuthority, requestedFor } = await import('../trust.js');
   const dataDir = pathIn(terminal, flags.dataDir);
   const here = await keepsAuthority(dataDir);
-  const identities = new Map<string, ClientKeyPair>();
-  for (const { user } of components) {
-    if (user === undefined) continue;
-    if (here) identities.set(user.username, await issuedFor(dataDir, user));
-    else if (user.groups.includes('system:nodes')) {
-      const dir = join(dataDir, 'nodes', flags.name, 'pki');
-      identities.set(user.username, await requestedFor(dir, flags.name, own, terminal.signal));
-    }
-  }
-  return identities;
+  return components.flatMap(({ user }): Identity[] => {
+    if (user === undefined) return [];
+    const { username } = user;
+    if (here) return [{ username, pair: () => issuedFor(dataDir, user) }];
+    if (!user.groups.includes('system:nodes')) return [];
+    const dir = join(dataDir, 'nodes', flags.name, 'pki');
+    return [{ username, pair: (client, signal) => requestedFor(dir, flags.name, client, signal) }];
+  });
 }
 
 async function serve(
