@@ -94,7 +94,7 @@ export function defineKind<
   // Faults of the schemas show where the kind is defined, not at its first request.
   schemaOf();
 
-  return {
+  const made: Kind<O> = {
     group,
     version,
     kind,
@@ -125,7 +125,14 @@ export function defineKind<
       return [...report.errors, ...(definition.validate?.(object, previous) ?? [])];
     },
   };
+  definitions.set(made, definition as unknown as AnyDefinition);
+  return made;
 }
+
+const definitions = new WeakMap<Kind<any>, AnyDefinition>();
+
+/** What a kind was made of, if `defineKind` made it. */
+export const definitionOf = (kind: Kind<any>): AnyDefinition | undefined => definitions.get(kind);
 
 type AnyDefinition = KindDefinition<string, ZodType, ZodType | undefined, boolean>;
 
