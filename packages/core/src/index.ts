@@ -82,3 +82,5 @@ export { applyJsonPatch } from './patch/json-patch.js';
 export { applyMergePatch, createMergePatch, type ThreeWay } from './patch/merge-patch.js';
 export { createStrategicPatch } from './patch/strategic-diff.js';
 export { applyStrategicPatch } from './patch/strategic-patch.js';
+export { podAmounts } from './quota/pod-amounts.js';
+export { type QuotaUsage, quotaUsage, resourceOfQuotaName } from './quota/usage.js';

@@ -2,10 +2,9 @@
  * LimitRanges: what containers that say nothing get, and between which bounds containers, pods and claims may ask. Judged when a pod is created
  * (its resources do not change after that) and when a claim is created or asks for more. Source and texts: `plugin/pkg/admission/limitranger` (v0.33).
  */
-import { type corev1, Quantity } from '@orbitkit/core';
+import { type corev1, podAmounts, Quantity } from '@orbitkit/core';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from './contract.js';
 import { refused } from './functions.js';
-import { podAmounts } from './quota/pod-amounts.js';
 
 const limitRanges = { group: '', plural: 'limitranges' };
 const annotation = 'kubernetes.io/limit-ranger';

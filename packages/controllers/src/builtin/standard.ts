@@ -30,6 +30,7 @@ import type { Provisioner } from './persistent-volume/provisioner.js';
 import { volumeProvisioner } from './persistent-volume/volume-provisioner.js';
 import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.js';
 import { replicaSets, replicationControllers } from './replica-set/replica-sets.js';
+import { resourceQuotas } from './resource-quota/resource-quotas.js';
 import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
 import { statefulSets } from './stateful-set/stateful-sets.js';
@@ -66,6 +67,7 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     endpointSlices(),
     namespaces(),
     serviceAccounts(),
+    resourceQuotas(),
     clusterRoleAggregation(),
     ...(options.certificateAuthority === undefined
       ? []

@@ -14,14 +14,15 @@ import {
   type DynamicObject,
   type Kind,
   Quantity,
+  type QuotaUsage,
+  quotaUsage,
   ResourceQuota,
+  resourceOfQuotaName,
   systemClock,
 } from '@orbitkit/core';
 import type { ObjectBytes } from '../../registry/contract.js';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../contract.js';
 import { refused } from '../functions.js';
-import { isScoped, matchesScopes } from './scopes.js';
-import { countName, resourceOfName, type Usage, usageOf } from './usage.js';
 
 const quotas = { group: '', plural: 'resourcequotas' };
 /** How long a quota must not have been written before its charges can be taken for settled. */
@@ -110,7 +111,7 @@ export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin 
     const resources = new Map<string, { group: string; plural: string }>();
     for (const name of Object.keys(quota.spec.hard ?? {})) {
       used.set(name, Quantity.zero);
-      const resource = resourceOfName(name);
+      const resource = resourceOfQuotaName(name);
       if (resource) resources.set(`${resource.group}/${resource.plural}`, resource);
     }
     for (const resource of resources.values()) {
@@ -221,21 +222,13 @@ const never = new AbortController().signal;
 const isQuotaStatus = ({ kind, subresource }: AdmissionRequest): boolean =>
   kind.group === '' && kind.plural === 'resourcequotas' && subresource !== undefined;
 
-/** What the object uses of this quota: by the names that it bounds. */
 function concerning(
   quota: corev1.ResourceQuota,
   kind: Pick<Kind, 'group' | 'plural'>,
   object: Readonly<DynamicObject>,
   now: number,
-): Usage {
-  const hard = quota.spec.hard ?? {};
-  const isPod = kind.group === '' && kind.plural === 'pods';
-  if (isScoped(quota.spec) && (!isPod || !matchesScopes(quota.spec, object as unknown as corev1.Pod))) return new Map();
-  // Most kinds are only counted, and most quotas do not count them.
-  if (kind.group !== '' && hard[countName(kind)] === undefined) return new Map();
-  const usage = new Map<string, Quantity>();
-  for (const [name, amount] of usageOf(kind, object, now)) if (hard[name] !== undefined) usage.set(name, amount);
-  return usage;
+): QuotaUsage {
+  return quotaUsage(quota.spec, kind, object, now);
 }
 
 const compute = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'];
@@ -284,7 +277,7 @@ function excess(quota: corev1.ResourceQuota, delta: Amounts): string | undefined
   );
 }
 
-function move(quota: corev1.ResourceQuota, delta: Usage, sign: 1 | -1): void {
+function move(quota: corev1.ResourceQuota, delta: QuotaUsage, sign: 1 | -1): void {
   const status = quota.status ?? {};
   const used: Record<string, string> = { ...(status.used as Record<string, string> | undefined) };
   for (const [name, amount] of delta) {
@@ -298,7 +291,7 @@ function move(quota: corev1.ResourceQuota, delta: Usage, sign: 1 | -1): void {
 async function adjust(
   cluster: AdmissionCluster,
   quota: corev1.ResourceQuota,
-  delta: Usage,
+  delta: QuotaUsage,
   sign: 1 | -1,
 ): Promise<void> {
   const { name, namespace, uid } = quota.metadata;

@@ -2,7 +2,8 @@
  * What a pod asks for as a whole: its containers together, or its init containers one after the other where that is more; sidecars (init
  * containers that are restarted) count from their start on; overhead comes on top. Source: component-helpers `resource` (v0.33).
  */
-import { type corev1, Quantity } from '@orbitkit/core';
+import type { corev1 } from '../kinds/generated/types/index.js';
+import { Quantity } from '../meta/quantity.js';
 
 type Amounts = Map<string, Quantity>;
 

@@ -2,10 +2,15 @@
  * What one object uses of a quota, by the names that quotas have: `pods`, `requests.cpu`, `limits.memory`, `services.nodeports`,
  * `count/deployments.apps`, `gold.storageclass.storage.k8s.io/requests.storage`. Source: kubernetes `pkg/quota/v1/evaluator/core` (v0.33).
  */
-import { type corev1, type DynamicObject, type Kind, parseTime, Quantity } from '@orbitkit/core';
+import type { corev1 } from '../kinds/generated/types/index.js';
+import type { Kind } from '../kinds/kind.js';
+import type { DynamicObject } from '../meta/object.js';
+import { Quantity } from '../meta/quantity.js';
+import { parseTime } from '../meta/time.js';
 import { podAmounts } from './pod-amounts.js';
+import { isScoped, matchesScopes } from './scopes.js';
 
-export type Usage = ReadonlyMap<string, Quantity>;
+export type QuotaUsage = ReadonlyMap<string, Quantity>;
 type Object_ = Readonly<DynamicObject>;
 
 const one = Quantity.of(1);
@@ -21,7 +26,7 @@ const counted = new Set([
 ]);
 
 /** The resource that a name of a quota speaks of; undefined for one that nobody counts. */
-export function resourceOfName(name: string): { group: string; plural: string } | undefined {
+export function resourceOfQuotaName(name: string): { group: string; plural: string } | undefined {
   if (name.startsWith('count/')) {
     const [plural, ...group] = name.slice('count/'.length).split('.');
     return { group: group.join('.'), plural: plural! };
@@ -39,11 +44,30 @@ export function resourceOfName(name: string): { group: string; plural: string } 
   return undefined;
 }
 
-export const countName = ({ group, plural }: Pick<Kind, 'group' | 'plural'>): string =>
+const countName = ({ group, plural }: Pick<Kind, 'group' | 'plural'>): string =>
   `count/${plural}${group === '' ? '' : `.${group}`}`;
 
-/** @param now Milliseconds since 1970. */
-export function usageOf(kind: Pick<Kind, 'group' | 'plural'>, object: Object_, now: number): Usage {
+/**
+ * What the object uses of this quota, by the names that it bounds; nothing when the quota is not about the object.
+ * @param now Milliseconds since 1970.
+ */
+export function quotaUsage(
+  spec: corev1.ResourceQuotaSpec,
+  kind: Pick<Kind, 'group' | 'plural'>,
+  object: Object_,
+  now: number,
+): QuotaUsage {
+  const hard = spec.hard ?? {};
+  const isPod = kind.group === '' && kind.plural === 'pods';
+  if (isScoped(spec) && (!isPod || !matchesScopes(spec, object as unknown as corev1.Pod))) return new Map();
+  // Most kinds are only counted, and most quotas do not count them.
+  if (kind.group !== '' && hard[countName(kind)] === undefined) return new Map();
+  const usage = new Map<string, Quantity>();
+  for (const [name, amount] of usageOf(kind, object, now)) if (hard[name] !== undefined) usage.set(name, amount);
+  return usage;
+}
+
+function usageOf(kind: Pick<Kind, 'group' | 'plural'>, object: Object_, now: number): QuotaUsage {
   const usage = new Map<string, Quantity>([[countName(kind), one]]);
   if (kind.group !== '') return usage;
   switch (kind.plural) {
@@ -67,7 +91,7 @@ function isActive({ status, metadata }: corev1.Pod, now: number): boolean {
   return now <= (parseTime(metadata.deletionTimestamp) ?? now);
 }
 
-function podUsage(pod: corev1.Pod, usage: Map<string, Quantity>, now: number): Usage {
+function podUsage(pod: corev1.Pod, usage: Map<string, Quantity>, now: number): QuotaUsage {
   if (!isActive(pod, now)) return usage;
   usage.set('pods', one);
   const { requests, limits } = podAmounts(pod);
@@ -80,7 +104,7 @@ function podUsage(pod: corev1.Pod, usage: Map<string, Quantity>, now: number): U
   return usage;
 }
 
-function serviceUsage({ spec }: corev1.Service, usage: Map<string, Quantity>): Usage {
+function serviceUsage({ spec }: corev1.Service, usage: Map<string, Quantity>): QuotaUsage {
   usage.set('services', one);
   const ports = spec.ports?.length ?? 0;
   if (spec.type === 'NodePort') usage.set('services.nodeports', Quantity.of(ports));
@@ -93,7 +117,7 @@ function serviceUsage({ spec }: corev1.Service, usage: Map<string, Quantity>): U
   return usage;
 }
 
-function claimUsage(claim: corev1.PersistentVolumeClaim, usage: Map<string, Quantity>): Usage {
+function claimUsage(claim: corev1.PersistentVolumeClaim, usage: Map<string, Quantity>): QuotaUsage {
   usage.set('persistentvolumeclaims', one);
   const asked = claim.spec.resources?.requests?.['storage'];
   const storage = asked === undefined ? undefined : Quantity.parse(asked);

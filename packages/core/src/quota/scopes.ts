@@ -1,5 +1,5 @@
 /** Which pods a quota is about: `spec.scopes` and `spec.scopeSelector`. Source: kubernetes `pkg/quota/v1/evaluator/core/pods.go` (v0.33). */
-import type { corev1 } from '@orbitkit/core';
+import type { corev1 } from '../kinds/generated/types/index.js';
 
 type Requirement = corev1.ScopedResourceSelectorRequirement;
 
