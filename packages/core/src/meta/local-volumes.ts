@@ -12,6 +12,7 @@ export const localVolumes = {
   prefix: 'local-volumes.orbitkit.dev/',
   remove: 'remove:',
   removed: 'removed',
+  failed: 'failed:',
   /** On the PersistentVolume: the Node on which it lies. */
   node: 'orbitkit.dev/local-volume-node',
 } as const;

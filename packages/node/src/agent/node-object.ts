@@ -4,8 +4,9 @@
  */
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
-import { type corev1, type Draft, type Node, setCondition } from '@orbitkit/core';
+import { type corev1, type Draft, localVolumes, type Node, setCondition } from '@orbitkit/core';
 import type { Capability, ImageStatus } from '../runtime/contract.js';
+import { localVolumesIn } from '../volumes/local-volumes.js';
 import { annotations, conditions } from './labels.js';
 import type { Settings } from './options.js';
 
@@ -77,6 +78,7 @@ export function nodeAnnotationsOf({
     [annotations.runtimeCapabilities]: [...capabilities].sort().join(','),
     // Empty rather than absent: an earlier agent's certificate must not stay pinned.
     [annotations.servingCertificate]: serving?.fingerprint ?? '',
+    [localVolumes.directory]: localVolumesIn(settings.dataDir),
     ...settings.annotations,
   };
 }

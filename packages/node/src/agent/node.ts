@@ -9,6 +9,9 @@ import { references } from '../env/references.js';
 import { imagePuller } from '../images/image-puller.js';
 import { backOffs } from '../pod-worker/back-off.js';
 import { streamServer } from '../streams/stream-server.js';
+import { claimedVolumes } from '../volumes/claimed-volumes.js';
+import { localVolumesOf } from '../volumes/local-volumes.js';
+import { mounts } from '../volumes/mounts.js';
 import { podVolumes } from '../volumes/pod-volumes.js';
 import { podTokens } from '../volumes/service-account-tokens.js';
 import { openDataDirectory } from './data-directory.js';
@@ -33,6 +36,8 @@ export function node(options: NodeOptions): Component {
     const recorder = eventRecorder({ client, component: 'kubelet', host: settings.name, clock, signal: work.signal });
     const now = () => clock.now();
     const pullBackOffs = backOffs({ ...settings.imageBackOff, now });
+    const local = localVolumesOf(settings.dataDir);
+    const mounted = mounts();
     let pods: PodManager | undefined;
 
     const streams = settings.listen
@@ -57,6 +62,7 @@ export function node(options: NodeOptions): Component {
         machine: await machineFacts(),
         serving: streams,
         runtimeFailure: () => pods?.runtimeFailure,
+        onChecked: (object, signal) => local.settle(object, client, signal),
       });
       await registered.register(context.signal);
 
@@ -76,7 +82,11 @@ export function node(options: NodeOptions): Component {
           clock,
           log,
           images: imagePuller({ runtime, clock, backOffs: pullBackOffs, parallel: settings.parallelPulls }),
-          volumes: podVolumes({ dataDir: settings.dataDir }),
+          volumes: podVolumes({
+            dataDir: settings.dataDir,
+            mounts: mounted,
+            claimed: claimedVolumes({ local, mounts: mounted, nodeLabels: registered.labels }),
+          }),
           references: references({ client, clock }),
           tokens: podTokens({ client, clock }),
           restartBackOffs: backOffs({ ...settings.restartBackOff, now }),

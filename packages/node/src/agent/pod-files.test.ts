@@ -1,6 +1,6 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Pod } from '@orbitkit/core';
+import { localVolumes, Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ContainerConfig } from '../runtime/contract.js';
 import { type Laboratory, laboratory } from './testing/laboratory.js';
@@ -55,17 +55,52 @@ describe('volumes of a pod', () => {
     await lab.until(() => lab.status().phase === 'Running', 'runs', 6_000);
   });
 
-  it('a pod with a claim waits and says that claims are not supported', async () => {
+  it('a pod waits for its claim to be bound, and its volume outlives it until its removal is asked for', async () => {
     lab = await laboratory();
     await lab.start();
-    await lab.pod({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] });
-    await lab.until(() => lab.condition('PodReadyToStartContainers')?.message);
-    expect(lab.condition('PodReadyToStartContainers')?.message).toContain(
-      'this node does not support claims yet; the pod waits',
+    const { client } = lab.api;
+    const claimName = 'data';
+    await lab.pod({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] });
+    await lab.until(() => lab.condition('PodReadyToStartContainers')?.message?.includes('claim "data" not found'));
+    const claim = await client.create(PersistentVolumeClaim, {
+      metadata: { name: claimName, namespace: 'default' },
+      spec: { volumeName: 'pv' },
+    });
+    await lab.until(
+      () => lab.condition('PodReadyToStartContainers')?.message?.includes('is not bound'),
+      'waits',
+      6_000,
     );
-    expect(lab.status().phase).toBe('Pending');
-    await lab.api.client.delete(Pod, { namespace: 'default', name: 'web' });
+    const node = await client.get(Node, { name: 'n1' });
+    const root = node.metadata.annotations?.[localVolumes.directory] ?? '';
+    expect(root).toBe(path.join(lab.dataDir, 'local-volumes'));
+    const hostPath = { path: path.join(root, 'pv_default_data'), type: 'DirectoryOrCreate' as const };
+    await client.create(PersistentVolume, {
+      metadata: { name: 'pv' },
+      spec: { hostPath, claimRef: { namespace: 'default', name: claimName, uid: claim.metadata.uid } },
+    });
+    await client.updateStatus(PersistentVolumeClaim, { ...claim, status: { phase: 'Bound' } });
+    await lab.until(() => lab.status().phase === 'Running', 'runs', 6_000);
+    await writeFile(path.join(hostPath.path, 'kept'), 'yes');
+    await client.delete(Pod, { namespace: 'default', name: 'web' });
     await lab.until(() => !lab.current());
+    expect(await readFile(path.join(hostPath.path, 'kept'), 'utf8')).toBe('yes');
+
+    const key = `${localVolumes.prefix}pv`;
+    const ask = (value: string) =>
+      client.patch(
+        Node,
+        { name: 'n1' },
+        { type: 'merge', patch: { metadata: { annotations: { [key]: `${localVolumes.remove}${value}` } } } },
+      );
+    const answer = async () => (await client.get(Node, { name: 'n1' })).metadata.annotations?.[key];
+    await ask('../pods');
+    await lab.advance(11_000);
+    expect(await answer()).toContain('cannot be the name of a local volume');
+    await ask('pv_default_data');
+    await lab.advance(11_000);
+    expect(await answer()).toBe(localVolumes.removed);
+    await expect(readFile(path.join(hostPath.path, 'kept'))).rejects.toThrow('ENOENT');
   });
 });
 

@@ -40,6 +40,8 @@ export interface Registration {
   run(signal: AbortSignal): Promise<void>;
   /** Of the options, else of the Node object; a range that a controller is about to assign is waited for shortly. */
   podCIDR(signal: AbortSignal): Promise<string | undefined>;
+  /** Of the Node object, as last read. */
+  labels(): Readonly<Record<string, string>>;
   /** Writes once that the node goes away. Failures are let be: the lease says the same a little later. */
   reportStopping(signal: AbortSignal): Promise<void>;
 }
@@ -53,6 +55,8 @@ export interface RegistrationOptions {
   machine: MachineFacts;
   serving: NodeFacts['serving'];
   runtimeFailure(): string | undefined;
+  /** Called with the Node as it was read at each status check. Its failure fails the check, which is repeated. */
+  onChecked(node: Node, signal: AbortSignal): Promise<void>;
 }
 
 const leaseNamespace = 'kube-node-lease';
@@ -198,6 +202,11 @@ export function registration(options: RegistrationOptions): Registration {
     }
   }
 
+  async function check(signal: AbortSignal): Promise<void> {
+    await report(signal);
+    if (node) await options.onChecked(node, signal);
+  }
+
   return {
     async podCIDR(signal) {
       for (;;) {
@@ -225,9 +234,10 @@ export function registration(options: RegistrationOptions): Registration {
     async run(signal) {
       await Promise.all([
         repeat('renewing the node lease', heartbeat.leaseRenewMs, signal, renew),
-        repeat('reporting the node status', heartbeat.statusCheckMs, signal, report),
+        repeat('reporting the node status', heartbeat.statusCheckMs, signal, check),
       ]);
     },
+    labels: () => node?.metadata.labels ?? nodeLabelsOf(settings),
     async reportStopping(signal) {
       stopping = true;
       await report(signal).catch(error => log.debug('the node could not say that it stops', { error: textOf(error) }));

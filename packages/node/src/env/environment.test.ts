@@ -34,6 +34,8 @@ function input(container: Partial<corev1.Container>, options: { services?: Servi
         : undefined,
     secret: async (_namespace, name) =>
       name === 'keys' ? ({ data: { token: base64('s3cret') } } as never) : undefined,
+    claim: async () => undefined,
+    volume: async () => undefined,
     services: async () => options.services ?? [],
   };
   return {

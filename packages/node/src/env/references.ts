@@ -1,5 +1,5 @@
 /**
- * What a pod refers to by name: its ConfigMaps and Secrets, and the services around it.
+ * What a pod refers to by name: its ConfigMaps and Secrets, its claims and their volumes, and the services around it.
  *
  * Objects are read when they are needed and kept for a short time (default 2 s), so that the containers of a pod, and pods that
  * start together, share one read. A missing object is remembered as missing just as long. No watch is held: a node
@@ -11,6 +11,9 @@ import {
   ConfigMap,
   isNotFound,
   type KubeObject,
+  type ObjectKey,
+  PersistentVolume,
+  PersistentVolumeClaim,
   type ResourceRef,
   Secret,
   Service,
@@ -21,6 +24,9 @@ export interface References {
   /** Undefined when it does not exist. @throws StatusError when it cannot be read. */
   configMap(namespace: string, name: string, signal?: AbortSignal): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string, signal?: AbortSignal): Promise<Secret | undefined>;
+  /** As it is now: a claim is waited for until it is bound. */
+  claim(namespace: string, name: string, signal?: AbortSignal): Promise<PersistentVolumeClaim | undefined>;
+  volume(name: string, signal?: AbortSignal): Promise<PersistentVolume | undefined>;
   /** The services of the namespace, and `kubernetes` of the default one. */
   services(namespace: string, signal?: AbortSignal): Promise<readonly Service[]>;
 }
@@ -50,22 +56,26 @@ export function references(options: { client: Client; clock: Clock; freshMs?: nu
     return value;
   }
 
+  const getNow = async <T extends KubeObject>(kind: ResourceRef<T>, key: ObjectKey, signal?: AbortSignal) => {
+    try {
+      return await client.get(kind, key, { timeoutMs: 10_000, ...(signal ? { signal } : {}) });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  };
+
   const get = <T extends KubeObject>(kind: ResourceRef<T>, namespace: string, name: string, signal?: AbortSignal) =>
     untilAborted(
-      fresh(`${kind.kind}/${namespace}/${name}`, async () => {
-        try {
-          return await client.get(kind, { namespace, name }, { timeoutMs: 10_000 });
-        } catch (error) {
-          if (isNotFound(error)) return undefined;
-          throw error;
-        }
-      }),
+      fresh(`${kind.kind}/${namespace}/${name}`, () => getNow(kind, { namespace, name })),
       signal,
     );
 
   return {
     configMap: (namespace, name, signal) => get(ConfigMap, namespace, name, signal),
     secret: (namespace, name, signal) => get(Secret, namespace, name, signal),
+    claim: (namespace, name, signal) => getNow(PersistentVolumeClaim, { namespace, name }, signal),
+    volume: (name, signal) => getNow(PersistentVolume, { name }, signal),
     async services(namespace, signal) {
       const own = untilAborted(
         fresh(

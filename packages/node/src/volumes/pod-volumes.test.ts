@@ -5,6 +5,9 @@ import path from 'node:path';
 import type { corev1, Pod } from '@orbitkit/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { References } from '../env/references.js';
+import { claimedVolumes } from './claimed-volumes.js';
+import { localVolumesOf } from './local-volumes.js';
+import { mounts } from './mounts.js';
 import { type PodVolumes, podVolumes } from './pod-volumes.js';
 
 let dataDir: string;
@@ -12,7 +15,9 @@ let volumes: PodVolumes;
 let settings: Record<string, string>;
 beforeEach(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'orbitkit-volumes-'));
-  volumes = podVolumes({ dataDir });
+  const mounted = mounts();
+  const claimed = claimedVolumes({ local: localVolumesOf(dataDir), mounts: mounted, nodeLabels: () => ({}) });
+  volumes = podVolumes({ dataDir, mounts: mounted, claimed });
   settings = { 'app.conf': 'colour=blue', other: 'x' };
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
@@ -24,6 +29,8 @@ const references: References = {
       ? ({ data: settings, binaryData: { bin: Buffer.from([0, 255]).toString('base64') } } as never)
       : undefined,
   secret: async (_namespace, name) => (name === 'keys' ? ({ data: { token: base64('s3cret') } } as never) : undefined),
+  claim: async () => undefined,
+  volume: async () => undefined,
   services: async () => [],
 };
 
@@ -127,11 +134,7 @@ describe('configMap, secret, downwardAPI, projected', () => {
       { downwardAPI: { items: [{ path: 'p', fieldRef: { fieldPath: 'spec.none' } }] } },
       'nothing that the downward API offers',
     ],
-    [
-      { persistentVolumeClaim: { claimName: 'data' } },
-      'persistentVolumeClaim data cannot be mounted: this node does not support claims yet',
-    ],
-    [{ nfs: { server: 's', path: '/p' } }, 'volume v: type nfs is not supported by this node'],
+    [{ iscsi: { targetPortal: 's', iqn: 'i', lun: 0 } }, 'volume v: type iscsi is not supported by this node'],
     [{}, 'volume v: it has no source'],
   ])('%j is refused: %s', async (volume, message) => {
     await expect(mount(volume)).rejects.toThrow(message);

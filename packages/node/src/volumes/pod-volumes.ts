@@ -3,8 +3,8 @@
  *
  *     <dataDir>/pods/<uid>/volumes/<volume>/
  *
- * emptyDir, configMap, secret, downwardAPI and projected volumes live there; hostPath volumes are where they are. Other types
- * are refused with a ConfigError that says what to use. `mount` may be called again at any time: it completes what is there.
+ * emptyDir, configMap, secret, downwardAPI and projected volumes live there; hostPath volumes are where they are; claims and ephemeral volumes
+ * are `claimed-volumes.ts`. Other types are refused with a ConfigError that says what to use. `mount` may be called again at any time: it completes what is there.
  */
 import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +13,9 @@ import { ConfigError } from '../env/config-error.js';
 import { expand } from '../env/expansion.js';
 import type { Mount } from '../runtime/contract.js';
 import { writeAtomically } from './atomic-files.js';
+import type { ClaimedVolumes } from './claimed-volumes.js';
 import { hostPathOf } from './host-path.js';
+import type { Mounts } from './mounts.js';
 import { type PayloadInput, payloadOf } from './payload.js';
 import { removeTree, resolveInside } from './safe-path.js';
 
@@ -56,7 +58,14 @@ export function volumeLimitations(pod: Pod): string[] {
   return result;
 }
 
-export function podVolumes(options: { dataDir: string }): PodVolumes {
+export interface PodVolumesOptions {
+  dataDir: string;
+  claimed: ClaimedVolumes;
+  mounts: Mounts;
+}
+
+export function podVolumes(options: PodVolumesOptions): PodVolumes {
+  const { claimed, mounts } = options;
   const pods = path.join(options.dataDir, 'pods');
 
   function directoryOf(podUid: string): string {
@@ -69,6 +78,12 @@ export function podVolumes(options: { dataDir: string }): PodVolumes {
     if (volume.hostPath) return { hostPath: await hostPathOf(volume.hostPath, where), readOnly: false };
     const directory = path.join(directoryOf(input.pod.metadata.uid), 'volumes', volume.name);
     const group = ownGroup(input.pod);
+    if (volume.persistentVolumeClaim || volume.ephemeral) return claimed.mount(volume, input, directory, group);
+    if (volume.nfs) {
+      const { server, path: exported, readOnly = false } = volume.nfs;
+      await mounts.nfs({ server, path: exported, readOnly, options: [] }, directory, where, input.signal);
+      return { hostPath: directory, readOnly };
+    }
     if (volume.emptyDir) {
       if (!(await stat(directory).catch(() => undefined))) {
         await mkdir(directory, { recursive: true });
@@ -117,7 +132,11 @@ export function podVolumes(options: { dataDir: string }): PodVolumes {
       }
       return result;
     },
-    remove: async podUid => removeTree(directoryOf(podUid)),
+    async remove(podUid) {
+      const directory = directoryOf(podUid);
+      await mounts.unmountBelow(directory);
+      await removeTree(directory);
+    },
     list: async () => (await readdir(pods).catch(() => [])).filter(name => uidForm.test(name)),
   };
 }
@@ -138,14 +157,8 @@ function ownGroup(pod: Pod): number | undefined {
 
 function refusal(volume: corev1.Volume): ConfigError {
   const type = Object.keys(volume).find(key => key !== 'name');
-  if (volume.persistentVolumeClaim) {
-    return new ConfigError(
-      `volume ${volume.name}: persistentVolumeClaim ${volume.persistentVolumeClaim.claimName} cannot be mounted: ` +
-        'this node does not support claims yet; the pod waits. Use hostPath or emptyDir to run it now',
-    );
-  }
   return new ConfigError(
     `volume ${volume.name}: ${type === undefined ? 'it has no source' : `type ${type} is not supported by this node`}; ` +
-      'supported are emptyDir, hostPath, configMap, secret, downwardAPI and projected',
+      'supported are persistentVolumeClaim, ephemeral, emptyDir, hostPath, nfs, configMap, secret, downwardAPI and projected',
   );
 }

@@ -156,7 +156,7 @@ describe('classes', () => {
     });
     const claim = await plane.eventually(async () => {
       const found = await client.get(PersistentVolumeClaim, { namespace, name: 'early' });
-      return found.metadata.annotations?.[annotations.storageProvisioner] && found;
+      return found.metadata.annotations?.[annotations.storageProvisioner] !== undefined && found;
     });
     expect(claim.spec.storageClassName).toBe('fast');
     expect(claim.metadata.annotations).toMatchObject({

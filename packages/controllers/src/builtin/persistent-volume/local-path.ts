@@ -78,6 +78,8 @@ export function localPathProvisioner(): Provisioner {
         }
         const request = `${localVolumes.remove}${directory}`;
         if (answer !== request) await say(request);
+        if (answer?.startsWith(localVolumes.failed))
+          throw new Error(`node "${nodeName}": ${answer.slice(localVolumes.failed.length)}`);
         return 'pending';
       } catch (error) {
         if (!isNotFound(error)) throw error;
