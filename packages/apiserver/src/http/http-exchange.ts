@@ -211,7 +211,8 @@ export class Http2Exchange extends HttpExchange {
   }
   cutOff(): void {
     this.stream.close(constants.NGHTTP2_CANCEL);
-    // Closing waits for what was written, and nobody takes it.
-    this.stream.destroy();
+    // Closing waits for what was written, and nobody takes it. Not in this turn: while frames are handed over, the reset is sent only
+    // afterwards, and Node.js forgets it when the stream is gone by then (nodejs/node#52952).
+    setImmediate(() => this.stream.destroy());
   }
 }

@@ -148,12 +148,13 @@ export function http2Sessions(door: DoorContext, bounds: Http2Bounds): Http2Sess
 
   function calm(state: Session, what: string): void {
     const { session, connection } = state;
-    if (session.destroyed) return;
+    if (session.destroyed || !sessions.delete(state)) return;
     log.warn('a connection was closed: too many of its frames ask for nothing', {
       what,
       address: connection.remoteAddress,
     });
-    session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    // In the next turn, for the reason that `Http2Exchange.cutOff` gives.
+    setImmediate(() => session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM));
   }
 
   async function onStream(

@@ -197,7 +197,7 @@ export class Channel {
     if (session !== undefined && !session.destroyed) {
       await new Promise<void>(resolve => {
         session.once('close', () => resolve());
-        session.destroy();
+        destroyLater(session);
       });
     }
     await this.#connecting?.catch(() => undefined);
@@ -400,7 +400,7 @@ export class Channel {
       this.#ping?.cancel();
       this.#ping = undefined;
     }
-    if (cut) session.destroy();
+    if (cut) destroyLater(session);
     else session.close();
   }
 
@@ -440,6 +440,15 @@ export class Channel {
     });
     this.#stop.signal.throwIfAborted();
   }
+}
+
+/**
+ * In the next turn, never while the connection hands over what it received: a stream that is cancelled there is reset when the hand-over
+ * is done, and when it has been destroyed by then, Node.js 20 forgets to; the next write of the session then makes empty frames of that
+ * stream for ever (nodejs/node#52952 shows the same stack).
+ */
+function destroyLater(session: http2.ClientHttp2Session): void {
+  setImmediate(() => session.destroy());
 }
 
 /** Calls back with each message; resolves with the trailers when the stream has ended, rejects when it broke. */
