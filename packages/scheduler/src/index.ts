@@ -1,20 +1,48 @@
 /** @orbitkit/scheduler: decide where. */
-export { commit, type Decision, decide, type NodeScore, rollback, summaryOf } from './decide.js';
-export { explain, refusalsByNode } from './explain.js';
+export {
+  type Explanation,
+  explain,
+  explanationOf,
+  explanationText,
+  type NodeVerdict,
+  refusalsByNode,
+} from './explain.js';
+export type * from './framework/event.js';
+export type { SchedulerHandle } from './framework/handle.js';
 export type * from './framework/plugin.js';
-export { type Profile, profile } from './framework/profile.js';
-export { nodeAffinity } from './plugins/node-affinity.js';
+export { type Profile, type ProfileOptions, profile } from './framework/profile.js';
+export type * from './framework/rules.js';
+export type { DecisionLog, DecisionRecord } from './live/decision-log.js';
+export { balancedAllocation } from './plugins/balanced-allocation.js';
+export { type DefaultPreemptionOptions, defaultPreemption } from './plugins/default-preemption.js';
+export { imageLocality } from './plugins/image-locality.js';
+export { type InterPodAffinityOptions, interPodAffinity } from './plugins/inter-pod-affinity.js';
+export { type NodeAffinityOptions, nodeAffinity } from './plugins/node-affinity.js';
 export { nodeName } from './plugins/node-name.js';
 export { nodePorts } from './plugins/node-ports.js';
-export { nodeUsable } from './plugins/node-usable.js';
-export { type PodAntiAffinityOptions, podAntiAffinity } from './plugins/pod-anti-affinity.js';
-export { type ResourceFitOptions, resourceFit } from './plugins/resource-fit.js';
+export { nodeReady } from './plugins/node-ready.js';
+export { nodeUnschedulable } from './plugins/node-unschedulable.js';
+export { prioritySort } from './plugins/priority-sort.js';
+export { type ResourceFitOptions, resourceFit, type ScoringStrategy } from './plugins/resource-fit.js';
 export { type RoundRobinOptions, roundRobin } from './plugins/round-robin.js';
 export { schedulingGates } from './plugins/scheduling-gates.js';
 export { taintToleration } from './plugins/taint-toleration.js';
-export { unsupported } from './plugins/unsupported.js';
+export { type SpreadConstraint, type TopologySpreadOptions, topologySpread } from './plugins/topology-spread.js';
+export { volumeBinding } from './plugins/volume-binding.js';
+export { volumeRestrictions } from './plugins/volume-restrictions.js';
+export { volumeZone } from './plugins/volume-zone.js';
 export { defaultPlugins, type MiniK8sOptions, miniK8sPlugins, withoutScore } from './profiles.js';
-export { type SchedulerOptions, scheduler } from './scheduler.js';
+export {
+  commit,
+  type Decision,
+  type NodeScore,
+  rollback,
+  type ScheduleOptions,
+  schedule,
+  summaryOf,
+} from './schedule.js';
+export { type SchedulerComponent, type SchedulerOptions, scheduler } from './scheduler.js';
+export { ClusterState } from './snapshot/cluster-state.js';
 export { isReady, isUsable, type NodeInfo } from './snapshot/node-info.js';
 export { requestsOf } from './snapshot/resources.js';
 export { type Snapshot, snapshotOf } from './snapshot/snapshot.js';

@@ -1,14 +1,14 @@
 import type { Node, Pod } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
-import { commit, decide } from './decide.js';
 import { type Profile, profile } from './framework/profile.js';
 import { type MiniK8sOptions, miniK8sPlugins } from './profiles.js';
-import { schedulerCache } from './snapshot/snapshot.js';
+import { commit, schedule } from './schedule.js';
+import { ClusterState } from './snapshot/cluster-state.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 
 /** A cluster of w1, w2, w3 whose queue starts as w2, w1, w3, as in the recorded trace. */
 function cluster(options: MiniK8sOptions = {}) {
-  const cache = schedulerCache();
+  const cache = new ClusterState();
   const nodes: Node[] = ['w1', 'w2', 'w3'].map(name => testNode(name));
   for (const node of nodes) cache.setNode(node);
   const rules: Profile = profile({ plugins: miniK8sPlugins({ order: ['w2', 'w1', 'w3'], ...options }) });
@@ -18,7 +18,7 @@ function cluster(options: MiniK8sOptions = {}) {
         cache.setPod(pod);
         return pod.spec.nodeName;
       }
-      const decision = decide(pod, cache.snapshot(), rules);
+      const decision = schedule(pod, cache.snapshot(), rules);
       if (decision.outcome === 'unschedulable') return 'Pending';
       commit(pod, decision.node, rules);
       cache.setPod(boundTo(pod, decision.node));

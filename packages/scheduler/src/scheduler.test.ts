@@ -85,7 +85,7 @@ describe('the live scheduler', () => {
       () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=FailedScheduling' }),
       list => list.items.length > 0,
     );
-    expect(events.items[0]!.message).toContain('closed: node(s) were unschedulable (NodeUsable)');
+    expect(events.items[0]!.message).toContain('closed: node(s) were unschedulable (NodeUnschedulable)');
 
     await client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 });
     const placed = await eventually(read(client, 'second'), pod => !!pod.spec.nodeName, 8_000);

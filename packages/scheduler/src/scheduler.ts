@@ -1,10 +1,10 @@
 /**
- * The live scheduler: informers → queue → snapshot → decide → assume → bind.
+ * The live scheduler: informers → queue → cluster state → schedule → assume → bind.
  *
  * One pod is decided at a time, so that each decision sees the one before it; binding goes on beside. What cannot be placed gets the
- * condition PodScheduled=False and a FailedScheduling event with every node's reason, and is tried again when something relevant
- * changes. A placement whose binding failed is taken back. It may be killed at any instruction: what is bound is in the
- * store, what is not is decided again.
+ * condition PodScheduled=False and a FailedScheduling event with the nodes' reasons, and is tried again when something relevant
+ * changes. A placement whose binding failed is taken back, also when another scheduler was faster. It may be killed at any instruction: what is bound
+ * is in the store, what is not is decided again.
  */
 import {
   type Component,
@@ -13,124 +13,125 @@ import {
   eventRecorder,
   isConflict,
   isNotFound,
-  Namespace,
-  Node,
-  Pod,
+  type Pod,
 } from '@orbitkit/core';
-import { type DeepReadonly, sharedInformer } from '@orbitkit/informer';
-import { commit, type Decision, decide, rollback } from './decide.js';
 import { refusalsByNode } from './explain.js';
-import type { ClusterEvent, Plugin } from './framework/plugin.js';
+import type { NodeRefusal, Plugin } from './framework/plugin.js';
 import { type Profile, profile } from './framework/profile.js';
+import { watchCluster } from './live/cluster-watch.js';
+import { type DecisionLog, decisionLog } from './live/decision-log.js';
+import { podWriter } from './live/pod-writer.js';
+import { Slots } from './live/slots.js';
 import { defaultPlugins } from './profiles.js';
 import { schedulingQueue } from './queue/scheduling-queue.js';
-import { isReady, isUsable } from './snapshot/node-info.js';
-import { schedulerCache } from './snapshot/snapshot.js';
+import { commit, type Decision, rollback, schedule, summaryOf } from './schedule.js';
+import { ClusterState } from './snapshot/cluster-state.js';
 
 export interface SchedulerOptions {
   /** Default: `defaultPlugins()`. */
   plugins?: readonly Plugin[];
   /** Only pods with this `spec.schedulerName`. Default `default-scheduler`. */
   schedulerName?: string;
-  /** Bindings under way at the most; deciding waits beyond it. Default 64. */
+  /** Several sets of rules in one scheduler, each for its own `spec.schedulerName`; instead of the two above. The first one's sort orders the queue. */
+  profiles?: readonly Profile[];
+  /** Bindings under way at the most; deciding waits beyond it. Pods that wait in Permit do not count. Default 128. */
   bindConcurrency?: number;
-  /** Bound on waiting in Permit, PreBind and Bind together. Default 60 s. */
+  /** Bound on waiting in Permit, and on PreBind and Bind together. Default 60 s. */
   bindTimeoutMs?: number;
+  /** Decisions kept for `scheduler.decisions`. Default 1,000. */
+  keptDecisions?: number;
 }
 
-const isTerminal = (pod: DeepReadonly<Pod>): boolean =>
-  pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+export interface SchedulerComponent extends Component {
+  /** Rules may be added, removed and reweighted while it runs. */
+  readonly profiles: readonly Profile[];
+  /** The last decisions. */
+  readonly decisions: DecisionLog;
+}
 
-export function scheduler(options: SchedulerOptions = {}): Component {
+/** Below this many nodes every live decision is kept with all scores. */
+const detailedNodes = 100;
+
+/** @throws Error when two profiles are for one scheduler name. */
+export function scheduler(options: SchedulerOptions = {}): SchedulerComponent {
+  const profiles = options.profiles ?? [
+    profile({
+      plugins: options.plugins ?? defaultPlugins(),
+      ...(options.schedulerName ? { schedulerName: options.schedulerName } : {}),
+    }),
+  ];
+  const first = profiles[0];
+  if (!first) throw new Error('profiles: give at least one');
+  const byName = new Map(profiles.map(each => [each.schedulerName, each]));
+  if (byName.size !== profiles.length) throw new Error('profiles: two are for one schedulerName');
+  const decisions = decisionLog(options.keptDecisions);
   return {
-    name:
-      options.schedulerName && options.schedulerName !== 'default-scheduler' ? options.schedulerName : 'kube-scheduler',
+    name: first.schedulerName === 'default-scheduler' ? 'kube-scheduler' : first.schedulerName,
     user: { username: 'system:kube-scheduler', groups: ['system:authenticated'] },
-    async run(context) {
-      const rules = profile({
-        plugins: options.plugins ?? defaultPlugins(),
-        ...(options.schedulerName ? { schedulerName: options.schedulerName } : {}),
-      });
-      await run(context, rules, options);
-    },
+    profiles,
+    decisions,
+    run: context => run(context, first, byName, options, decisions),
   };
 }
 
-async function run(context: ComponentContext, rules: Profile, options: SchedulerOptions): Promise<void> {
+async function run(
+  context: ComponentContext,
+  first: Profile,
+  profiles: ReadonlyMap<string, Profile>,
+  options: SchedulerOptions,
+  decisions: DecisionLog,
+): Promise<void> {
   const { client, clock, log, metrics, signal } = context;
-  const cache = schedulerCache();
-  const queue = schedulingQueue({ profile: rules, clock });
-  const recorder: EventRecorder = eventRecorder({ client, component: rules.schedulerName, clock, signal });
+  const profileOf = (pod: Pod): Profile | undefined => profiles.get(pod.spec.schedulerName ?? 'default-scheduler');
+  const state = new ClusterState();
+  const queue = schedulingQueue({ profile: first, profileOf, clock });
+  const recorder: EventRecorder = eventRecorder({ client, component: first.schedulerName, clock, signal });
+  const writer = podWriter({ client, clock, log, recorder, signal });
   const attempts = metrics.counter('scheduler_schedule_attempts_total', 'Decisions by result', ['result']);
   const duration = metrics.histogram(
     'scheduler_pod_scheduling_sli_duration_seconds',
     'Seconds from entering the queue to bound',
   );
+  const slots = new Slots(options.bindConcurrency ?? 128);
+  const work = new Set<Promise<void>>();
+  const eachPlugin = (act: (plugin: Plugin) => void): void => {
+    for (const each of profiles.values()) for (const plugin of each.plugins) act(plugin);
+  };
+  const notice = queue.notice;
+  const attached = new WeakSet<Plugin>();
+  const attach = (): void =>
+    eachPlugin(plugin => {
+      if (attached.has(plugin)) return;
+      attached.add(plugin);
+      plugin.attach?.({ client, clock, snapshot: state, signal, notice });
+    });
+  attach();
+  const forgetListeners = [...profiles.values()].map(each =>
+    each.onChange(() => {
+      attach();
+      queue.reconsider();
+    }),
+  );
 
-  const nodes = sharedInformer({ client, kind: Node, clock });
-  const namespaces = sharedInformer({ client, kind: Namespace, clock });
-  const pods = sharedInformer({ client, kind: Pod, clock });
-
-  nodes.addHandler({
-    onAdd(added) {
-      const node = added as Node;
-      cache.setNode(node);
-      if (isUsable(node)) joined(node.metadata.name);
-      queue.notice('NodeAdd');
-    },
-    onUpdate(before, after) {
-      const [old, node] = [before as Node, after as Node];
-      cache.setNode(node);
-      if (isUsable(old) !== isUsable(node)) (isUsable(node) ? joined : left)(node.metadata.name);
-      for (const event of nodeChanges(old, node)) queue.notice(event);
-    },
-    onDelete(node) {
-      cache.removeNode(node.metadata.name);
-      left(node.metadata.name);
+  const cluster = watchCluster({
+    client,
+    clock,
+    log,
+    signal,
+    state,
+    listener: {
+      pending(pod) {
+        // What another decision nominated, before this scheduler started or through another one, holds its room.
+        const { nominatedNodeName } = pod.status;
+        if (nominatedNodeName) state.nominate(pod.metadata.uid, pod, nominatedNodeName);
+        if (profileOf(pod) && !state.isAssumed(pod.metadata.uid)) queue.add(pod);
+      },
+      settled: pod => queue.remove(pod.metadata.uid),
+      notice,
+      joined: name => eachPlugin(plugin => plugin.nodeJoined?.(name)),
+      left: name => eachPlugin(plugin => plugin.nodeLeft?.(name)),
     },
   });
-  namespaces.addHandler({
-    onAdd: namespace => cache.setNamespace(namespace.metadata.name, namespace.metadata.labels ?? {}),
-    onUpdate(_old, namespace) {
-      cache.setNamespace(namespace.metadata.name, namespace.metadata.labels ?? {});
-      queue.notice('NamespaceLabel');
-    },
-    onDelete: namespace => cache.setNamespace(namespace.metadata.name, undefined),
-  });
-  pods.addHandler({
-    onAdd: pod => seen(pod),
-    onUpdate(old, pod) {
-      seen(pod);
-      if (pod.spec.nodeName && isTerminal(pod) && !isTerminal(old)) queue.notice('PodDelete');
-      else if (JSON.stringify(old.metadata.labels) !== JSON.stringify(pod.metadata.labels)) queue.notice('PodLabel');
-    },
-    onDelete(pod) {
-      cache.removePod(pod.metadata.uid);
-      queue.remove(pod.metadata.uid);
-      if (pod.spec.nodeName) queue.notice('PodDelete');
-    },
-  });
-
-  function joined(name: string): void {
-    for (const plugin of rules.plugins) plugin.nodeJoined?.(name);
-  }
-  function left(name: string): void {
-    for (const plugin of rules.plugins) plugin.nodeLeft?.(name);
-  }
-  function seen(object: DeepReadonly<Pod>): void {
-    // Plugins see the cache's own objects under their plain type; they are pure and change nothing.
-    const pod = object as Pod;
-    cache.setPod(pod);
-    if (pod.spec.nodeName || isTerminal(pod) || pod.metadata.deletionTimestamp) {
-      queue.remove(pod.metadata.uid);
-      if (pod.spec.nodeName && !isTerminal(pod)) queue.notice('PodAdd');
-    } else if (
-      (pod.spec.schedulerName ?? 'default-scheduler') === rules.schedulerName &&
-      !cache.isAssumed(pod.metadata.uid)
-    ) {
-      queue.add(pod);
-    }
-  }
 
   async function refuse(pod: Pod, decision: Decision & { outcome: 'unschedulable' }): Promise<void> {
     queue.refuse(pod.metadata.uid, decision.refusedBy);
@@ -138,140 +139,134 @@ async function run(context: ComponentContext, rules: Profile, options: Scheduler
     const byNode = refusalsByNode(decision);
     const message = byNode ? `${decision.message} ${byNode}` : decision.message;
     recorder.event(pod, 'Warning', 'FailedScheduling', message);
-    await reportCondition(pod, 'Unschedulable', message);
+    const { preemption } = decision;
+    if (!preemption) return writer.waits(pod, message);
+    state.nominate(pod.metadata.uid, pod, preemption.node);
+    await writer.waits(pod, message, preemption.node);
+    await writer.preempt(pod, preemption);
   }
 
-  async function reportCondition(pod: Pod, reason: string, message: string): Promise<void> {
-    const known = pod.status.conditions?.find(condition => condition.type === 'PodScheduled');
-    if (known?.status === 'False' && known.reason === reason && known.message === message) return;
-    const condition = {
-      type: 'PodScheduled',
-      status: 'False',
-      reason,
-      message,
-      lastProbeTime: null,
-      lastTransitionTime:
-        known?.status === 'False' ? known.lastTransitionTime : `${new Date(clock.now()).toISOString().slice(0, 19)}Z`,
-    };
-    try {
-      await client.patch(
-        Pod,
-        pod.metadata,
-        { type: 'strategic', patch: { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } } },
-        { subresource: 'status', signal },
-      );
-    } catch (error) {
-      if (!signal.aborted && !isNotFound(error) && !isConflict(error))
-        log.warn('cannot write a pod condition', { pod: pod.metadata.name, error });
+  const refusedAt = (node: string, refusal: NodeRefusal): Decision & { outcome: 'unschedulable' } => {
+    const refusals = new Map([[node, refusal]]);
+    const message = summaryOf(1, refusals);
+    const refusedBy = new Set([refusal.plugin]);
+    return { outcome: 'unschedulable', message, refusals, refusedBy, examined: 1, feasible: 0, nextStart: 0 };
+  };
+
+  /** Permit: all of them approve, one refuses, or the time is over. */
+  async function permitted(pod: Pod, node: string, rules: Profile): Promise<NodeRefusal | undefined> {
+    for (const plugin of rules.plugins) {
+      if (!plugin.permit) continue;
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
+      const refusal = await plugin.permit(pod, node, bounded);
+      if (refusal) return { ...refusal, plugin: plugin.name };
     }
+    return undefined;
   }
 
-  async function bind(pod: Pod, node: string, enqueuedAt: number): Promise<void> {
-    const bound = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
+  async function bind(pod: Pod, node: string, rules: Profile, enqueuedAt: number): Promise<void> {
     try {
-      for (const plugin of rules.plugins) {
-        const refusal = await plugin.permit?.(pod, node, bound);
-        if (!refusal) continue;
-        undo(pod, node);
-        const refusals = new Map([[node, { ...refusal, plugin: plugin.name }]]);
-        const message = `0/1 nodes are available: ${refusal.reasons.join(', ')}.`;
-        return await refuse(pod, { outcome: 'unschedulable', message, refusals, refusedBy: new Set([plugin.name]) });
+      const waits = rules.plugins.some(plugin => plugin.permit);
+      const refusal = waits ? await permitted(pod, node, rules) : undefined;
+      if (refusal) {
+        undo(pod, node, rules);
+        return await refuse(pod, refusedAt(node, refusal));
       }
-      for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bound);
-      let done = false;
-      for (const plugin of rules.plugins) {
-        done = (await plugin.bind?.(pod, node, bound)) ?? false;
-        if (done) break;
-      }
-      if (!done) {
-        await client.createSubresource(
-          Pod,
-          pod.metadata,
-          'binding',
-          {
-            apiVersion: 'v1',
-            kind: 'Binding',
-            metadata: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
-            target: { apiVersion: 'v1', kind: 'Node', name: node },
-          },
-          { signal: bound },
-        );
+      await slots.take();
+      try {
+        await bindNow(pod, node, rules);
+      } finally {
+        slots.give();
       }
       queue.done(pod.metadata.uid);
       for (const plugin of rules.plugins) plugin.postBind?.(pod, node);
       attempts.inc({ result: 'scheduled' });
       duration.observe((clock.now() - enqueuedAt) / 1000);
-      recorder.event(
-        pod,
-        'Normal',
-        'Scheduled',
-        `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${node}`,
-      );
+      const { namespace, name } = pod.metadata;
+      recorder.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`);
     } catch (error) {
-      undo(pod, node);
+      undo(pod, node, rules);
       if (signal.aborted) return;
       attempts.inc({ result: 'error' });
-      // Gone, or bound by someone else: the informer tells.
+      // Gone: the informer tells.
       if (isNotFound(error)) return queue.done(pod.metadata.uid);
-      log.warn('binding failed; the pod will be decided again', { pod: pod.metadata.name, node, error });
-      recorder.event(
-        pod,
-        'Warning',
-        'FailedBinding',
-        `binding to ${node} failed: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      // Another scheduler was faster, or the pod was made anew under its name: what is true comes through the informer.
+      if (!isConflict(error)) {
+        log.warn('binding failed; the pod will be decided again', { pod: pod.metadata.name, node, error });
+        const text = error instanceof Error ? error.message : String(error);
+        recorder.event(pod, 'Warning', 'FailedBinding', `binding to ${node} failed: ${text}`);
+      }
       queue.retry(pod.metadata.uid);
     }
   }
 
-  function undo(pod: Pod, node: string): void {
-    cache.forget(pod.metadata.uid);
-    rollback(pod, node, rules);
-    queue.notice('PodDelete');
+  async function bindNow(pod: Pod, node: string, rules: Profile): Promise<void> {
+    // The default way needs no timer of its own: the client's requests are bounded.
+    const own = rules.plugins.some(plugin => plugin.preBind || plugin.bind);
+    if (!own) return writer.bind(pod, node, signal);
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
+    for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded);
+    for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded)) return;
+    await writer.bind(pod, node, bounded);
   }
 
-  const informers = [nodes, namespaces, pods];
-  const running = informers.map(informer => informer.run({ signal }));
-  const binding = new Set<Promise<void>>();
-  const limit = options.bindConcurrency ?? 64;
+  function undo(pod: Pod, node: string, rules: Profile): void {
+    state.forget(pod.metadata.uid);
+    rollback(pod, node, rules);
+    notice({ type: 'PodDelete', before: pod });
+  }
+
+  function track(doing: Promise<void>): void {
+    const tracked = doing
+      .catch(error => {
+        if (!signal.aborted) log.error('scheduling failed', { error });
+      })
+      .finally(() => work.delete(tracked));
+    work.add(tracked);
+  }
+
+  const starts = new Map<Profile, number>();
+  function decide(pod: Pod, enqueuedAt: number): void {
+    const rules = profileOf(pod);
+    if (!rules) {
+      queue.done(pod.metadata.uid);
+      return;
+    }
+    const detail = state.order.length <= detailedNodes ? 'full' : 'choice';
+    const decision = schedule(pod, state, rules, { start: starts.get(rules) ?? 0, detail });
+    starts.set(rules, decision.nextStart);
+    decisions.add(pod, decision, clock.now());
+    if (decision.outcome === 'unschedulable') {
+      track(refuse(pod, decision));
+      return;
+    }
+    const refusal = commit(pod, decision.node, rules);
+    if (refusal) {
+      track(refuse(pod, refusedAt(decision.node, refusal)));
+      return;
+    }
+    state.assume(pod, decision.node);
+    track(bind(pod, decision.node, rules, enqueuedAt));
+  }
 
   async function loop(): Promise<void> {
-    for (const informer of informers) await informer.waitForSync({ signal });
+    await cluster.synced();
     context.ready();
     for (;;) {
-      while (binding.size >= limit) await Promise.race(binding);
+      await slots.free();
       const next = await queue.pop(signal);
       if (!next) return;
       const { pod, enqueuedAt } = next;
       try {
-        const decision = decide(pod, cache.snapshot(), rules);
-        if (decision.outcome === 'unschedulable') {
-          track(refuse(pod, decision));
-          continue;
-        }
-        commit(pod, decision.node, rules);
-        cache.assume(pod, decision.node);
-        track(bind(pod, decision.node, enqueuedAt));
+        decide(pod, enqueuedAt);
       } catch (error) {
         attempts.inc({ result: 'error' });
         log.error('a plugin failed; the pod will be decided again', { pod: pod.metadata.name, error });
-        recorder.event(
-          pod,
-          'Warning',
-          'FailedScheduling',
-          `a scheduler plugin failed: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        const text = error instanceof Error ? error.message : String(error);
+        recorder.event(pod, 'Warning', 'FailedScheduling', `a scheduler plugin failed: ${text}`);
         queue.retry(pod.metadata.uid);
       }
     }
-  }
-  function track(work: Promise<void>): void {
-    const tracked = work
-      .catch(error => {
-        if (!signal.aborted) log.error('scheduling failed', { error });
-      })
-      .finally(() => binding.delete(tracked));
-    binding.add(tracked);
   }
 
   try {
@@ -279,19 +274,9 @@ async function run(context: ComponentContext, rules: Profile, options: Scheduler
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await Promise.allSettled([...binding]);
-    await Promise.allSettled(running);
+    for (const forget of forgetListeners) forget();
+    await Promise.allSettled([...work]);
+    await cluster.ended;
     await recorder.flush();
   }
-}
-
-function nodeChanges(old: Node, node: Node): ClusterEvent[] {
-  const differs = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b);
-  const events: ClusterEvent[] = [];
-  if (differs(old.status.allocatable, node.status.allocatable)) events.push('NodeAllocatable');
-  if (differs(old.metadata.labels, node.metadata.labels)) events.push('NodeLabel');
-  if (differs([old.spec.taints, old.spec.unschedulable], [node.spec.taints, node.spec.unschedulable]))
-    events.push('NodeTaint');
-  if (isReady(old) !== isReady(node)) events.push('NodeReady');
-  return events;
 }

@@ -5,29 +5,31 @@
  * pure: they see the pod, the snapshot and the state of their own policy, and change nothing. What a placement changes in
  * a policy's state (a round-robin queue, say) happens in `reserve`, and is taken back in `unreserve`.
  *
- * One plugin object belongs to one scheduler: factories such as `roundRobin()` make a new one each.
+ * `filter(pod, node)` and `score(pod, node)` are all that most policies need. `compile` is the fast interface, which the built-in plugins use:
+ * see rules.ts. One plugin object belongs to one scheduler: factories such as `roundRobin()` make a new one each.
  */
 import type { Pod } from '@orbitkit/core';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
+import type { EventInterest } from './event.js';
+import type { SchedulerHandle } from './handle.js';
+import type { Rules } from './rules.js';
 
-/** What happened in the cluster that may make a refused pod schedulable. */
-export type ClusterEvent =
-  | 'NodeAdd'
-  | 'NodeAllocatable'
-  | 'NodeLabel'
-  | 'NodeTaint'
-  | 'NodeReady'
-  | 'PodAdd'
-  | 'PodLabel'
-  | 'PodDelete'
-  | 'NamespaceLabel';
+/** kube-scheduler's status codes, as `explain` gives them. */
+export type StatusCode =
+  | 'Success'
+  | 'Error'
+  | 'Unschedulable'
+  | 'UnschedulableAndUnresolvable'
+  | 'Wait'
+  | 'Skip'
+  | 'Pending';
 
 /** Why a node, or every node, cannot take the pod. */
 export interface Refusal {
   /** Short, countable texts in kube-scheduler's words: `Insufficient cpu`. */
   readonly reasons: readonly string[];
-  /** Removing pods from the node would not help. */
+  /** Removing pods from the node would not help (UnschedulableAndUnresolvable). */
   readonly unresolvable?: boolean;
 }
 
@@ -37,6 +39,17 @@ export type CycleState = Map<string, unknown>;
 export interface Cycle {
   readonly snapshot: Snapshot;
   readonly state: CycleState;
+  /** Asks every filter about one node, in a cluster without or with some pods: what preemption is made of. */
+  fits(
+    node: NodeInfo,
+    change?: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] },
+  ): NodeRefusal | undefined;
+}
+
+export interface Preemption {
+  readonly node: string;
+  /** Pods that must end before the pod fits. */
+  readonly victims: readonly Pod[];
 }
 
 export interface Plugin {
@@ -44,7 +57,7 @@ export interface Plugin {
   /** Weight of the score, default 1. */
   readonly weight?: number;
   /** A pod that this plugin refused is tried again on these. Default: on every event. */
-  readonly events?: readonly ClusterEvent[];
+  readonly events?: readonly EventInterest[];
 
   /** Keeps a pod out of the queue, with a reason, until its next update. */
   preEnqueue?(pod: Pod): Refusal | undefined;
@@ -54,18 +67,15 @@ export interface Plugin {
   preFilter?(pod: Pod, cycle: Cycle): Refusal | { nodes: ReadonlySet<string> } | undefined;
   filter?(pod: Pod, node: NodeInfo, cycle: Cycle): Refusal | undefined;
   /** When no node passed: a way out (preemption), or nothing. */
-  postFilter?(
-    pod: Pod,
-    refusals: ReadonlyMap<string, NodeRefusal>,
-    cycle: Cycle,
-  ): { nominatedNode?: string } | undefined;
-  preScore?(pod: Pod, nodes: readonly NodeInfo[], cycle: Cycle): void;
+  postFilter?(pod: Pod, refusals: ReadonlyMap<string, NodeRefusal>, cycle: Cycle): Preemption | undefined;
+  /** Once before scoring; `skip` leaves this plugin's score out for the pod. */
+  preScore?(pod: Pod, nodes: readonly NodeInfo[], cycle: Cycle): 'skip' | void;
   /** 0 (worst) to 100 (best), unless `normalizeScore` maps it there. */
   score?(pod: Pod, node: NodeInfo, cycle: Cycle): number;
   /** Maps raw scores to 0…100, in place, by node name. */
   normalizeScore?(pod: Pod, scores: Map<string, number>, cycle: Cycle): void;
-  /** The decision stands: take note. */
-  reserve?(pod: Pod, node: string): void;
+  /** The decision stands: take note, or refuse it after all. */
+  reserve?(pod: Pod, node: string): Refusal | undefined | void;
   /** Binding failed after all: take it back. */
   unreserve?(pod: Pod, node: string): void;
   /** Approve, refuse, or wait (bounded by the signal) before binding. */
@@ -77,6 +87,14 @@ export interface Plugin {
   /** A node became usable (Ready and schedulable), or stopped being so. */
   nodeJoined?(name: string): void;
   nodeLeft?(name: string): void;
+
+  /** A live scheduler starts: what it lends. */
+  attach?(handle: SchedulerHandle): void;
+
+  /** The fast interface: rules for a class of equal pods; undefined when the plugin has nothing to say about such pods. */
+  compile?(pod: Pod, snapshot: Snapshot): Rules | undefined;
+  /** What else than the class (see pod-class.ts) the compiled rules depend on. */
+  sign?(pod: Pod): string;
 }
 
 export type FilterPlugin = Plugin & Required<Pick<Plugin, 'filter'>>;
@@ -85,6 +103,9 @@ export type ScorePlugin = Plugin & Required<Pick<Plugin, 'score'>>;
 export interface NodeRefusal extends Refusal {
   readonly plugin: string;
 }
+
+export const statusOf = (refusal: Refusal): StatusCode =>
+  refusal.unresolvable ? 'UnschedulableAndUnresolvable' : 'Unschedulable';
 
 export interface QueuedPod {
   readonly pod: Pod;

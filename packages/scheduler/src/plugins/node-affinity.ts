@@ -1,33 +1,51 @@
+/** `spec.nodeSelector` and required node affinity filter; preferred affinity scores by the weights of the terms that match. */
 import { type corev1, matchesNodeTerm, selectsNode } from '@orbitkit/core';
 import type { Plugin } from '../framework/plugin.js';
 
-const preferred = (pod: { spec: corev1.PodSpec }) =>
-  pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+const refusal = { reasons: ["node(s) didn't match Pod's node affinity/selector"], unresolvable: true };
+const addedRefusal = { reasons: ["node(s) didn't match scheduler-enforced node affinity"], unresolvable: true };
 
-/** `spec.nodeSelector` and required node affinity filter; preferred affinity scores by the weights of the terms that match. */
-export const nodeAffinity = (options: { weight?: number } = {}): Plugin => ({
+export interface NodeAffinityOptions {
+  weight?: number;
+  /** Holds for every pod beside its own (`addedAffinity` of NodeAffinityArgs). */
+  addedAffinity?: corev1.NodeAffinity;
+}
+
+export const nodeAffinity = (options: NodeAffinityOptions = {}): Plugin => ({
   name: 'NodeAffinity',
   weight: options.weight ?? 2,
   events: ['NodeAdd', 'NodeLabel'],
-  filter(pod, { node }) {
-    if (selectsNode(pod.spec, node)) return undefined;
-    return { reasons: ["node(s) didn't match Pod's node affinity/selector"], unresolvable: true };
+  compile(pod, snapshot) {
+    const added = options.addedAffinity ? { affinity: { nodeAffinity: options.addedAffinity } } : undefined;
+    const own = pod.spec.nodeSelector !== undefined || pod.spec.affinity?.nodeAffinity !== undefined;
+    const preferred = [
+      ...(options.addedAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
+      ...(pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
+    ].filter(each => each.weight !== 0);
+    if (!added && !own) return undefined;
+    const nodeAt = (slot: number) => snapshot.at(slot).node;
+    return {
+      filter: {
+        scope: 'object',
+        passes: slot => (!added || selectsNode(added, nodeAt(slot))) && selectsNode(pod.spec, nodeAt(slot)),
+        refusal: slot => (added && !selectsNode(added, nodeAt(slot)) ? addedRefusal : refusal),
+      },
+      ...(preferred.length > 0
+        ? {
+            score: {
+              scope: 'object' as const,
+              of: (slot: number) =>
+                preferred.reduce((sum, each) => sum + (prefers(each, nodeAt(slot)) ? each.weight : 0), 0),
+              normalize: 'highest' as const,
+            },
+          }
+        : {}),
+    };
   },
-  score(pod, { node }) {
-    let sum = 0;
-    for (const each of preferred(pod)) {
-      // An empty preferred term matches every node, other than a required one.
-      const empty = !each.preference.matchExpressions?.length && !each.preference.matchFields?.length;
-      if (empty || matchesNodeTerm(each.preference, node)) sum += each.weight;
-    }
-    return sum;
-  },
-  normalizeScore: (_pod, scores) => toHundred(scores),
 });
 
-/** Maps raw scores so that the best has 100; all zero stays zero. */
-function toHundred(scores: Map<string, number>): void {
-  const best = Math.max(...scores.values());
-  if (best <= 0) return;
-  for (const [name, score] of scores) scores.set(name, (100 * score) / best);
+/** An empty preferred term matches every node, other than a required one. */
+function prefers({ preference }: corev1.PreferredSchedulingTerm, node: Parameters<typeof matchesNodeTerm>[1]): boolean {
+  const empty = !preference.matchExpressions?.length && !preference.matchFields?.length;
+  return empty || matchesNodeTerm(preference, node);
 }

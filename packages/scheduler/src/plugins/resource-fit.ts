@@ -1,42 +1,136 @@
-import type { Plugin } from '../framework/plugin.js';
-import { cachedRequests, cachedScoringRequests } from '../snapshot/node-info.js';
+/**
+ * What the pod requests must be free on the node, its place among the node's `pods` included; scores by what would then be left.
+ *
+ * - `LeastAllocated` (default) prefers empty nodes, `MostAllocated` full ones, `RequestedToCapacityRatio` follows a shape of points.
+ * - CPU and memory count at least 100 thousandths of a core and 200 MiB a container when nodes are compared, so that pods without requests spread.
+ * - Whole numbers, rounded down as kube-scheduler does.
+ */
+import type { Plugin, Refusal } from '../framework/plugin.js';
+import type { Columns } from '../snapshot/columns.js';
+import { classOf, type PodClass } from '../snapshot/pod-class.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
 
 export interface ResourceFitOptions {
   weight?: number;
-  /** `least` spreads (default, kube-scheduler's LeastAllocated), `most` packs. */
-  scoring?: 'least' | 'most';
+  scoringStrategy?: ScoringStrategy;
+  /** Resources that are not looked at. */
+  ignoredResources?: readonly string[];
 }
 
-/** What the pod requests must be free on the node, its place among the node's `pods` included. Scores by cpu and memory. */
-export const resourceFit = (options: ResourceFitOptions = {}): Plugin => ({
-  name: 'NodeResourcesFit',
-  weight: options.weight ?? 1,
-  events: ['NodeAdd', 'NodeAllocatable', 'PodDelete'],
-  filter(pod, node) {
-    const reasons: string[] = [];
-    if ((node.requested.get('pods') ?? 0) + 1 > (node.allocatable.get('pods') ?? Number.POSITIVE_INFINITY)) {
-      reasons.push('Too many pods');
-    }
-    let unresolvable = false;
-    for (const [resource, amount] of cachedRequests(pod)) {
-      if (amount === 0) continue;
-      const total = node.allocatable.get(resource) ?? 0;
-      if (amount > total - (node.requested.get(resource) ?? 0)) {
-        reasons.push(`Insufficient ${resource}`);
-        if (amount > total) unresolvable = true;
+export interface ScoringStrategy {
+  type?: 'LeastAllocated' | 'MostAllocated' | 'RequestedToCapacityRatio';
+  /** Default: cpu and memory, weight 1. */
+  resources?: readonly { name: string; weight?: number }[];
+  /** Utilisation in percent → score 0…10, rising in utilisation; between points straight lines. */
+  shape?: readonly { utilization: number; score: number }[];
+}
+
+const tooMany: Refusal = { reasons: ['Too many pods'] };
+
+export const resourceFit = (options: ResourceFitOptions = {}): Plugin => {
+  const rate = ratingOf(options.scoringStrategy ?? {});
+  return {
+    name: 'NodeResourcesFit',
+    weight: options.weight ?? 1,
+    events: ['NodeAdd', 'NodeAllocatable', 'PodDelete'],
+    compile(pod, snapshot) {
+      const podClass = classOf(pod);
+      return {
+        filter: fit(podClass, snapshot.columns, new Set(options.ignoredResources)),
+        score: { scope: 'node', of: scoreOf(podClass, snapshot, options.scoringStrategy?.resources ?? both, rate) },
+      };
+    },
+  };
+};
+
+function fit(podClass: PodClass, columns: Columns, ignored: ReadonlySet<string>) {
+  const requests = [...podClass.requests].filter(([name]) => !ignored.has(name));
+  const ids = requests.map(([name]) => columns.resource(name));
+  const amounts = requests.map(([, amount]) => amount);
+  const allocatable = ids.map(id => columns.allocatable[id]!);
+  const requested = ids.map(id => columns.requested[id]!);
+  const { podCount, podLimit } = columns;
+  const refusals = new Map<string, Refusal>();
+  return {
+    scope: 'node' as const,
+    passes(slot: number): boolean {
+      if (podCount[slot]! + 1 > podLimit[slot]!) return false;
+      for (let i = 0; i < amounts.length; i++)
+        if (amounts[i]! > allocatable[i]![slot]! - requested[i]![slot]!) return false;
+      return true;
+    },
+    refusal(slot: number): Refusal {
+      const reasons = podCount[slot]! + 1 > podLimit[slot]! ? [...tooMany.reasons] : [];
+      let unresolvable = false;
+      for (let i = 0; i < amounts.length; i++) {
+        const total = allocatable[i]![slot]!;
+        if (amounts[i]! <= total - requested[i]![slot]!) continue;
+        reasons.push(`Insufficient ${requests[i]![0]}`);
+        if (amounts[i]! > total) unresolvable = true;
       }
-    }
-    return reasons.length > 0 ? { reasons, unresolvable } : undefined;
-  },
-  score(pod, node) {
-    const wanted = cachedScoringRequests(pod);
+      const key = `${unresolvable} ${reasons}`;
+      let refusal = refusals.get(key);
+      if (!refusal) {
+        refusal = { reasons, ...(unresolvable ? { unresolvable } : {}) };
+        refusals.set(key, refusal);
+      }
+      return refusal;
+    },
+  };
+}
+
+const both: readonly { name: string; weight?: number }[] = [{ name: 'cpu' }, { name: 'memory' }];
+
+type Rating = (used: number, total: number) => number;
+
+function scoreOf(
+  podClass: PodClass,
+  { columns }: Snapshot,
+  resources: readonly { name: string; weight?: number }[],
+  rate: Rating,
+): (slot: number) => number {
+  const counted = resources
+    // A resource beyond cpu and memory that the pod does not ask for says nothing.
+    .filter(({ name }) => name === 'cpu' || name === 'memory' || podClass.requests.has(name))
+    .map(({ name, weight = 1 }) => {
+      const id = columns.resource(name);
+      const requested =
+        name === 'cpu' ? columns.scoringCpu : name === 'memory' ? columns.scoringMemory : columns.requested[id]!;
+      const wanted = name === 'cpu' || name === 'memory' ? podClass.scoring[name] : podClass.requests.get(name)!;
+      return { weight, wanted, requested, allocatable: columns.allocatable[id]! };
+    });
+  return slot => {
     let sum = 0;
-    for (const resource of ['cpu', 'memory']) {
-      const total = node.allocatable.get(resource) ?? 0;
-      const used = (node.scoring.get(resource) ?? 0) + (wanted.get(resource) ?? 0);
-      const share = total > 0 ? Math.min(1, used / total) : 1;
-      sum += options.scoring === 'most' ? share : 1 - share;
+    let weights = 0;
+    for (const { weight, wanted, requested, allocatable } of counted) {
+      const total = allocatable[slot]!;
+      if (total === 0) continue;
+      sum += weight * rate(requested[slot]! + wanted, total);
+      weights += weight;
     }
-    return (sum / 2) * 100;
-  },
-});
+    return weights === 0 ? 0 : Math.floor(sum / weights);
+  };
+}
+
+/** @throws Error when a shape has no points, or they do not rise. */
+function ratingOf({ type = 'LeastAllocated', shape }: ScoringStrategy): Rating {
+  if (type === 'LeastAllocated')
+    return (used, total) => (used > total ? 0 : Math.floor(((total - used) * 100) / total));
+  if (type === 'MostAllocated') return (used, total) => Math.floor((Math.min(used, total) * 100) / total);
+  const points = (shape ?? []).map(({ utilization, score }) => ({ x: utilization, y: score * 10 }));
+  const rises = points.every(({ x }, i) => x >= 0 && x <= 100 && (i === 0 || x > points[i - 1]!.x));
+  if (points.length === 0 || !rises)
+    throw new Error(
+      'scoringStrategy.shape of RequestedToCapacityRatio: give points whose utilization rises from 0 to 100',
+    );
+  return (used, total) => lineThrough(points, used > total ? 100 : Math.floor((used * 100) / total));
+}
+
+function lineThrough(points: readonly { x: number; y: number }[], x: number): number {
+  const next = points.findIndex(point => x <= point.x);
+  if (next < 0) return points.at(-1)!.y;
+  const b = points[next]!;
+  const a = points[next - 1];
+  if (!a) return b.y;
+  return a.y + Math.trunc(((b.y - a.y) * (x - a.x)) / (b.x - a.x));
+}

@@ -1,26 +1,50 @@
+/** NoSchedule and NoExecute taints filter; nodes with fewer untolerated PreferNoSchedule taints score higher. */
 import { type corev1, tolerates } from '@orbitkit/core';
-import type { Plugin } from '../framework/plugin.js';
+import type { Plugin, Refusal } from '../framework/plugin.js';
 
-const untolerated = (
+const firstUntolerated = (
   taints: readonly corev1.Taint[] | undefined,
-  tolerations: readonly corev1.Toleration[] | undefined,
-  effects: readonly string[],
-): corev1.Taint[] =>
-  (taints ?? []).filter(taint => effects.includes(taint.effect) && !tolerations?.some(each => tolerates(each, taint)));
+  tolerations: readonly corev1.Toleration[],
+): corev1.Taint | undefined =>
+  taints?.find(
+    taint =>
+      (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') &&
+      !tolerations.some(each => tolerates(each, taint)),
+  );
 
-/** Filters NoSchedule and NoExecute taints; prefers nodes with fewer untolerated PreferNoSchedule ones. */
 export const taintToleration = (options: { weight?: number } = {}): Plugin => ({
   name: 'TaintToleration',
   weight: options.weight ?? 3,
   events: ['NodeAdd', 'NodeTaint'],
-  filter(pod, { node }) {
-    const taint = untolerated(node.spec.taints, pod.spec.tolerations, ['NoSchedule', 'NoExecute'])[0];
-    if (!taint) return undefined;
-    return { reasons: [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`], unresolvable: true };
-  },
-  score: (pod, { node }) => untolerated(node.spec.taints, pod.spec.tolerations, ['PreferNoSchedule']).length,
-  normalizeScore(_pod, scores) {
-    const worst = Math.max(...scores.values());
-    for (const [name, count] of scores) scores.set(name, worst === 0 ? 100 : 100 - (100 * count) / worst);
+  compile(pod, snapshot) {
+    const tolerations = pod.spec.tolerations ?? [];
+    // Only those of no effect or of this one speak of preferences.
+    const soft = tolerations.filter(each => !each.effect || each.effect === 'PreferNoSchedule');
+    const refusals = new Map<string, Refusal>();
+    const taintsOf = (slot: number) => snapshot.at(slot).node.spec.taints;
+    return {
+      filter: {
+        scope: 'object',
+        passes: slot => firstUntolerated(taintsOf(slot), tolerations) === undefined,
+        refusal(slot) {
+          const taint = firstUntolerated(taintsOf(slot), tolerations)!;
+          const text = `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
+          let refusal = refusals.get(text);
+          if (!refusal) {
+            refusal = { reasons: [text], unresolvable: true };
+            refusals.set(text, refusal);
+          }
+          return refusal;
+        },
+      },
+      score: {
+        scope: 'object',
+        of: slot =>
+          taintsOf(slot)?.filter(
+            taint => taint.effect === 'PreferNoSchedule' && !soft.some(each => tolerates(each, taint)),
+          ).length ?? 0,
+        normalize: 'lowest',
+      },
+    };
   },
 });

@@ -6,210 +6,330 @@
  * - *unschedulable*: refused; waits for a cluster event that concerns one of the plugins that refused it, at most 5 minutes
  *   (`podMaxInUnschedulablePodsDuration`).
  *
- * An event that arrives while a pod is being decided counts too: the refused pod then goes to back-off, not to rest.
+ * Gated pods wait aside for their next update. An event that arrives while a pod is being decided or bound counts too: if it is refused, it then goes to
+ * back-off, not to rest. Every operation costs at most the logarithm of the pods that wait, a noticed event the pods it concerns.
  */
 import type { Clock, Pod } from '@orbitkit/core';
-import type { ClusterEvent, QueuedPod } from '../framework/plugin.js';
+import type { ClusterEvent, ClusterEventType } from '../framework/event.js';
+import type { QueuedPod } from '../framework/plugin.js';
 import type { Profile } from '../framework/profile.js';
+import { Heap } from './heap.js';
 
 export interface SchedulingQueueOptions {
+  /** Its sort orders the queue; it judges the pods that `profileOf` does not know. */
   profile: Profile;
+  /** The profile of a pod, where there are several. */
+  profileOf?(pod: Pod): Profile | undefined;
   clock: Clock;
   initialBackoffMs?: number;
   maxBackoffMs?: number;
   maxUnschedulableMs?: number;
 }
 
+type Place = 'active' | 'backoff' | 'unschedulable' | 'gated' | 'flying' | 'gone';
+
 interface Waiting extends QueuedPod {
+  pod: Pod;
+  priority: number;
+  place: Place;
   attempts: number;
   refusedBy: ReadonlySet<string>;
   /** Not before this time, while backing off. */
   notBefore: number;
   /** Since when it rests. */
   since: number;
+  /** While flying: the number of the first event that it has not seen. */
+  seen: number;
+  /** Changes with the place: an entry of a heap with another number is out of date. */
+  turn: number;
+}
+
+interface Turn {
+  readonly waiting: Waiting;
+  readonly turn: number;
+}
+
+export interface PoppedPod {
+  readonly pod: Pod;
+  readonly attempts: number;
+  readonly enqueuedAt: number;
 }
 
 export interface SchedulingQueue {
   /** Adds a pod, or takes its newer version. Gated pods are kept aside. */
   add(pod: Pod): void;
   remove(uid: string): void;
+  /** The next pod to decide, if there is one now. */
+  take(): PoppedPod | undefined;
   /** The next pod to decide; undefined when the signal aborts. */
-  pop(signal: AbortSignal): Promise<{ pod: Pod; attempts: number; enqueuedAt: number } | undefined>;
+  pop(signal: AbortSignal): Promise<PoppedPod | undefined>;
   /** The decision was no. */
   refuse(uid: string, refusedBy: ReadonlySet<string>): void;
   /** Something went wrong that is nobody's decision: try again after back-off. */
   retry(uid: string): void;
   /** The pod is placed. */
   done(uid: string): void;
-  notice(event: ClusterEvent): void;
+  notice(event: ClusterEvent | ClusterEventType): void;
+  /** Rules changed: order and refusals are out of date. */
+  reconsider(): void;
+  has(uid: string): boolean;
   readonly sizes: { active: number; backoff: number; unschedulable: number; gated: number };
 }
+
+/** Events remembered for pods in flight; who flies longer is taken to have missed something. */
+const eventLimit = 10_000;
+const nobody: ReadonlySet<string> = new Set();
 
 export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueue {
   const { profile, clock } = options;
   const initialBackoffMs = options.initialBackoffMs ?? 1_000;
   const maxBackoffMs = options.maxBackoffMs ?? 10_000;
   const maxUnschedulableMs = options.maxUnschedulableMs ?? 300_000;
+  const profileOf = (pod: Pod): Profile => options.profileOf?.(pod) ?? profile;
 
-  const active: Waiting[] = [];
-  const backoff = new Map<string, Waiting>();
-  const unschedulable = new Map<string, Waiting>();
-  const gated = new Map<string, Waiting>();
-  /** Popped and not yet answered, with the events that came meanwhile. */
-  const inFlight = new Map<string, { waiting: Waiting; events: ClusterEvent[] }>();
+  const all = new Map<string, Waiting>();
+  const sizes = { active: 0, backoff: 0, unschedulable: 0, gated: 0, flying: 0, gone: 0 };
+  const active = new Heap<Turn>((a, b) => profile.compare(a.waiting, b.waiting));
+  const backoff = new Heap<Turn>((a, b) => a.waiting.notBefore - b.waiting.notBefore);
+  /** In order of their rest, and by who refused them. */
+  const resting = new Map<string, Waiting>();
+  const byRefusers = new Map<string, Map<string, Waiting>>();
+  let events: ClusterEvent[] = [];
+  let firstEvent = 0;
   let sequence = 0;
-  let wake: (() => void) | undefined;
+  const wakers = new Set<() => void>();
+  const wake = (): void => {
+    for (const each of [...wakers]) each();
+  };
 
-  function activate(waiting: Waiting): void {
-    let low = 0;
-    let high = active.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (profile.compare(active[middle]!, waiting) <= 0) low = middle + 1;
-      else high = middle;
+  function move(waiting: Waiting, place: Place): void {
+    if (waiting.place === 'unschedulable') {
+      resting.delete(waiting.pod.metadata.uid);
+      const key = refuserKey(waiting);
+      const alike = byRefusers.get(key);
+      alike?.delete(waiting.pod.metadata.uid);
+      if (alike?.size === 0) byRefusers.delete(key);
     }
-    active.splice(low, 0, waiting);
-    wake?.();
+    sizes[waiting.place] -= 1;
+    sizes[place] += 1;
+    waiting.place = place;
+    waiting.turn += 1;
+    if (place === 'active') active.push({ waiting, turn: waiting.turn });
+    else if (place === 'backoff') backoff.push({ waiting, turn: waiting.turn });
+    else if (place === 'unschedulable') {
+      resting.set(waiting.pod.metadata.uid, waiting);
+      const key = refuserKey(waiting);
+      let alike = byRefusers.get(key);
+      if (!alike) {
+        alike = new Map();
+        byRefusers.set(key, alike);
+      }
+      alike.set(waiting.pod.metadata.uid, waiting);
+    } else return;
+    wake();
   }
+
+  const refuserKey = (waiting: Waiting): string =>
+    `${waiting.pod.spec.schedulerName ?? ''}\0${[...waiting.refusedBy].sort().join('\0')}`;
 
   const backoffOf = (attempts: number): number =>
     Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.max(0, attempts - 1));
 
-  function delay(waiting: Waiting): void {
-    const now = clock.now();
-    if (waiting.notBefore <= now) {
-      activate(waiting);
-      return;
-    }
-    backoff.set(waiting.pod.metadata.uid, waiting);
-    wake?.();
-  }
+  const delay = (waiting: Waiting): void => move(waiting, waiting.notBefore <= clock.now() ? 'active' : 'backoff');
 
-  function find(uid: string): { waiting: Waiting; take(): void } | undefined {
-    for (const place of [backoff, unschedulable, gated]) {
-      const waiting = place.get(uid);
-      if (waiting) return { waiting, take: () => place.delete(uid) };
-    }
-    const at = active.findIndex(each => each.pod.metadata.uid === uid);
-    return at < 0 ? undefined : { waiting: active[at]!, take: () => active.splice(at, 1) };
-  }
-
-  const isGated = (pod: Pod): boolean => profile.plugins.some(plugin => plugin.preEnqueue?.(pod));
+  const isGated = (pod: Pod): boolean => profileOf(pod).plugins.some(plugin => plugin.preEnqueue?.(pod));
 
   /** Moves what is due; answers the time until the next is. */
   function settle(): number {
     const now = clock.now();
     let next = Number.POSITIVE_INFINITY;
-    for (const [uid, waiting] of backoff) {
-      if (waiting.notBefore <= now) {
-        backoff.delete(uid);
-        activate(waiting);
-      } else next = Math.min(next, waiting.notBefore - now);
+    for (let top = backoff.peek(); top; top = backoff.peek()) {
+      const { waiting, turn } = top;
+      if (waiting.turn === turn && waiting.notBefore > now) {
+        next = waiting.notBefore - now;
+        break;
+      }
+      backoff.pop();
+      if (waiting.turn === turn) move(waiting, 'active');
     }
-    for (const [uid, waiting] of unschedulable) {
+    for (const waiting of resting.values()) {
       const due = waiting.since + maxUnschedulableMs;
-      if (due <= now) {
-        unschedulable.delete(uid);
-        activate(waiting);
-      } else next = Math.min(next, due - now);
+      if (due > now) {
+        next = Math.min(next, due - now);
+        break;
+      }
+      move(waiting, 'active');
     }
     return next;
   }
 
+  function take(): PoppedPod | undefined {
+    for (let top = active.pop(); top; top = active.pop()) {
+      const { waiting, turn } = top;
+      if (waiting.turn !== turn) continue;
+      move(waiting, 'flying');
+      waiting.attempts += 1;
+      waiting.seen = firstEvent + events.length;
+      return { pod: waiting.pod, attempts: waiting.attempts, enqueuedAt: waiting.enqueuedAt };
+    }
+    return undefined;
+  }
+
+  function drop(waiting: Waiting): void {
+    all.delete(waiting.pod.metadata.uid);
+    move(waiting, 'gone');
+    landed();
+  }
+  function landed(): void {
+    if (sizes.flying > 0) return;
+    firstEvent += events.length;
+    events = [];
+  }
+
+  /** Whether something happened since it was taken that concerns the refusal. */
+  function missedSomething(waiting: Waiting, refusedBy: ReadonlySet<string>): boolean {
+    if (waiting.seen < firstEvent) return true;
+    const rules = profileOf(waiting.pod);
+    for (let i = waiting.seen - firstEvent; i < events.length; i++)
+      if (rules.concerns(events[i]!, waiting.pod, refusedBy)) return true;
+    return false;
+  }
+
+  function end(uid: string, refusedBy: ReadonlySet<string>): Waiting | undefined {
+    const waiting = all.get(uid);
+    if (waiting?.place !== 'flying') return undefined;
+    const now = clock.now();
+    waiting.refusedBy = refusedBy;
+    waiting.since = now;
+    waiting.notBefore = now + backoffOf(waiting.attempts);
+    return waiting;
+  }
+
   return {
     add(pod) {
-      const uid = pod.metadata.uid;
-      const flying = inFlight.get(uid);
-      if (flying) {
-        flying.waiting = { ...flying.waiting, pod };
+      const { uid } = pod.metadata;
+      const known = all.get(uid);
+      const priority = pod.spec.priority ?? 0;
+      if (!known) {
+        const waiting: Waiting = {
+          pod,
+          priority,
+          enqueuedAt: clock.now(),
+          sequence: sequence++,
+          place: 'gone',
+          attempts: 0,
+          refusedBy: nobody,
+          notBefore: 0,
+          since: 0,
+          seen: 0,
+          turn: 0,
+        };
+        sizes.gone += 1;
+        all.set(uid, waiting);
+        if (isGated(pod)) move(waiting, 'gated');
+        else delay(waiting);
         return;
       }
-      const known = find(uid);
-      known?.take();
-      const specChanged =
-        known !== undefined &&
-        JSON.stringify([known.waiting.pod.spec, known.waiting.pod.metadata.labels]) !==
-          JSON.stringify([pod.spec, pod.metadata.labels]);
-      const waiting: Waiting = known
-        ? { ...known.waiting, pod, priority: pod.spec.priority ?? 0 }
-        : {
-            pod,
-            priority: pod.spec.priority ?? 0,
-            enqueuedAt: clock.now(),
-            sequence: sequence++,
-            attempts: 0,
-            refusedBy: new Set(),
-            notBefore: 0,
-            since: 0,
-          };
-      if (isGated(pod)) gated.set(uid, waiting);
-      else if (known && waiting.refusedBy.size > 0 && !specChanged) unschedulable.set(uid, waiting);
-      else delay(waiting);
+      const before = known.pod;
+      if (known.place === 'flying') {
+        known.pod = pod;
+        return;
+      }
+      const changed = !sameForDecisions(before, pod);
+      const gated = isGated(pod);
+      // Out of its place under its former self, back under its new one.
+      if (changed || gated !== (known.place === 'gated') || known.priority !== priority) {
+        move(known, 'gone');
+        known.pod = pod;
+        known.priority = priority;
+        if (gated) move(known, 'gated');
+        else delay(known);
+      } else known.pod = pod;
     },
     remove(uid) {
-      find(uid)?.take();
-      inFlight.delete(uid);
+      const waiting = all.get(uid);
+      if (waiting) drop(waiting);
+    },
+    take() {
+      settle();
+      return take();
     },
     async pop(signal) {
       while (!signal.aborted) {
         const untilNext = settle();
-        const waiting = active.shift();
-        if (waiting) {
-          waiting.attempts += 1;
-          inFlight.set(waiting.pod.metadata.uid, { waiting, events: [] });
-          return { pod: waiting.pod, attempts: waiting.attempts, enqueuedAt: waiting.enqueuedAt };
-        }
+        const taken = take();
+        if (taken) return taken;
         await new Promise<void>(resolve => {
-          const timer = Number.isFinite(untilNext) ? clock.setTimer(untilNext, resolve) : undefined;
           const finish = () => {
             timer?.cancel();
             signal.removeEventListener('abort', finish);
-            wake = undefined;
+            wakers.delete(finish);
             resolve();
           };
-          wake = finish;
+          const timer = Number.isFinite(untilNext) ? clock.setTimer(untilNext, finish) : undefined;
+          wakers.add(finish);
           signal.addEventListener('abort', finish, { once: true });
         });
-        wake?.();
       }
       return undefined;
     },
     refuse(uid, refusedBy) {
-      const flying = inFlight.get(uid);
-      if (!flying) return;
-      inFlight.delete(uid);
-      const now = clock.now();
-      const waiting: Waiting = {
-        ...flying.waiting,
-        refusedBy,
-        since: now,
-        notBefore: now + backoffOf(flying.waiting.attempts),
-      };
-      if (flying.events.some(event => profile.concerns(event, refusedBy))) delay(waiting);
-      else {
-        unschedulable.set(uid, waiting);
-        wake?.();
-      }
+      const waiting = end(uid, refusedBy);
+      if (!waiting) return;
+      if (missedSomething(waiting, refusedBy)) {
+        waiting.refusedBy = nobody;
+        delay(waiting);
+      } else move(waiting, isGated(waiting.pod) ? 'gated' : 'unschedulable');
+      landed();
     },
     retry(uid) {
-      const flying = inFlight.get(uid);
-      if (!flying) return;
-      inFlight.delete(uid);
-      delay({ ...flying.waiting, refusedBy: new Set(), notBefore: clock.now() + backoffOf(flying.waiting.attempts) });
+      const waiting = end(uid, nobody);
+      if (!waiting) return;
+      delay(waiting);
+      landed();
     },
     done(uid) {
-      inFlight.delete(uid);
+      const waiting = all.get(uid);
+      if (waiting) drop(waiting);
     },
-    notice(event) {
-      for (const flying of inFlight.values()) flying.events.push(event);
-      for (const [uid, waiting] of unschedulable) {
-        if (!profile.concerns(event, waiting.refusedBy)) continue;
-        unschedulable.delete(uid);
-        delay({ ...waiting, refusedBy: new Set() });
+    notice(given) {
+      const event = typeof given === 'string' ? { type: given } : given;
+      if (sizes.flying > 0) {
+        events.push(event);
+        if (events.length > eventLimit) {
+          const half = eventLimit / 2;
+          events = events.slice(half);
+          firstEvent += half;
+        }
+      }
+      for (const alike of [...byRefusers.values()]) {
+        const first: Waiting = alike.values().next().value!;
+        const interest = profileOf(first.pod).interest(event.type, first.refusedBy);
+        if (interest === 'none') continue;
+        for (const waiting of [...alike.values()]) {
+          if (interest === 'ask' && !profileOf(waiting.pod).concerns(event, waiting.pod, waiting.refusedBy)) continue;
+          const place = waiting.notBefore <= clock.now() ? 'active' : 'backoff';
+          move(waiting, place);
+          waiting.refusedBy = nobody;
+        }
       }
     },
+    reconsider() {
+      active.rebuild(({ waiting, turn }) => waiting.turn === turn);
+      for (const waiting of [...all.values()]) {
+        if (waiting.place === 'gated' && !isGated(waiting.pod)) delay(waiting);
+        else if (waiting.place === 'unschedulable') delay(waiting);
+      }
+    },
+    has: uid => all.has(uid),
     get sizes() {
-      return { active: active.length, backoff: backoff.size, unschedulable: unschedulable.size, gated: gated.size };
+      const { active: ready, backoff: delayed, unschedulable, gated } = sizes;
+      return { active: ready, backoff: delayed, unschedulable, gated };
     },
   };
+}
+
+/** Whether an update can make a refused pod schedulable: its own status cannot. */
+function sameForDecisions(a: Pod, b: Pod): boolean {
+  return a === b || JSON.stringify([a.spec, a.metadata.labels]) === JSON.stringify([b.spec, b.metadata.labels]);
 }

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { commit, decide } from './decide.js';
 import { profile } from './framework/profile.js';
 import { defaultPlugins, miniK8sPlugins } from './profiles.js';
-import { nodeInfo } from './snapshot/node-info.js';
-import { schedulerCache } from './snapshot/snapshot.js';
+import { commit, schedule } from './schedule.js';
+import { ClusterState } from './snapshot/cluster-state.js';
+import { snapshotOf } from './snapshot/snapshot.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 
 const nodes = fc
@@ -59,12 +59,12 @@ describe.each([
   it('never breaks a rule, and gives a reason for each node when it refuses', () => {
     fc.assert(
       fc.property(nodes, pods, (world, wishes) => {
-        const cache = schedulerCache();
+        const cache = new ClusterState();
         for (const node of world) cache.setNode(node);
         const rules = profile({ plugins: plugins() });
         for (const pod of wishes) {
           const before = cache.snapshot();
-          const decision = decide(pod, before, rules);
+          const decision = schedule(pod, before, rules);
           if (decision.outcome === 'unschedulable') {
             expect([...decision.refusals.keys()].sort()).toEqual(world.map(node => node.metadata.name).sort());
             continue;
@@ -95,7 +95,7 @@ describe.each([
   });
 });
 
-describe('schedulerCache', () => {
+describe('ClusterState', () => {
   it('keeps sums that equal a recount, whatever happens to pods', () => {
     const step = fc.record({
       pod: fc.integer({ min: 0, max: 5 }),
@@ -104,7 +104,7 @@ describe('schedulerCache', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), steps => {
-        const cache = schedulerCache();
+        const cache = new ClusterState();
         const world = [0, 1, 2].map(index => testNode(`n${index}`));
         for (const node of world) cache.setNode(node);
         const all = Array.from({ length: 6 }, (_, index) =>
@@ -132,7 +132,10 @@ describe('schedulerCache', () => {
         const snapshot = cache.snapshot();
         for (const [index, node] of world.entries()) {
           const here = [...model].filter(([, place]) => place.node === index).map(([pod]) => all[pod]!);
-          const recount = nodeInfo(node, here);
+          const recount = snapshotOf(
+            [node],
+            here.map(pod => boundTo(pod, node.metadata.name)),
+          ).get(node.metadata.name)!;
           const info = snapshot.get(node.metadata.name)!;
           expect(info.pods).toHaveLength(here.length);
           expect(info.requested.get('cpu') ?? 0).toBe(recount.requested.get('cpu') ?? 0);

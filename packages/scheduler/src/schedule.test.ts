@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { commit, decide, rollback } from './decide.js';
 import { explain, refusalsByNode } from './explain.js';
 import { profile } from './framework/profile.js';
 import { roundRobin } from './plugins/round-robin.js';
 import { defaultPlugins } from './profiles.js';
+import { commit, rollback, schedule } from './schedule.js';
 import { snapshotOf } from './snapshot/snapshot.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 
 const rules = () => profile({ plugins: defaultPlugins() });
 
-describe('decide', () => {
+describe('schedule', () => {
   it('says node by node why nothing fits, and counts the reasons', () => {
     const nodes = [
       testNode('full', { allocatable: { cpu: '1' } }),
@@ -17,25 +17,30 @@ describe('decide', () => {
       testNode('down', { ready: false }),
       testNode('closed', { unschedulable: true }),
     ];
-    const decision = decide(testPod('big', { requests: { cpu: '2' } }), snapshotOf(nodes), rules());
+    const decision = schedule(testPod('big', { requests: { cpu: '2' } }), snapshotOf(nodes), rules());
     expect(decision.outcome).toBe('unschedulable');
     if (decision.outcome !== 'unschedulable') return;
     expect(decision.message).toBe(
       '0/4 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}, 1 node(s) were not ready, 1 node(s) were unschedulable.',
     );
     expect(refusalsByNode(decision)).toContain('full: Insufficient cpu (NodeResourcesFit)');
-    expect([...decision.refusedBy].sort()).toEqual(['NodeResourcesFit', 'NodeUsable', 'TaintToleration']);
+    expect([...decision.refusedBy].sort()).toEqual([
+      'NodeReady',
+      'NodeResourcesFit',
+      'NodeUnschedulable',
+      'TaintToleration',
+    ]);
   });
 
   it('says so when there are no nodes', () => {
-    const decision = decide(testPod('p'), snapshotOf([]), rules());
+    const decision = schedule(testPod('p'), snapshotOf([]), rules());
     expect(decision).toMatchObject({ outcome: 'unschedulable', message: 'no nodes are registered in the cluster' });
   });
 
   it('prefers the node with the most room, and the first by name among equals', () => {
     const nodes = [testNode('b'), testNode('a'), testNode('c')];
     const pods = [boundTo(testPod('x', { requests: { cpu: '2', memory: '1Gi' } }), 'a')];
-    const decision = decide(testPod('p', { requests: { cpu: '1' } }), snapshotOf(nodes, pods), rules());
+    const decision = schedule(testPod('p', { requests: { cpu: '1' } }), snapshotOf(nodes, pods), rules());
     expect(decision).toMatchObject({ outcome: 'placed', node: 'b' });
     expect(explain(decision)).toMatch(/^placed on b\n {2}b: /);
   });
@@ -45,7 +50,7 @@ describe('decide', () => {
     const placed = [];
     for (let i = 0; i < 6; i++) {
       const pod = testPod(`p${i}`);
-      const decision = decide(pod, snapshotOf(nodes, placed), rules());
+      const decision = schedule(pod, snapshotOf(nodes, placed), rules());
       if (decision.outcome === 'placed') placed.push(boundTo(pod, decision.node));
     }
     expect(placed.map(pod => pod.spec.nodeName)).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
@@ -56,7 +61,7 @@ describe('decide', () => {
       testNode('ssd', { labels: { disk: 'ssd' } }),
       testNode('hdd', { labels: { disk: 'hdd', zone: 'z1' } }),
     ];
-    const place = (spec: object) => decide(testPod('p', { spec }), snapshotOf(nodes), rules());
+    const place = (spec: object) => schedule(testPod('p', { spec }), snapshotOf(nodes), rules());
     expect(place({ nodeSelector: { disk: 'hdd' } })).toMatchObject({ node: 'hdd' });
     const requiring = (operator: string, values?: string[]) =>
       place({
@@ -87,17 +92,17 @@ describe('decide', () => {
     const nodes = ['a1', 'a2', 'b1'].map(name => testNode(name, { labels: { zone: name[0]! } }));
     const lone = boundTo(testPod('lone', { labels: { app: 'lone' }, spec: avoids({ app: 'web' }, 'zone') }), 'a1');
     const web = testPod('web', { labels: { app: 'web' } });
-    expect(decide(web, snapshotOf(nodes, [lone]), rules())).toMatchObject({ node: 'b1' });
+    expect(schedule(web, snapshotOf(nodes, [lone]), rules())).toMatchObject({ node: 'b1' });
     const shy = testPod('shy', { spec: avoids({ app: 'lone' }, 'zone') });
-    expect(decide(shy, snapshotOf(nodes, [lone]), rules())).toMatchObject({ node: 'b1' });
+    expect(schedule(shy, snapshotOf(nodes, [lone]), rules())).toMatchObject({ node: 'b1' });
     const elsewhere = testPod('shy2', { namespace: 'other', spec: avoids({ app: 'lone' }, 'zone') });
-    expect(decide(elsewhere, snapshotOf(nodes, [lone]), rules()).refusals.size).toBe(0);
+    expect(schedule(elsewhere, snapshotOf(nodes, [lone]), rules()).refusals.size).toBe(0);
   });
 
   it('keeps host ports apart', () => {
     const spec = { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 80, hostPort: 8080 }] }] };
     const taken = boundTo(testPod('one', { spec }), 'n1');
-    expect(decide(testPod('two', { spec }), snapshotOf([testNode('n1')], [taken]), rules())).toMatchObject({
+    expect(schedule(testPod('two', { spec }), snapshotOf([testNode('n1')], [taken]), rules())).toMatchObject({
       outcome: 'unschedulable',
       message: "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
     });
@@ -105,7 +110,7 @@ describe('decide', () => {
 
   it('names the plugin whose score is not a number', () => {
     const bad = profile({ plugins: [{ name: 'Bad', score: () => Number.NaN }] });
-    expect(() => decide(testPod('p'), snapshotOf([testNode('a'), testNode('b')]), bad)).toThrow(
+    expect(() => schedule(testPod('p'), snapshotOf([testNode('a'), testNode('b')]), bad)).toThrow(
       /"Bad" scored node "a" with NaN/,
     );
   });
@@ -115,8 +120,8 @@ describe('decide', () => {
     const mine = profile({ plugins: [turns] });
     const world = snapshotOf(['a', 'b', 'c'].map(name => testNode(name)));
     const pod = testPod('p');
-    expect(decide(pod, world, mine)).toMatchObject({ node: 'a' });
-    expect(decide(pod, world, mine)).toMatchObject({ node: 'a' });
+    expect(schedule(pod, world, mine)).toMatchObject({ node: 'a' });
+    expect(schedule(pod, world, mine)).toMatchObject({ node: 'a' });
     for (const name of ['a', 'b', 'c']) turns.nodeJoined?.(name);
     commit(pod, 'a', mine);
     expect(turns.queue).toEqual(['b', 'c', 'a']);

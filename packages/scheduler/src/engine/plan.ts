@@ -1,0 +1,282 @@
+/**
+ * A plan: the rules of a profile for one class of pods, and what is known of each node under them.
+ *
+ * Verdicts and scores are kept by node until its generation changes, so that deciding the next pod of a class looks again only at nodes that
+ * something happened to. A class that was met once keeps nothing; one that comes again does.
+ */
+import type { Pod } from '@orbitkit/core';
+import type { Cycle, NodeRefusal, Plugin, Refusal } from '../framework/plugin.js';
+import type { Profile } from '../framework/profile.js';
+import type { FilterRule, Rules, ScoreRule } from '../framework/rules.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
+
+export interface PlannedScore {
+  readonly plugin: string;
+  readonly weight: number;
+  readonly rule: ScoreRule;
+  /** Raw scores of object-scoped rules that are normalised. */
+  readonly kept: KeptScores | undefined;
+}
+
+/** The pod and cycle of the decision under way, for plugins without compiled rules. */
+interface Current {
+  pod: Pod;
+  cycle: Cycle;
+}
+
+class KeptScores {
+  readonly #at: Float64Array;
+  readonly #scores: Float64Array;
+  constructor(
+    private readonly snapshot: Snapshot,
+    private readonly rule: ScoreRule,
+  ) {
+    this.#at = new Float64Array(snapshot.columns.capacity);
+    this.#scores = new Float64Array(snapshot.columns.capacity);
+  }
+  of(slot: number): number {
+    const { columns } = this.snapshot;
+    const now = (this.rule.scope === 'object' ? columns.nodeGeneration : columns.generation)[slot]!;
+    if (this.#at[slot] !== now) {
+      this.#at[slot] = now;
+      this.#scores[slot] = this.rule.of(slot);
+    }
+    return this.#scores[slot]!;
+  }
+}
+
+interface PlannedFilter {
+  readonly plugin: string;
+  readonly rule: FilterRule;
+}
+
+export class Plan {
+  readonly rules: Rules[] = [];
+  /** Those that refuse every node. */
+  refuseAll: NodeRefusal | undefined;
+  /** Object-scoped first, then node, then cluster; in the profile's order within each. */
+  readonly filters: PlannedFilter[];
+  /** Scores that need no look at the other nodes: added up and kept. */
+  readonly local: PlannedScore[] = [];
+  readonly scores: PlannedScore[] = [];
+  current: Current | undefined;
+  /** The version of the snapshot at which no node passed. */
+  refusedAt = -1;
+  readonly #snapshot: Snapshot;
+  readonly #profileVersion: number;
+  readonly #layout: number;
+  readonly #countsVersion: number;
+  readonly #objectFilters: number;
+  readonly #keptFilters: number;
+  #objectAt: Float64Array | undefined;
+  #objectVerdict: Uint8Array | undefined;
+  #nodeAt: Float64Array | undefined;
+  #nodeVerdict: Uint8Array | undefined;
+  #localAt: Float64Array | undefined;
+  #localScore: Float64Array | undefined;
+
+  constructor(pod: Pod, snapshot: Snapshot, profile: Profile) {
+    this.#snapshot = snapshot;
+    this.#profileVersion = profile.version;
+    const filters: PlannedFilter[] = [];
+    const scores: PlannedScore[] = [];
+    const plan = (plugin: Plugin, rules: Rules | undefined): void => {
+      if (!rules) return;
+      this.rules.push(rules);
+      if (rules.refuseAll && !this.refuseAll) this.refuseAll = { ...rules.refuseAll, plugin: plugin.name };
+      if (rules.filter) filters.push({ plugin: plugin.name, rule: rules.filter });
+      if (rules.score) {
+        const weight = profile.weightOf(plugin);
+        const rule = rules.score;
+        const kept = rule.normalize && rule.scope !== 'cluster' ? new KeptScores(snapshot, rule) : undefined;
+        if (weight !== 0) scores.push({ plugin: plugin.name, weight, rule, kept });
+      }
+    };
+    for (const plugin of profile.plugins) plan(plugin, plugin.compile?.(pod, snapshot) ?? this.#simple(plugin));
+    const scope = (wanted: string) => filters.filter(each => each.rule.scope === wanted);
+    this.filters = [...scope('object'), ...scope('node'), ...scope('cluster')];
+    this.#objectFilters = scope('object').length;
+    this.#keptFilters = this.#objectFilters + scope('node').length;
+    for (const score of scores)
+      (score.rule.scope !== 'cluster' && !score.rule.normalize && !score.rule.begin ? this.local : this.scores).push(
+        score,
+      );
+    // Compiling makes counters, which may drop others: taken last.
+    this.#layout = snapshot.columns.layout;
+    this.#countsVersion = snapshot.counts.version;
+  }
+
+  isStale(profile: Profile): boolean {
+    return (
+      this.#profileVersion !== profile.version ||
+      this.#layout !== this.#snapshot.columns.layout ||
+      this.#countsVersion !== this.#snapshot.counts.version ||
+      this.rules.some(rules => rules.stale?.())
+    );
+  }
+
+  /** From the second pod of the class on. */
+  keepAnswers(): void {
+    if (this.#nodeAt) return;
+    const { capacity } = this.#snapshot.columns;
+    this.#objectAt = new Float64Array(capacity);
+    this.#objectVerdict = new Uint8Array(capacity);
+    this.#nodeAt = new Float64Array(capacity);
+    this.#nodeVerdict = new Uint8Array(capacity);
+    this.#localAt = new Float64Array(capacity);
+    this.#localScore = new Float64Array(capacity);
+  }
+
+  /** Number (from 1) of the filter that refuses the node; 0 when all pass. */
+  check(slot: number): number {
+    const kept = this.#keptCheck(slot);
+    if (kept !== 0) return kept;
+    const { filters } = this;
+    for (let i = this.#keptFilters; i < filters.length; i++) if (!filters[i]!.rule.passes(slot)) return i + 1;
+    return 0;
+  }
+
+  #keptCheck(slot: number): number {
+    const nodeAt = this.#nodeAt;
+    if (!nodeAt) return this.#ask(slot, 0, this.#keptFilters);
+    const { columns } = this.#snapshot;
+    const now = columns.generation[slot]!;
+    if (nodeAt[slot] === now) return this.#nodeVerdict![slot]!;
+    let verdict: number;
+    const nodeNow = columns.nodeGeneration[slot]!;
+    if (this.#objectAt![slot] === nodeNow) verdict = this.#objectVerdict![slot]!;
+    else {
+      verdict = this.#ask(slot, 0, this.#objectFilters);
+      this.#objectAt![slot] = nodeNow;
+      this.#objectVerdict![slot] = verdict;
+    }
+    if (verdict === 0) verdict = this.#ask(slot, this.#objectFilters, this.#keptFilters);
+    nodeAt[slot] = now;
+    this.#nodeVerdict![slot] = verdict;
+    return verdict;
+  }
+
+  #ask(slot: number, from: number, to: number): number {
+    const { filters } = this;
+    for (let i = from; i < to; i++) if (!filters[i]!.rule.passes(slot)) return i + 1;
+    return 0;
+  }
+
+  /** Sum of the weighted local scores. */
+  localScore(slot: number): number {
+    const localAt = this.#localAt;
+    if (!localAt) return this.#sumLocal(slot);
+    const now = this.#snapshot.columns.generation[slot]!;
+    if (localAt[slot] !== now) {
+      localAt[slot] = now;
+      this.#localScore![slot] = this.#sumLocal(slot);
+    }
+    return this.#localScore![slot]!;
+  }
+
+  #sumLocal(slot: number): number {
+    let sum = 0;
+    for (const { rule, weight } of this.local) sum += weight * rule.of(slot);
+    return sum;
+  }
+
+  refusal(slot: number, verdict: number): NodeRefusal {
+    const { plugin, rule } = this.filters[verdict - 1]!;
+    return named(rule.refusal(slot), plugin);
+  }
+
+  /** The plain points of a plugin, as rules. */
+  #simple(plugin: Plugin): Rules | undefined {
+    if (!plugin.filter && !plugin.score) return undefined;
+    const at = (slot: number) => this.#snapshot.at(slot);
+    const { filter, score } = plugin;
+    return {
+      ...(filter
+        ? {
+            filter: {
+              scope: 'cluster' as const,
+              passes: (slot: number) => !plugin.filter!(this.current!.pod, at(slot), this.current!.cycle),
+              refusal: (slot: number) =>
+                plugin.filter!(this.current!.pod, at(slot), this.current!.cycle) ?? {
+                  reasons: ['it answered differently when asked again'],
+                },
+            },
+          }
+        : {}),
+      ...(score ? { score: this.#simpleScore(plugin) } : {}),
+    };
+  }
+
+  #simpleScore(plugin: Plugin): ScoreRule {
+    const at = (slot: number) => this.#snapshot.at(slot);
+    const normalize = (scores: Float64Array, slots: Int32Array): void => {
+      const { pod, cycle } = this.current!;
+      const byName = new Map<string, number>();
+      for (let i = 0; i < slots.length; i++) byName.set(at(slots[i]!).name, scores[i]!);
+      plugin.normalizeScore!(pod, byName, cycle);
+      for (let i = 0; i < slots.length; i++) scores[i] = byName.get(at(slots[i]!).name)!;
+    };
+    return {
+      scope: 'cluster',
+      of: slot => plugin.score!(this.current!.pod, at(slot), this.current!.cycle),
+      ...(plugin.normalizeScore ? { normalize } : {}),
+      ...(plugin.preScore
+        ? {
+            begin: (slots: Int32Array) =>
+              plugin.preScore!(this.current!.pod, Array.from(slots, at), this.current!.cycle),
+          }
+        : {}),
+    };
+  }
+}
+
+const names = new WeakMap<Refusal, NodeRefusal>();
+/** The refusal with its plugin's name; equal ones stay one object. */
+function named(refusal: Refusal, plugin: string): NodeRefusal {
+  let known = names.get(refusal);
+  if (known?.plugin !== plugin) {
+    known = { ...refusal, plugin };
+    names.set(refusal, known);
+  }
+  return known;
+}
+
+/** Plans kept for one cluster and profile; the oldest used go first. */
+const planLimit = 256;
+const plansOf = new WeakMap<Profile, WeakMap<Snapshot, Map<unknown, Plan>>>();
+
+export function planFor(pod: Pod, podClass: object, snapshot: Snapshot, profile: Profile): Plan {
+  let bySnapshot = plansOf.get(profile);
+  if (!bySnapshot) {
+    bySnapshot = new WeakMap();
+    plansOf.set(profile, bySnapshot);
+  }
+  let plans = bySnapshot.get(snapshot);
+  if (!plans) {
+    plans = new Map();
+    bySnapshot.set(snapshot, plans);
+  }
+  const key = signedKey(pod, podClass, profile);
+  let plan = plans.get(key);
+  if (plan && !plan.isStale(profile)) {
+    plan.keepAnswers();
+    return plan;
+  }
+  const known = plan !== undefined;
+  plan = new Plan(pod, snapshot, profile);
+  if (known) plan.keepAnswers();
+  plans.delete(key);
+  plans.set(key, plan);
+  if (plans.size > planLimit) plans.delete(plans.keys().next().value);
+  return plan;
+}
+
+/** The class alone, unless a plugin's rules hang on more. */
+function signedKey(pod: Pod, podClass: object, profile: Profile): unknown {
+  let signs: string | undefined;
+  for (const plugin of profile.plugins) {
+    const sign = plugin.sign?.(pod);
+    if (sign) signs = `${signs ?? ''}\0${plugin.name} ${sign}`;
+  }
+  return signs === undefined ? podClass : `${(podClass as { key: string }).key}${signs}`;
+}

@@ -1,0 +1,58 @@
+/**
+ * The fast interface of plugins: rules compiled once for a class of equal pods and asked by node slot.
+ *
+ * `scope` says what an answer depends on, and so how long it is kept:
+ * - `object`: on the node object alone (labels, taints, images, allocatable): until the node object changes;
+ * - `node`: on what is on the node as well: until anything on the node changes;
+ * - `cluster`: on anything else: never kept.
+ *
+ * Rules read typed arrays of `snapshot.columns` and counters of `snapshot.counts`. They are compiled anew when arrays were replaced, when
+ * `counts.version` changed, and when they say that they are `stale`.
+ */
+import type { Refusal } from './plugin.js';
+
+export type Scope = 'object' | 'node' | 'cluster';
+
+export interface FilterRule {
+  readonly scope: Scope;
+  /** Whether the node can take the pod. */
+  passes(slot: number): boolean;
+  /** Why not, of a node that does not pass. Equal answers should be one object: they are counted by identity. */
+  refusal(slot: number): Refusal;
+}
+
+/**
+ * `highest`: the best raw score becomes 100, others in proportion (whole numbers, rounded down), all zero stay zero.
+ * `lowest`: the same, then turned round: the worst becomes 0, and all zero become 100.
+ * A function maps `scores[0…slots.length)` in place.
+ */
+export type Normalization = 'highest' | 'lowest' | ((scores: Float64Array, slots: Int32Array) => void);
+
+export interface ScoreRule {
+  readonly scope: Scope;
+  /** 0…100, or anything when `normalize` is given. */
+  of(slot: number): number;
+  readonly normalize?: Normalization;
+  /** Before the nodes that passed are scored; `skip` leaves the score out. */
+  begin?(slots: Int32Array): 'skip' | void;
+}
+
+export interface Rules {
+  /** Refuses every node. */
+  readonly refuseAll?: Refusal;
+  readonly filter?: FilterRule;
+  readonly score?: ScoreRule;
+  /** Before each decision. */
+  begin?(): void;
+  stale?(): boolean;
+}
+
+/** kube-scheduler's DefaultNormalizeScore. */
+export function normalizeTo100(scores: Float64Array, count: number, reverse: boolean): void {
+  let best = 0;
+  for (let i = 0; i < count; i++) if (scores[i]! > best) best = scores[i]!;
+  for (let i = 0; i < count; i++) {
+    const share = best === 0 ? 0 : Math.floor((100 * scores[i]!) / best);
+    scores[i] = reverse ? 100 - share : share;
+  }
+}

@@ -1,0 +1,17 @@
+import { tolerates } from '@orbitkit/core';
+import type { Plugin } from '../framework/plugin.js';
+
+const refusal = { reasons: ['node(s) were unschedulable'], unresolvable: true };
+const cordon = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } as const;
+
+/** Not on cordoned nodes, unless the pod tolerates the taint that stands for it. */
+export const nodeUnschedulable = (): Plugin => ({
+  name: 'NodeUnschedulable',
+  events: ['NodeAdd', 'NodeTaint'],
+  compile(pod, snapshot) {
+    if (pod.spec.tolerations?.some(each => tolerates(each, cordon))) return undefined;
+    return {
+      filter: { scope: 'object', passes: slot => !snapshot.at(slot).node.spec.unschedulable, refusal: () => refusal },
+    };
+  },
+});

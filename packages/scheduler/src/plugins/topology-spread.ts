@@ -1,0 +1,211 @@
+/**
+ * Spreads pods that a selector matches over the values of a node label.
+ *
+ * - DoNotSchedule: the count of a domain, with the pod, may exceed the least count of any domain by `maxSkew`; with fewer domains than `minDomains`
+ *   the least counts as 0. ScheduleAnyway: the same counts as score, domains weighted by log(domains + 2).
+ * - Domains are those of nodes that have the keys of all constraints and that `nodeAffinityPolicy` (default Honor) and `nodeTaintsPolicy` (default Ignore) let in.
+ * - A pod without constraints gets the default ones (system default: hostname 3, zone 5, ScheduleAnyway) for the pods that its services and workload select.
+ *
+ * Source: the API's documentation of topologySpreadConstraints; behaviour of kube-scheduler's PodTopologySpread.
+ */
+import { type corev1, type LabelSelector, labelSelectorOf, type Pod, selectsNode, tolerates } from '@orbitkit/core';
+import type { Plugin, Refusal } from '../framework/plugin.js';
+import type { FilterRule, ScoreRule } from '../framework/rules.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
+import type { Counter, CounterRule } from '../snapshot/topology.js';
+import { defaultSelector, selectorsVersion } from './default-selector.js';
+
+export type SpreadConstraint = corev1.TopologySpreadConstraint;
+
+export interface TopologySpreadOptions {
+  weight?: number;
+  /** For pods without constraints of their own. Default: the system's. An empty list: none. */
+  defaultConstraints?: readonly Pick<SpreadConstraint, 'maxSkew' | 'topologyKey' | 'whenUnsatisfiable'>[];
+}
+
+const hostname = 'kubernetes.io/hostname';
+const systemDefaults = [
+  { maxSkew: 3, topologyKey: hostname, whenUnsatisfiable: 'ScheduleAnyway' },
+  { maxSkew: 5, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' },
+] as const;
+
+const uneven: Refusal = { reasons: ["node(s) didn't match pod topology spread constraints"] };
+const unlabelled: Refusal = {
+  reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"],
+  unresolvable: true,
+};
+
+export const topologySpread = (options: TopologySpreadOptions = {}): Plugin => ({
+  name: 'PodTopologySpread',
+  weight: options.weight ?? 2,
+  events: ['NodeAdd', 'NodeLabel', 'NodeTaint', 'PodAdd', 'PodLabel', 'PodDelete'],
+  compile(pod, snapshot) {
+    const { constraints, stale } = constraintsOf(pod, snapshot, options.defaultConstraints ?? systemDefaults);
+    if (constraints.length === 0) return stale ? { stale } : undefined;
+    const own = (pod.spec.topologySpreadConstraints?.length ?? 0) > 0;
+    const hard = constraints.filter(each => each.whenUnsatisfiable !== 'ScheduleAnyway');
+    const soft = constraints.filter(each => each.whenUnsatisfiable === 'ScheduleAnyway');
+    const requireAll = own || options.defaultConstraints !== undefined;
+    return {
+      ...(stale ? { stale } : {}),
+      ...(hard.length > 0 ? { filter: filterOf(pod, snapshot, hard) } : {}),
+      ...(soft.length > 0 ? { score: scoreOf(pod, snapshot, soft, requireAll) } : {}),
+    };
+  },
+});
+
+function constraintsOf(
+  pod: Pod,
+  snapshot: Snapshot,
+  defaults: readonly Pick<SpreadConstraint, 'maxSkew' | 'topologyKey' | 'whenUnsatisfiable'>[],
+): { constraints: readonly SpreadConstraint[]; stale?: () => boolean } {
+  const own = pod.spec.topologySpreadConstraints;
+  if (own?.length) return { constraints: own.map(each => withLabelKeys(each, pod)) };
+  if (defaults.length === 0) return { constraints: [] };
+  const version = selectorsVersion(snapshot.objects);
+  const stale = () => selectorsVersion(snapshot.objects) !== version;
+  const labelSelector = defaultSelector(pod, snapshot.objects);
+  if (!labelSelector) return { constraints: [], stale };
+  return { constraints: defaults.map(each => ({ ...each, labelSelector })), stale };
+}
+
+/** `matchLabelKeys`: only pods with the same value as this pod count. */
+function withLabelKeys(constraint: SpreadConstraint, pod: Pod): SpreadConstraint {
+  const labels = pod.metadata.labels ?? {};
+  const keys = (constraint.matchLabelKeys ?? []).filter(key => labels[key] !== undefined);
+  if (keys.length === 0) return constraint;
+  const matchExpressions = [
+    ...(constraint.labelSelector?.matchExpressions ?? []),
+    ...keys.map(key => ({ key, operator: 'In', values: [labels[key]!] })),
+  ] as NonNullable<LabelSelector['matchExpressions']>;
+  return { ...constraint, labelSelector: { ...constraint.labelSelector, matchExpressions } };
+}
+
+function counterRule(
+  pod: Pod,
+  snapshot: Snapshot,
+  constraint: SpreadConstraint,
+  requiredKeys: readonly string[],
+): CounterRule {
+  const { namespace } = pod.metadata;
+  const selector = labelSelectorOf(constraint.labelSelector);
+  const honorAffinity = (constraint.nodeAffinityPolicy ?? 'Honor') === 'Honor';
+  const honorTaints = constraint.nodeTaintsPolicy === 'Honor';
+  const { nodeSelector } = pod.spec;
+  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const selects = honorAffinity && (nodeSelector || required) ? { nodeSelector, required } : undefined;
+  const tolerations = honorTaints ? (pod.spec.tolerations ?? []) : undefined;
+  const keys = requiredKeys.filter(key => key !== constraint.topologyKey);
+  const eligible = (slot: number): boolean => {
+    const { node } = snapshot.at(slot);
+    if (keys.some(key => node.metadata.labels?.[key] === undefined)) return false;
+    if (selects && !selectsNode(pod.spec, node)) return false;
+    if (!tolerations) return true;
+    const shut = node.spec.taints?.some(
+      taint => taint.effect !== 'PreferNoSchedule' && !tolerations.some(each => tolerates(each, taint)),
+    );
+    return !shut;
+  };
+  return {
+    key: `spread ${JSON.stringify([namespace, constraint.labelSelector, constraint.topologyKey, keys, selects, tolerations])}`,
+    topology: snapshot.counts.topology(constraint.topologyKey),
+    tracksLeast: true,
+    weigh: group => (group.namespace === namespace && !group.leaving && selector.matches(group.labels) ? 1 : 0),
+    ...(keys.length > 0 || selects || tolerations ? { eligible } : {}),
+  };
+}
+
+function filterOf(pod: Pod, snapshot: Snapshot, hard: readonly SpreadConstraint[]): FilterRule {
+  const keys = [...new Set(hard.map(each => each.topologyKey))].sort();
+  const rules = hard.map(each => {
+    const counter = snapshot.counts.counter(counterRule(pod, snapshot, each, keys));
+    const self = labelSelectorOf(each.labelSelector).matches(pod.metadata.labels ?? {}) ? 1 : 0;
+    return { counter, topology: counter.rule.topology, self, maxSkew: each.maxSkew, minDomains: each.minDomains ?? 1 };
+  });
+  const skewed = (
+    { counter, topology, self, maxSkew, minDomains }: (typeof rules)[number],
+    slot: number,
+  ): Refusal | undefined => {
+    const domain = topology.domainOf[slot]!;
+    if (domain < 0) return unlabelled;
+    const least = counter.domains < minDomains ? 0 : counter.least;
+    const here = counter.eligibleNodes[domain] ? counter.perDomain[domain]! : 0;
+    return here + self - least > maxSkew ? uneven : undefined;
+  };
+  return {
+    scope: 'cluster',
+    passes(slot) {
+      for (let i = 0; i < rules.length; i++) if (skewed(rules[i]!, slot)) return false;
+      return true;
+    },
+    refusal: slot => rules.map(each => skewed(each, slot)).find(each => each !== undefined) ?? uneven,
+  };
+}
+
+interface SoftRule {
+  readonly counter: Counter;
+  readonly maxSkew: number;
+  readonly byHost: boolean;
+  weight: number;
+}
+
+function scoreOf(pod: Pod, snapshot: Snapshot, soft: readonly SpreadConstraint[], requireAll: boolean): ScoreRule {
+  const keys = requireAll ? [...new Set(soft.map(each => each.topologyKey))].sort() : [];
+  const rules = soft.map(
+    (each): SoftRule => ({
+      counter: snapshot.counts.counter(counterRule(pod, snapshot, each, keys)),
+      maxSkew: each.maxSkew,
+      byHost: each.topologyKey === hostname,
+      weight: 0,
+    }),
+  );
+  const lacks = (slot: number) => requireAll && rules.some(({ counter }) => counter.rule.topology.domainOf[slot]! < 0);
+  let ignored = 0;
+  return {
+    scope: 'cluster',
+    begin(slots) {
+      ignored = 0;
+      if (requireAll) for (const slot of slots) if (lacks(slot)) ignored += 1;
+      for (const rule of rules) {
+        const size = rule.byHost
+          ? slots.length - ignored
+          : domainsAmong(slots, rule.counter.rule.topology.domainOf, ignored > 0 ? lacks : undefined);
+        rule.weight = Math.log(size + 2);
+      }
+    },
+    of(slot) {
+      let sum = 0;
+      for (let i = 0; i < rules.length; i++) {
+        const { counter, byHost, weight, maxSkew } = rules[i]!;
+        const domain = counter.rule.topology.domainOf[slot]!;
+        if (domain < 0) continue;
+        const count = byHost ? counter.perSlot[slot]! : counter.eligibleNodes[domain] ? counter.perDomain[domain]! : 0;
+        sum += count * weight + (maxSkew - 1);
+      }
+      return Math.round(sum);
+    },
+    normalize(scores, slots) {
+      let most = Number.NEGATIVE_INFINITY;
+      let least = Number.POSITIVE_INFINITY;
+      const out = ignored > 0 ? Array.from(slots, lacks) : undefined;
+      for (let i = 0; i < slots.length; i++) {
+        if (out?.[i]) continue;
+        if (scores[i]! > most) most = scores[i]!;
+        if (scores[i]! < least) least = scores[i]!;
+      }
+      for (let i = 0; i < slots.length; i++) {
+        if (out?.[i]) scores[i] = 0;
+        else scores[i] = most === 0 ? 100 : Math.floor((100 * (most + least - scores[i]!)) / most);
+      }
+    },
+  };
+}
+
+function domainsAmong(slots: Int32Array, domainOf: Int32Array, left: ((slot: number) => boolean) | undefined): number {
+  const seen = new Set<number>();
+  for (let i = 0; i < slots.length; i++) {
+    const domain = domainOf[slots[i]!]!;
+    if (domain >= 0 && !left?.(slots[i]!)) seen.add(domain);
+  }
+  return seen.size;
+}

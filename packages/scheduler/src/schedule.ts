@@ -1,0 +1,361 @@
+/**
+ * The decision: a pure function of the pod, the snapshot and the profile (with the state of its policies).
+ *
+ * The live scheduler, unit tests and simulations call exactly this. It changes nothing; `commit` tells the policies that the
+ * placement stands. In large clusters it looks for some nodes that can take the pod and not for all, starting where the last decision
+ * stopped (`start`, `nextStart`), as kube-scheduler does. Among equal scores the node that comes first wins, so that a decision can be repeated.
+ */
+import type { Pod } from '@orbitkit/core';
+import { type Plan, planFor } from './engine/plan.js';
+import type { Cycle, NodeRefusal, Preemption, Refusal } from './framework/plugin.js';
+import type { Profile } from './framework/profile.js';
+import { normalizeTo100 } from './framework/rules.js';
+import type { NodeInfo } from './snapshot/node-info.js';
+import { classOf } from './snapshot/pod-class.js';
+import type { Snapshot } from './snapshot/snapshot.js';
+
+export interface NodeScore {
+  readonly node: string;
+  readonly total: number;
+  /** After normalisation, before the weight. */
+  readonly byPlugin: Readonly<Record<string, number>>;
+}
+
+interface Examined {
+  /** Nodes that were looked at, and how many of them can take the pod. */
+  readonly examined: number;
+  readonly feasible: number;
+  /** Where the next decision starts to look. */
+  readonly nextStart: number;
+  /** Nodes that were looked at and cannot take the pod. Empty when the decision was asked for its choice only and there is one. */
+  readonly refusals: ReadonlyMap<string, NodeRefusal>;
+}
+
+export type Decision =
+  | (Examined & {
+      readonly outcome: 'placed';
+      readonly node: string;
+      /** Best first. Empty when only one node was feasible, or only the choice was asked for. */
+      readonly scores: readonly NodeScore[];
+    })
+  | (Examined & {
+      readonly outcome: 'unschedulable';
+      /** In kube-scheduler's form: `0/3 nodes are available: 2 Insufficient cpu, …` */
+      readonly message: string;
+      readonly refusedBy: ReadonlySet<string>;
+      /** A way out that a PostFilter plugin found: the node, and the pods that must end first. */
+      readonly preemption?: Preemption;
+    });
+
+export interface ScheduleOptions {
+  /** `nextStart` of the decision before. */
+  start?: number;
+  /** `choice` leaves out refusals and scores of a pod that can be placed, which cost more than the decision. Default `full`. */
+  detail?: 'full' | 'choice';
+  /** Look at every node. Default: as the profile says. */
+  allNodes?: boolean;
+  /** Do not look for a way out. */
+  withoutPostFilter?: boolean;
+}
+
+const noRefusals: ReadonlyMap<string, NodeRefusal> = new Map();
+
+export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options: ScheduleOptions = {}): Decision {
+  const { order, nominated } = snapshot;
+  const total = order.length;
+  if (total === 0) return nowhere('no nodes are registered in the cluster');
+  const plan = planFor(pod, classOf(pod), snapshot, profile);
+  const cycle = cycleFor(pod, snapshot, profile);
+  const before = begin(plan, pod, profile, cycle, snapshot);
+  if (before.refusal) {
+    const { refusal } = before;
+    const refusals = new Map(snapshot.nodes.map(info => [info.name, refusal]));
+    return refused({ pod, snapshot, profile, cycle, refusals, examined: total, options });
+  }
+  const { only } = before;
+  const full = options.detail !== 'choice';
+  const start = (options.start ?? 0) % total;
+  const nominatedSlot = pod.status.nominatedNodeName ? snapshot.get(pod.status.nominatedNodeName)?.slot : undefined;
+  // The node that victims were removed from for this pod: if it fits there now, nobody else is asked.
+  if (nominatedSlot !== undefined && (!only || only.has(nominatedSlot)) && !refusalAt(nominatedSlot, 0)) {
+    const info = snapshot.at(nominatedSlot);
+    return {
+      outcome: 'placed',
+      node: info.name,
+      scores: [],
+      refusals: noRefusals,
+      examined: 1,
+      feasible: 1,
+      nextStart: start,
+    };
+  }
+
+  const wanted = options.allNodes ? total : nodesToFind(total, profile.percentageOfNodesToScore);
+  const scratch = scratches.pop() ?? new Scratch();
+  scratch.reserve(wanted);
+  const { slots } = scratch;
+  const refusedSlots: number[] = [];
+  const refusedBy: NodeRefusal[] = [];
+  let count = 0;
+  let examined = 0;
+  let index = start;
+  for (; examined < total && count < wanted; examined++) {
+    const slot = order[index]!;
+    if (++index === total) index = 0;
+    let refusal: NodeRefusal | undefined;
+    if (only && !only.has(slot)) refusal = before.elsewhere!;
+    else {
+      const verdict = plan.check(slot);
+      if (verdict === 0 && nominated.size === 0) {
+        slots[count++] = slot;
+        continue;
+      }
+      // Refusals are of use only for those who ask for all, or when there is no node at all.
+      if (verdict !== 0 && !full && count > 0) continue;
+      refusal = verdict === 0 ? refusalAt(slot, verdict) : plan.refusal(slot, verdict);
+    }
+    if (refusal) {
+      refusedSlots.push(slot);
+      refusedBy.push(refusal);
+    } else slots[count++] = slot;
+  }
+  const nextStart = index;
+  const refusals = (): Map<string, NodeRefusal> => {
+    const byName = new Map<string, NodeRefusal>();
+    for (let i = 0; i < refusedSlots.length; i++) byName.set(snapshot.at(refusedSlots[i]!).name, refusedBy[i]!);
+    return byName;
+  };
+  if (count === 0) {
+    scratches.push(scratch);
+    return refused({ pod, snapshot, profile, cycle, refusals: refusals(), examined, options });
+  }
+  const { best, scores } = choose(plan, snapshot, scratch, count, full);
+  scratches.push(scratch);
+  return {
+    outcome: 'placed',
+    node: snapshot.at(best).name,
+    scores,
+    refusals: full ? refusals() : noRefusals,
+    examined,
+    feasible: count,
+    nextStart,
+  };
+
+  /** With those counted as there who wait for victims to end; their going away again must not be what the pod needs, so without them too. */
+  function refusalAt(slot: number, verdict: number): NodeRefusal | undefined {
+    const known = verdict || plan.check(slot);
+    if (known !== 0) return plan.refusal(slot, known);
+    const priority = pod.spec.priority ?? 0;
+    const first = [...(nominated.get(slot)?.values() ?? [])].filter(
+      each => each.metadata.uid !== pod.metadata.uid && (each.spec.priority ?? 0) >= priority,
+    );
+    if (first.length === 0) return undefined;
+    const info = snapshot.at(slot);
+    return cycle.fits(info, { with: first.map(each => ({ pod: each, node: info.name })) });
+  }
+}
+
+/** Arrays for one decision, used again by the next. A plugin may start a decision within a decision: it gets its own. */
+class Scratch {
+  slots = new Int32Array(128);
+  totals = new Float64Array(128);
+  scores = new Float64Array(128);
+  reserve(size: number): void {
+    if (this.slots.length >= size) return;
+    this.slots = new Int32Array(size);
+    this.totals = new Float64Array(size);
+    this.scores = new Float64Array(size);
+  }
+}
+const scratches: Scratch[] = [];
+
+/** kube-scheduler's numFeasibleNodesToFind: 50 % falling by one for each 125 nodes, at least 5 %; all of 100 or fewer, never fewer than 100. */
+export function nodesToFind(total: number, percentage: number | undefined): number {
+  if (total < 100) return total;
+  const share = percentage || Math.max(5, 50 - Math.floor(total / 125));
+  if (share >= 100) return total;
+  return Math.max(100, Math.floor((total * share) / 100));
+}
+
+function choose(plan: Plan, snapshot: Snapshot, scratch: Scratch, count: number, full: boolean) {
+  if (count === 1) return { best: scratch.slots[0]!, scores: [] };
+  const { totals, scores } = scratch;
+  const slots = scratch.slots.subarray(0, count);
+  const detail: Record<string, number>[] | undefined = full ? Array.from(slots, () => ({})) : undefined;
+  for (let i = 0; i < count; i++) totals[i] = plan.localScore(slots[i]!);
+  if (detail) {
+    for (const { plugin, rule } of plan.local) for (let i = 0; i < count; i++) detail[i]![plugin] = rule.of(slots[i]!);
+  }
+  for (const { plugin, weight, rule, kept } of plan.scores) {
+    if (rule.begin?.(slots) === 'skip') continue;
+    if (kept) for (let i = 0; i < count; i++) scores[i] = kept.of(slots[i]!);
+    else for (let i = 0; i < count; i++) scores[i] = rule.of(slots[i]!);
+    const { normalize } = rule;
+    if (typeof normalize === 'function') normalize(scores, slots);
+    else if (normalize) normalizeTo100(scores, count, normalize === 'lowest');
+    for (let i = 0; i < count; i++) {
+      const score = scores[i]!;
+      if (!Number.isFinite(score)) throw notANumber(plugin, snapshot.at(slots[i]!).name, score);
+      totals[i]! += weight * score;
+    }
+    if (detail) for (let i = 0; i < count; i++) detail[i]![plugin] = scores[i]!;
+  }
+  let best = 0;
+  for (let i = 1; i < count; i++) if (totals[i]! > totals[best]!) best = i;
+  if (Number.isNaN(totals[best]!)) throw notANumber('a built-in plugin', snapshot.at(slots[best]!).name, Number.NaN);
+  const list: NodeScore[] = [];
+  if (detail) {
+    for (let i = 0; i < count; i++)
+      list.push({ node: snapshot.at(slots[i]!).name, total: totals[i]!, byPlugin: detail[i]! });
+    // A stable sort: equals stay in the order they were looked at.
+    list.sort((a, b) => b.total - a.total);
+  }
+  return { best: slots[best]!, scores: list };
+}
+
+const notANumber = (plugin: string, node: string, score: number): Error =>
+  new Error(`plugin "${plugin}" scored node "${node}" with ${score}; a score is a finite number`);
+
+/** Runs what comes once before filters. */
+function begin(plan: Plan, pod: Pod, profile: Profile, cycle: Cycle, snapshot: Snapshot) {
+  plan.current = { pod, cycle };
+  for (const rules of plan.rules) rules.begin?.();
+  let only: Set<number> | undefined;
+  let elsewhere: NodeRefusal | undefined;
+  if (plan.refuseAll) return { refusal: plan.refuseAll, only, elsewhere };
+  for (const plugin of profile.plugins) {
+    const answer = plugin.preFilter?.(pod, cycle);
+    if (!answer) continue;
+    if (isRefusal(answer)) return { refusal: { ...answer, plugin: plugin.name }, only, elsewhere };
+    const allowed = new Set<number>();
+    for (const name of answer.nodes) {
+      const slot = snapshot.get(name)?.slot;
+      if (slot !== undefined && (!only || only.has(slot))) allowed.add(slot);
+    }
+    only = allowed;
+    elsewhere = { plugin: plugin.name, reasons: [`node(s) not among those ${plugin.name} allows`], unresolvable: true };
+  }
+  return { refusal: undefined, only, elsewhere };
+}
+
+const isRefusal = (answer: object): answer is Refusal => 'reasons' in answer;
+
+function cycleFor(pod: Pod, snapshot: Snapshot, profile: Profile): Cycle {
+  let state: Map<string, unknown> | undefined;
+  return {
+    snapshot,
+    get state() {
+      state ??= new Map();
+      return state;
+    },
+    fits: (node, change) => refusalIn(pod, node, snapshot, profile, change ?? {}),
+  };
+}
+
+/** Every filter about one node, in the supposed cluster. The plan's own decision goes on afterwards with its numbers as before. */
+function refusalIn(
+  pod: Pod,
+  node: NodeInfo,
+  snapshot: Snapshot,
+  profile: Profile,
+  change: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] },
+): NodeRefusal | undefined {
+  const plan = planFor(pod, classOf(pod), snapshot, profile);
+  const outer = plan.current;
+  try {
+    return snapshot.suppose(change, () => {
+      // Supposing may have made counters stale.
+      const here = planFor(pod, classOf(pod), snapshot, profile);
+      const before = begin(here, pod, profile, cycleFor(pod, snapshot, profile), snapshot);
+      if (before.refusal) return before.refusal;
+      if (before.only && !before.only.has(node.slot)) return before.elsewhere;
+      const verdict = here.check(node.slot);
+      return verdict === 0 ? undefined : here.refusal(node.slot, verdict);
+    });
+  } finally {
+    plan.current = outer;
+    for (const rules of plan.rules) rules.begin?.();
+  }
+}
+
+interface RefusedBy {
+  pod: Pod;
+  snapshot: Snapshot;
+  profile: Profile;
+  cycle: Cycle;
+  refusals: ReadonlyMap<string, NodeRefusal>;
+  examined: number;
+  options: ScheduleOptions;
+}
+
+function refused({ pod, snapshot, profile, cycle, refusals, examined, options }: RefusedBy): Decision {
+  let preemption: Preemption | undefined;
+  if (!options.withoutPostFilter) {
+    for (const plugin of profile.plugins) {
+      preemption = plugin.postFilter?.(pod, refusals, cycle);
+      if (preemption) break;
+    }
+  }
+  const refusedBy = new Set<string>();
+  for (const refusal of refusals.values()) refusedBy.add(refusal.plugin);
+  return {
+    outcome: 'unschedulable',
+    message: summaryOf(snapshot.order.length, refusals),
+    refusals,
+    refusedBy,
+    examined,
+    feasible: 0,
+    nextStart: (options.start ?? 0) % snapshot.order.length,
+    ...(preemption ? { preemption } : {}),
+  };
+}
+
+const nowhere = (message: string): Decision => ({
+  outcome: 'unschedulable',
+  message,
+  refusals: noRefusals,
+  refusedBy: new Set(),
+  examined: 0,
+  feasible: 0,
+  nextStart: 0,
+});
+
+/** Equal reasons are counted, the counts sorted as text: kube-scheduler's FitError. */
+export function summaryOf(total: number, refusals: ReadonlyMap<string, NodeRefusal>): string {
+  // Equal refusals are mostly one object: they are counted first.
+  const byObject = new Map<NodeRefusal, number>();
+  for (const refusal of refusals.values()) byObject.set(refusal, (byObject.get(refusal) ?? 0) + 1);
+  const counts = new Map<string, number>();
+  for (const [refusal, times] of byObject) {
+    for (const reason of refusal.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
+  }
+  const texts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
+  return `0/${total} nodes are available: ${texts.join(', ')}.`;
+}
+
+/** The policies take note that the pod goes to the node. If one fails or refuses, those before it are undone. */
+export function commit(pod: Pod, node: string, profile: Profile): NodeRefusal | undefined {
+  const done: (typeof profile.plugins)[number][] = [];
+  const undo = () => {
+    for (const plugin of done.reverse()) plugin.unreserve?.(pod, node);
+  };
+  try {
+    for (const plugin of profile.plugins) {
+      if (!plugin.reserve && !plugin.unreserve) continue;
+      done.push(plugin);
+      const refusal = plugin.reserve?.(pod, node);
+      if (!refusal) continue;
+      undo();
+      return { ...refusal, plugin: plugin.name };
+    }
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  return undefined;
+}
+
+/** Takes a commit back, in reverse order. */
+export function rollback(pod: Pod, node: string, profile: Profile): void {
+  for (const plugin of [...profile.plugins].reverse()) plugin.unreserve?.(pod, node);
+}
