@@ -6,6 +6,7 @@ import type { Client, DynamicObject, ResourceRef } from '@orbitkit/core';
 
 /** Dropped wherever they stand: they count writes, not what is. */
 const volatile = new Set(['resourceVersion', 'generation', 'observedGeneration', 'managedFields', 'selfLink']);
+const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
 /** One text an object, sorted. */
@@ -22,14 +23,12 @@ export async function endState(
   );
   const objects = lists.flat();
   const replaced = new Map<string, string>();
-  for (const { kind, metadata } of objects) {
-    replaced.set(metadata.uid ?? '', `<uid of a ${kind}>`);
+  for (const { metadata } of objects) {
     if (metadata.generateName) replaced.set(metadata.name, `${metadata.generateName}<random>`);
   }
-  replaced.delete('');
   const plain = (text: string) => {
     for (const [from, to] of replaced) if (text.includes(from)) text = text.replaceAll(from, to);
-    return text.replace(time, '<time>');
+    return text.replace(uid, '<uid>').replace(time, '<time>');
   };
   const texts = objects.flatMap(object => {
     const kept = normalise(object);

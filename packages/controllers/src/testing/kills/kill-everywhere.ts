@@ -42,8 +42,8 @@ export interface KillWorld {
   readonly client: Client;
   /** Drives everything; it starts at the present second, since the server stamps objects with the system's time. */
   readonly clock: ManualClock;
-  /** Waits until `check` is true, letting time pass. It throws after `timeoutMs` of the system's time. */
-  until(check: () => Promise<unknown>, timeoutMs?: number): Promise<void>;
+  /** Waits until `check` is true, letting time pass. It throws after the patience of the options. */
+  until(check: () => Promise<unknown>): Promise<void>;
 }
 
 export interface KillEverywhereOptions {
@@ -61,6 +61,8 @@ export interface KillEverywhereOptions {
   stepMs?: number;
   /** It fails when the scenario has more steps than this. Default 500. */
   maxKills?: number;
+  /** How long a run may take to reach its end, of the system's time. Default 10 s. */
+  patienceMs?: number;
   server?: TestControlPlaneOptions['server'];
 }
 
@@ -73,7 +75,6 @@ export interface KillReport {
 
 /** Looks at the end, between which a little time passes, that must all show the same before a run counts as ended. */
 const quietLooks = 5;
-const patienceMs = 10_000;
 
 /** @throws Error that names the step at which the process died, and shows what differs. */
 export async function killEverywhere(options: KillEverywhereOptions): Promise<KillReport> {
@@ -98,7 +99,8 @@ async function play(
   diesAt: number | undefined,
   expected: readonly string[] | undefined,
 ): Promise<Played> {
-  const { controllers, others, scenario, kinds, normalise = each => each, stepMs = 1_000, server } = options;
+  const { controllers, others, scenario, kinds, normalise = each => each, server } = options;
+  const { stepMs = 1_000, patienceMs = 10_000 } = options;
   const clock = manualClock(Math.floor(Date.now() / 1000) * 1000);
   await using plane = await createTestControlPlane({
     ...(others ? { controllers: others() } : {}),
@@ -122,7 +124,7 @@ async function play(
   const world: KillWorld = {
     client,
     clock,
-    until: (check, timeoutMs = patienceMs) => until(check, clock, stepMs, timeoutMs),
+    until: check => until(check, clock, stepMs, patienceMs),
   };
   const look = () => endState(client, kinds, object => normalise(structuredClone(object)));
   try {
@@ -185,7 +187,8 @@ async function until(
   timeoutMs: number,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  for (let last: unknown = new Error('the check said no'); ; ) {
+  let last: unknown = new Error('the check said no');
+  for (;;) {
     try {
       if (await check()) return;
     } catch (error) {
