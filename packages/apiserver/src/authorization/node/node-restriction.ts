@@ -1,17 +1,26 @@
 /**
  * What a node agent may write: its own Node (not its taints, its owner or labels that others trust), the status of pods bound to it, its
- * lease and CSINode, mirror pods, tokens for its pods. The node authorizer has looked at names; here the objects are looked at.
+ * lease and CSINode, mirror pods, tokens for its pods, requests for its own certificates. The node authorizer has looked at names; here the objects are looked at.
  *
  * An admission plugin that the server adds to every chain. Source and texts: upstream `plugin/pkg/admission/noderestriction`.
  */
-import { type authenticationv1, type corev1, type DynamicObject, StatusError } from '@orbitkit/core';
+import {
+  type authenticationv1,
+  type certificatesv1,
+  type corev1,
+  type DynamicObject,
+  StatusError,
+} from '@orbitkit/core';
 import type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from '../../admission/contract.js';
+import { readCertificateRequest } from '../../pki/certificate-request.js';
 import { sameJson } from '../../registry/json-value.js';
 import { nodeOf, nodesGroup } from './node-authorizer.js';
 
 const pods = { group: '', plural: 'pods' };
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 const restrictedPrefix = 'node-restriction.kubernetes.io';
+
+const nodeSigners = new Set(['kubernetes.io/kube-apiserver-client-kubelet', 'kubernetes.io/kubelet-serving']);
 
 /** Labels of Kubernetes' own domains that an agent sets for itself. */
 const agentLabels = new Set([
@@ -162,6 +171,21 @@ export function nodeRestriction(): AdmissionPlugin {
       if (!asked.has(audience)) refuse(request, `audience ${JSON.stringify(audience)} not found in pod spec volume`);
   }
 
+  /**
+   * A certificate for itself alone. Its organization is looked at by who approves and signs; a request that cannot be read has an
+   * answer of its own (422).
+   */
+  async function certificate(request: AdmissionRequest, node: string): Promise<void> {
+    if (request.operation !== 'CREATE' || request.subresource !== undefined) return;
+    const { spec } = request.object as unknown as certificatesv1.CertificateSigningRequest;
+    if (!nodeSigners.has(spec.signerName)) return;
+    const facts = await readCertificateRequest(Buffer.from(spec.request ?? '', 'base64').toString()).catch(
+      () => undefined,
+    );
+    const own = `system:node:${node}`;
+    if (facts !== undefined && facts.commonName !== own) refuse(request, `can only create a node CSR with CN=${own}`);
+  }
+
   function named(request: AdmissionRequest, node: string, what: string): void {
     const name = request.object?.metadata.name ?? request.name;
     if (name !== node) refuse(request, `can only access ${what} with the same name as the requesting node`);
@@ -180,6 +204,8 @@ export function nodeRestriction(): AdmissionPlugin {
           return nodeObject(request, node);
         case 'serviceaccounts':
           return token(request, reader, node);
+        case 'certificates.k8s.io/certificatesigningrequests':
+          return certificate(request, node);
         case 'coordination.k8s.io/leases':
           return named(request, node, 'node lease');
         case 'storage.k8s.io/csinodes':

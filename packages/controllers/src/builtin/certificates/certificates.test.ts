@@ -8,7 +8,14 @@ import {
   readCertificateRequest,
   signCertificateRequest,
 } from '@orbitkit/apiserver/pki';
-import { CertificateSigningRequest, ClusterRole, ConfigMap, type UserInfo } from '@orbitkit/core';
+import {
+  CertificateSigningRequest,
+  type Client,
+  ClusterRole,
+  ClusterRoleBinding,
+  ConfigMap,
+  type UserInfo,
+} from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestControlPlane } from '../../testing/index.js';
 import { clusterRoleAggregation } from '../cluster-role-aggregation/cluster-role-aggregation.js';
@@ -81,11 +88,18 @@ describe("a node's client certificate", () => {
 
   it('is not approved for somebody else, nor with names of servers', async () => {
     await using cluster = await plane();
-    const other: UserInfo = { username: 'system:node:n2', groups: ['system:nodes'] };
+    const joe: UserInfo = { username: 'joe', groups: [] };
+    await cluster.client.create(ClusterRoleBinding, {
+      metadata: { name: 'joe-asks' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:node-bootstrapper' },
+      subjects: [{ kind: 'User', name: 'joe', apiGroup: 'rbac.authorization.k8s.io' }],
+    } as never);
+    const more = { ...subject, organizations: ['system:nodes', 'system:masters'] };
+    const ask = async (user: UserInfo, facts: Parameters<typeof makeCertificateRequest>[0]) =>
+      cluster.clientFor(user).create(CertificateSigningRequest, await request(facts, nodeSigner, clientUsages));
     const asked = [
-      await cluster
-        .clientFor(other)
-        .create(CertificateSigningRequest, await request(subject, nodeSigner, clientUsages)),
+      await ask(joe, subject),
+      await ask(node, more),
       await cluster.client.create(
         CertificateSigningRequest,
         await request({ ...subject, hosts: [{ type: 'dns', value: 'n1' }] }, nodeSigner, clientUsages),
@@ -104,8 +118,41 @@ describe("a node's client certificate", () => {
       expect(
         (await cluster.client.get(CertificateSigningRequest, { name: metadata.name })).status.conditions ?? [],
       ).toEqual([]);
+    // Nor signed in more groups than a node has, whoever approved it.
+    await approve(cluster.client, asked[1]!);
+    const failed = await cluster.eventually(async () => {
+      const found = await cluster.client.get(CertificateSigningRequest, { name: asked[1]!.metadata.name });
+      return found.status.conditions?.find(({ type }) => type === 'Failed');
+    });
+    expect(failed.message).toBe('organization is not system:nodes');
+  });
+
+  it('is not asked for another node at all, for calling nor for serving', async () => {
+    await using cluster = await plane();
+    const other = cluster.clientFor({ username: 'system:node:n2', groups: ['system:nodes'] });
+    for (const [signer, facts, usages] of [
+      [nodeSigner, subject, clientUsages],
+      [
+        'kubernetes.io/kubelet-serving',
+        { ...subject, hosts: [{ type: 'dns' as const, value: 'n1' }] },
+        ['digital signature', 'server auth'],
+      ],
+    ] as const)
+      await expect(
+        other.create(CertificateSigningRequest, await request(facts, signer, [...usages])),
+      ).rejects.toMatchObject({
+        code: 403,
+        message: expect.stringContaining('can only create a node CSR with CN=system:node:n2'),
+      });
   });
 });
+
+async function approve(client: Client, made: CertificateSigningRequest): Promise<void> {
+  await client.updateSubresource(CertificateSigningRequest, { name: made.metadata.name }, 'approval', {
+    ...made,
+    status: { conditions: [{ type: 'Approved', status: 'True', reason: 'x', message: 'y' }] },
+  });
+}
 
 it('a client certificate for which nothing but client auth was asked is good for a client', async () => {
   await using cluster = await plane();
