@@ -1,10 +1,11 @@
 /**
  * The API server beside what it is built on, in the same run, with the processor time of the server process beside every rate:
  *
- *     node bench/run.mjs apiserver/main.ts [requests] [fan-out] [latency] [fairness]      default: all
+ *     node bench/run.mjs apiserver/main.ts [requests] [fan-out] [latency] [fairness] [capacity]      default: all
  *     node bench/run.mjs apiserver/main.ts soak [MINUTES]
  */
 import { machine } from '../samples.js';
+import { capacity } from './capacity.js';
 import { fairness } from './fairness.js';
 import { countBytes, fanOut } from './fan-out.js';
 import { latency } from './latency.js';
@@ -13,7 +14,7 @@ import { serveAsProcess } from './server-process.js';
 import { servers } from './servers.js';
 import { soak } from './soak.js';
 
-const parts = { requests, 'fan-out': fanOut, latency, fairness };
+const parts = { requests, 'fan-out': fanOut, latency, fairness, capacity };
 
 const words = process.argv.slice(2);
 if (words[0] === 'serve') await serveAsProcess(servers[words[1]!]!);

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { embeddedStore, type FileSystem, memoryStore, nodeFileSystem, type Store } from '@orbitkit/apiserver/storage';
-import { h2loadPuts, has, peer, startEtcd } from './peers.js';
-import { line, measure, medianRate, type Rate, rounds, value } from './rates.js';
+import { h2loadPuts, has, hasSqlite, peer, sqlitePuts, startEtcd } from './peers.js';
+import { line, measure, medianRate, type Rate, roundMs, rounds, value } from './rates.js';
 
 /** Key, numbers and checksum of a record. */
 const recordBytes = value.length + 80;
@@ -62,6 +62,7 @@ export async function durableWrites(directory: string): Promise<void> {
   const lmdb = peer<Lmdb>('lmdb');
   const etcd3 = has('etcd') ? peer<Etcd3>('etcd3') : undefined;
   if (lmdb === undefined) console.log('lmdb is not there (cd ci && npm ci): left out');
+  if (!hasSqlite) console.log('SQLite is not there (cd ci && npm ci): left out');
   if (etcd3 === undefined)
     console.log('etcd or etcd3 is not there (apt-get install etcd-server; cd ci && npm ci): left out');
   for (const writers of [1, 16, 64, 256]) {
@@ -83,6 +84,18 @@ export async function durableWrites(directory: string): Promise<void> {
           ),
         );
         await base.close();
+      }
+      if (hasSqlite) {
+        const sqlite = (mode: 'group' | 'each', slowerMs: number): Rate => {
+          const file = at('sqlite');
+          const rate = sqlitePuts(file, writers, mode, slowerMs, roundMs);
+          for (const each of [file, `${file}-wal`, `${file}-shm`]) fs.rmSync(each, { force: true });
+          return rate;
+        };
+        note('SQLite, one commit for all that wait', sqlite('group', 0));
+        note('SQLite, a commit for each', sqlite('each', 0));
+        note('SQLite, one commit for all, disk + 1 ms', sqlite('group', 1));
+        note('SQLite, a commit for each, disk + 1 ms', sqlite('each', 1));
       }
       if (etcd3) {
         const etcd = await startEtcd(at('etcd'));
@@ -109,6 +122,10 @@ export async function durableWrites(directory: string): Promise<void> {
     }
     console.log(`${writers} writers, 1 KiB`);
     const first = medianRate(rates.get('embedded store')!);
-    for (const [name, all] of rates) line(name, medianRate(all), name === 'embedded store' ? undefined : first);
+    const slow = medianRate(rates.get('embedded store, disk + 1 ms')!);
+    for (const [name, all] of rates) {
+      const ours = name.startsWith('embedded store');
+      line(name, medianRate(all), ours ? undefined : name.endsWith('+ 1 ms') ? slow : first);
+    }
   }
 }

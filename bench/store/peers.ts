@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
+import type { Rate } from './rates.js';
 
 const require = createRequire(path.resolve('ci/package.json'));
 
@@ -111,4 +112,23 @@ export function h2loadPuts(url: string, value: Buffer, inFlight: number, directo
   );
   const done = /requests: \d+ total, .* (\d+) succeeded/.exec(stdout)?.[1];
   return done === undefined ? undefined : Number(done) / 2;
+}
+
+/** A Node.js that has SQLite; Node 20 has not. */
+const newerNode = path.resolve('ci/node_modules/node24/bin/node');
+export const hasSqlite = fs.existsSync(newerNode);
+
+/** Puts to SQLite in a process of its own: one commit for all that wait (`group`), or one for each. */
+export function sqlitePuts(file: string, writers: number, mode: 'group' | 'each', slowerMs: number, ms: number): Rate {
+  const words = [
+    path.resolve('bench/store/sqlite-peer.mjs'),
+    file,
+    String(writers),
+    mode,
+    String(slowerMs),
+    String(ms),
+  ];
+  const { status, stdout, stderr } = spawnSync(newerNode, ['--no-warnings', ...words], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`SQLite ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout) as Rate;
 }

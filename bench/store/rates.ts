@@ -46,6 +46,6 @@ export const cell = ({ perSecond, p50, p99, cpuMicros }: Rate): string =>
 
 /** `  name   numbers   first = 2.00x` */
 export function line(name: string, rate: Rate, first?: Rate): void {
-  const ratio = first === undefined ? '' : `   the first = ${(first.perSecond / rate.perSecond).toFixed(2)}x`;
+  const ratio = first === undefined ? '' : `   ours = ${(first.perSecond / rate.perSecond).toFixed(2)}x`;
   console.log(`  ${name.padEnd(40)} ${cell(rate)}${ratio}`);
 }
