@@ -9,13 +9,20 @@ import {
   type Clock,
   type Component,
   type ComponentStatus,
+  CustomResourceDefinition,
   compose,
+  type Draft,
+  isConditionTrue,
   type Kind,
   type Logger,
   type UserInfo,
 } from '@orbitkit/core';
 import { garbageCollector } from '../builtin/garbage-collector/garbage-collector.js';
 import { namespaces } from '../builtin/namespace/namespaces.js';
+import {
+  persistentVolumeClaimProtection,
+  persistentVolumeProtection,
+} from '../builtin/persistent-volume/protection.js';
 import type { Controller } from '../controller.js';
 import { controllerManager } from '../controller-manager.js';
 import { type ConsistentlyOptions, consistently, type EventuallyOptions, eventually } from './eventually.js';
@@ -24,7 +31,8 @@ import { type Interceptors, interceptClient } from './intercept-client.js';
 export interface TestControlPlaneOptions {
   controllers?: readonly Controller[];
   /**
-   * Runs namespace deletion and garbage collection beside the controllers, as every cluster has them; a controller of the same name in
+   * Runs namespace deletion, garbage collection and protection of volumes beside the controllers, as every cluster has them (without the last
+   * when `kinds` are your own); a controller of the same name in
    * `controllers` takes the place of one. They are not waited for: what they have to do, they do as soon as they know of it. Default true.
    */
   housekeeping?: boolean;
@@ -34,6 +42,8 @@ export interface TestControlPlaneOptions {
   components?: readonly Component[];
   /** What the API server serves. Default: the built-in kinds. */
   kinds?: readonly Kind<any>[];
+  /** Created, and served, before the controllers start: kinds of one's own as on any cluster. `crdOf(Kind)` makes one of a zod kind. */
+  definitions?: readonly Draft<CustomResourceDefinition>[];
   /**
    * Roles and bindings decide what identities outside `system:masters` may do. Default false, and they may do nothing: to write upstream's
    * roles takes as long as everything else.
@@ -65,6 +75,13 @@ export interface TestControlPlane extends AsyncDisposable {
 
 const administrator: UserInfo = { username: 'test-admin', groups: ['system:masters', 'system:authenticated'] };
 
+/** What lets go of objects that the API server holds back when they are deleted. */
+const housekeepers = (kinds: readonly Kind<any>[] | undefined): Controller[] => [
+  namespaces(),
+  garbageCollector(),
+  ...(kinds === undefined ? [persistentVolumeClaimProtection(), persistentVolumeProtection()] : []),
+];
+
 /** Resolves when everything is ready. Dispose it: `await using plane = await createTestControlPlane(…)`. */
 export async function createTestControlPlane(options: TestControlPlaneOptions = {}): Promise<TestControlPlane> {
   const { controllers = [], components = [], housekeeping = true, port, kinds, clock, log } = options;
@@ -83,6 +100,12 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
   const run = serving.run();
   run.catch(() => {});
   await serving.ready;
+  try {
+    await define(server.clientFor(administrator), options.definitions ?? []);
+  } catch (error) {
+    await serving[Symbol.asyncDispose]();
+    throw error;
+  }
 
   const wiring = {
     ...logging,
@@ -94,7 +117,7 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
   const manager = controllers.length > 0 ? [controllerManager(controllers, { freeze: true, ...faults })] : [];
   const working = compose(wiring, ...manager, ...components);
   const taken = new Set(controllers.map(({ name }) => name));
-  const keepers = housekeeping ? [namespaces(), garbageCollector()].filter(({ name }) => !taken.has(name)) : [];
+  const keepers = housekeeping ? housekeepers(kinds).filter(({ name }) => !taken.has(name)) : [];
   const keeping = compose(wiring, controllerManager(keepers, { name: 'housekeeping' }));
   const dispose = async () => {
     await Promise.all([working[Symbol.asyncDispose](), keeping[Symbol.asyncDispose]()]);
@@ -119,4 +142,23 @@ export async function createTestControlPlane(options: TestControlPlaneOptions = 
     },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+async function define(client: Client, definitions: readonly Draft<CustomResourceDefinition>[]): Promise<void> {
+  for (const definition of definitions) {
+    const { metadata } = await client.create(CustomResourceDefinition, definition);
+    await eventually(
+      async () => {
+        const { status, spec } = await client.get(CustomResourceDefinition, metadata);
+        if (!isConditionTrue(status?.conditions, 'Established')) return false;
+        for (const version of spec.versions.filter(({ served }) => served)) {
+          const { group, names, scope } = spec;
+          const kind = { group, version: version.name, kind: names.kind, plural: names.plural };
+          await client.list({ ...kind, namespaced: scope === 'Namespaced' }, { limit: 1 });
+        }
+        return true;
+      },
+      { intervalMs: 1 },
+    );
+  }
 }
