@@ -1,8 +1,8 @@
 /** The MiniK8s distribution: the whole cluster is this composition. Nodes take turns, as in the systems that it is named after. */
 import { join } from 'node:path';
-import { type ApiServer, apiServer, embeddedStore } from '@orbitkit/apiserver';
-import { controllerManager, standardControllers } from '@orbitkit/controllers';
-import type { Component } from '@orbitkit/core';
+import { type ApiServer, apiServer, embeddedStore, type SystemObject } from '@orbitkit/apiserver';
+import { controllerManager, localPathClass, standardControllers } from '@orbitkit/controllers';
+import { type Component, type Kind, StorageClass } from '@orbitkit/core';
 import {
   type CatalogueEntry,
   type NetworkRanges,
@@ -43,6 +43,12 @@ export interface MiniK8s {
 /** Older manifests ask for node ports from 1024 on. */
 const nodePortRange = { from: 1_024, to: 32_767 };
 
+/** The default class of claims: directories of the node where their first pod runs, in `<dataDir>/nodes/<node>/local-volumes`. */
+const localPath: SystemObject = {
+  kind: StorageClass as unknown as Kind,
+  object: localPathClass() as unknown as SystemObject['object'],
+};
+
 export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
   const { dataDir, nodes = 3, runtime = 'process' } = options;
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
@@ -55,7 +61,10 @@ export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
     dataDir,
     kubeconfig: join(dataDir, 'kubeconfig'),
     serviceCIDR,
-    resources: { services: { nodePortRange, addressPolicy: fixedAddresses(mode, ranges.podCIDR) } },
+    resources: {
+      systemObjects: [localPath],
+      services: { nodePortRange, addressPolicy: fixedAddresses(mode, ranges.podCIDR) },
+    },
     ...(options.listen ? { listen: options.listen } : {}),
   });
   return {

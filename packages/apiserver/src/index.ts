@@ -14,6 +14,7 @@ export {
   namespaceLifecycle,
   ownerReferencesPermissionEnforcement,
   type PolicyOptions,
+  persistentVolumeClaimResize,
   priority,
   resourceQuota,
   serviceAccount,

@@ -4,9 +4,9 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ApiServer, type ApiServerOptions, apiServer } from '@orbitkit/apiserver';
-import { controllerManager, standardControllers } from '@orbitkit/controllers';
-import type { Component } from '@orbitkit/core';
+import { type ApiServer, type ApiServerOptions, apiServer, type SystemObject } from '@orbitkit/apiserver';
+import { controllerManager, localPathClass, standardControllers } from '@orbitkit/controllers';
+import { type Component, type Kind, StorageClass } from '@orbitkit/core';
 import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
 import { defaultPlugins, miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
 import { CommandError } from './terminal.js';
@@ -52,6 +52,12 @@ export interface ApiServerSettings {
   access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>;
 }
 
+/** The default class: directories of the nodes. Made at each start when it is missing. */
+const localPath: SystemObject = {
+  kind: StorageClass as unknown as Kind,
+  object: localPathClass() as unknown as SystemObject['object'],
+};
+
 export const apiServerOf = ({
   dataDir,
   listen,
@@ -67,6 +73,7 @@ export const apiServerOf = ({
     ...(advertiseAddress === undefined ? {} : { advertiseAddress }),
     dataDir,
     serviceCIDR,
+    resources: { systemObjects: [localPath] },
     kubeconfig: join(dataDir, 'kubeconfig'),
   });
 

@@ -12,7 +12,7 @@ export { defaultTolerationSeconds } from './pod-defaults.js';
 export { priority } from './priority.js';
 export { resourceQuota } from './quota/resource-quota.js';
 export { serviceAccount } from './service-account.js';
-export { defaultStorageClass, storageObjectInUseProtection } from './storage.js';
+export { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './storage.js';
 
 import { validatingPolicies } from '../policy/validating-policies.js';
 import { mutatingWebhooks, validatingWebhooks, type WebhookOptions } from '../webhook/admission-webhooks.js';
@@ -23,7 +23,7 @@ import { defaultTolerationSeconds } from './pod-defaults.js';
 import { priority } from './priority.js';
 import { resourceQuota } from './quota/resource-quota.js';
 import { serviceAccount } from './service-account.js';
-import { defaultStorageClass } from './storage.js';
+import { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './storage.js';
 
 /** What a server has when its composer says nothing, in kube-apiserver's order: quota last, when everything else has been decided. */
 export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[] {
@@ -34,6 +34,8 @@ export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[
     priority(),
     defaultTolerationSeconds(),
     defaultStorageClass(),
+    storageObjectInUseProtection(),
+    persistentVolumeClaimResize(),
     mutatingWebhooks(options),
     validatingPolicies(options),
     validatingWebhooks(options),

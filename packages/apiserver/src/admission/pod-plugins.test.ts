@@ -4,7 +4,7 @@ import { type AdmissionServer, admissionServer, inDefault, podOf } from './admis
 import { mutate, validate } from './functions.js';
 import { limitRanger } from './limit-ranger.js';
 import { priority } from './priority.js';
-import { defaultStorageClass } from './storage.js';
+import { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './storage.js';
 
 let server: AdmissionServer;
 afterEach(() => server?.stop());
@@ -108,6 +108,45 @@ it('a claim gets the default storage class, unless it wants none', async () => {
   const path = inDefault('persistentvolumeclaims');
   expect((await server.post(path, claim('a', {}))).body.spec.storageClassName).toBe('fast');
   expect((await server.post(path, claim('b', { storageClassName: '' }))).body.spec.storageClassName).toBe('');
+});
+
+it('claims and volumes are protected from birth, and a claim grows when it is bound and its class lets it', async () => {
+  server = await admissionServer(storageObjectInUseProtection(), persistentVolumeClaimResize());
+  for (const [name, allowVolumeExpansion] of [
+    ['fixed', false],
+    ['grows', true],
+  ] as const)
+    await server.post('/apis/storage.k8s.io/v1/storageclasses', {
+      metadata: { name },
+      provisioner: 'example.com/x',
+      allowVolumeExpansion,
+    });
+  const path = inDefault('persistentvolumeclaims');
+  const make = async (name: string, storageClassName: string, phase = 'Bound') => {
+    const spec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName };
+    const { body } = await server.post(path, { metadata: { name }, spec });
+    expect(body.metadata.finalizers).toEqual(['kubernetes.io/pvc-protection']);
+    return (await server.send('PATCH', `${path}/${name}/status`, { status: { phase, capacity: { storage: '1Gi' } } }))
+      .body;
+  };
+  const ask = (name: string, storage: string) =>
+    server.send('PATCH', `${path}/${name}`, { spec: { resources: { requests: { storage } } } });
+  await make('a', 'fixed');
+  expect((await ask('a', '2Gi')).body).toMatchObject({
+    code: 403,
+    message: expect.stringContaining('the storageclass that provisions the pvc must support resize'),
+  });
+  expect((await ask('a', '1Gi')).status).toBe(200);
+  await make('b', 'grows', 'Pending');
+  // The rules of the kind say so first.
+  expect((await ask('b', '2Gi')).body).toMatchObject({ code: 422 });
+  await make('c', 'grows');
+  expect((await ask('c', '2Gi')).body.spec.resources.requests.storage).toBe('2Gi');
+  const volume = await server.post('/api/v1/persistentvolumes', {
+    metadata: { name: 'v' },
+    spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/data' } },
+  });
+  expect(volume.body.metadata.finalizers).toEqual(['kubernetes.io/pv-protection']);
 });
 
 describe('functions as plugins', () => {

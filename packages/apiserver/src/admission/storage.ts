@@ -1,8 +1,9 @@
 /**
- * Claims and volumes: a claim that names no class gets the default one; both keep a finalizer while they are in use. Sources:
- * `plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}` (v0.33).
+ * Claims and volumes: a claim that names no class gets the default one; both keep a finalizer while they are in use; a claim grows only when its
+ * class lets it. Sources:
+ * `plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection,persistentvolume/resize}` (v0.33).
  */
-import type { corev1, storagev1 } from '@orbitkit/core';
+import { type corev1, Quantity, StatusError, type storagev1 } from '@orbitkit/core';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from './contract.js';
 
 const storageClasses = { group: 'storage.k8s.io', plural: 'storageclasses' };
@@ -50,7 +51,7 @@ const protections: readonly [plural: string, finalizer: string][] = [
   ['persistentvolumes', 'kubernetes.io/pv-protection'],
 ];
 
-/** Whoever adds this needs a controller that takes the finalizers away when nothing uses the object any more. */
+/** The protection controllers take the finalizers away when nothing uses the object any more; without one, what is deleted stays Terminating. */
 export function storageObjectInUseProtection(): AdmissionPlugin {
   return {
     name: 'StorageObjectInUseProtection',
@@ -61,6 +62,41 @@ export function storageObjectInUseProtection(): AdmissionPlugin {
         if (!metadata.finalizers?.includes(finalizer))
           metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
       }
+    },
+  };
+}
+
+export function persistentVolumeClaimResize(): AdmissionPlugin {
+  return {
+    name: 'PersistentVolumeClaimResize',
+    validate(request, cluster) {
+      const { kind, operation, subresource, object, oldObject, name } = request;
+      if (kind.group !== '' || kind.plural !== 'persistentvolumeclaims') return;
+      if (operation !== 'UPDATE' || subresource !== undefined || !object || !oldObject) return;
+      const claim = object as unknown as corev1.PersistentVolumeClaim;
+      const before = oldObject as unknown as corev1.PersistentVolumeClaim;
+      const asked = claim.spec.resources?.requests?.['storage'];
+      const had = before.spec.resources?.requests?.['storage'];
+      // What is no amount is for the rules of the kind to refuse.
+      if (asked === undefined || had === undefined || asked === had) return;
+      if (!Quantity.isQuantity(asked) || !Quantity.isQuantity(had)) return;
+      if (Quantity.parse(asked).compare(Quantity.parse(had)) <= 0) return;
+      const refuse = (why: string) => {
+        throw new StatusError('Forbidden', `persistentvolumeclaims ${JSON.stringify(name)} is forbidden: ${why}`, {
+          details: { name, kind: 'persistentvolumeclaims' },
+        });
+      };
+      if (before.status?.phase !== 'Bound') refuse('Only bound persistent volume claims can be expanded');
+      const className = claim.metadata.annotations?.[classAnnotation] ?? claim.spec.storageClassName;
+      const found = className
+        ? (cluster.peek(storageClasses, { namespace: undefined, name: className })?.object() as unknown as
+            | storagev1.StorageClass
+            | undefined)
+        : undefined;
+      if (found?.allowVolumeExpansion !== true)
+        refuse(
+          'only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize',
+        );
     },
   };
 }
