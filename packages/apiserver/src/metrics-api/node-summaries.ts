@@ -33,6 +33,8 @@ export interface NodeSummariesOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly clientCertificate?: (() => Promise<ClientCertificate>) | undefined;
+  /** How long a measure is good for. Default 15 s (metrics-server's `--metric-resolution`). */
+  readonly resolutionMs?: number | undefined;
   /** Default: over the network. Must end with the signal. */
   readonly ask?: (backend: Backend, signal: AbortSignal) => Promise<unknown>;
 }
@@ -50,7 +52,7 @@ interface Kept {
 }
 
 export function nodeSummaries(options: NodeSummariesOptions): NodeSummaries {
-  const { clock, log, clientCertificate, ask = askAgent } = options;
+  const { clock, log, clientCertificate, ask = askAgent, resolutionMs = keepMs } = options;
   const kept = new Map<string, Kept>();
   let asking = 0;
   const turns: (() => void)[] = [];
@@ -83,7 +85,7 @@ export function nodeSummaries(options: NodeSummariesOptions): NodeSummaries {
     const entry: Kept = { until: Number.POSITIVE_INFINITY, answer: measure(node) };
     kept.set(key, entry);
     void entry.answer.then(summary => {
-      entry.until = clock.now() + (summary ? keepMs : keepFailureMs);
+      entry.until = clock.now() + (summary ? resolutionMs : Math.min(resolutionMs, keepFailureMs));
     });
     if (kept.size > mostKept) for (const [other, { until }] of kept) if (until <= now) kept.delete(other);
     return entry.answer;

@@ -93,6 +93,8 @@ export interface ApiServerOptions {
   advertiseAddress?: string;
   /** Where the authority, certificates and the admin's token are kept, mode 0700. Default `./data`. Not used with `listen: false`, unless it is given. */
   dataDir?: string;
+  /** How long what an agent measured is good for in `metrics.k8s.io`. Default 15 s. */
+  metricsResolutionMs?: number;
   /**
    * An authority that exists already, in the place of the one under `dataDir`; further names that the serving certificate is good for; and how
    * long the server's own certificates live (default a year). They are renewed when two thirds of that are over.
@@ -290,7 +292,14 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {
         ...control.virtual(() => authentication),
-        ...metricsResources({ kinds, resources: () => resources, clock, log, clientCertificate: kept?.agentClient }),
+        ...metricsResources({
+          kinds,
+          resources: () => resources,
+          clock,
+          log,
+          clientCertificate: kept?.agentClient,
+          resolutionMs: options.metricsResolutionMs,
+        }),
         ...options.resources?.virtual,
       },
       strategies: {
