@@ -2,14 +2,23 @@
  * Two API servers over one etcd whose members and connections fail: through either server no acknowledged write is lost, and what a client
  * that watches (and lists again when it is told to) knows is what there is.
  */
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import {
   type Client,
   ConfigMap,
   compose,
+  createClient,
+  Endpoints,
+  httpTransport,
   isAlreadyExists,
   isConflict,
   isNotFound,
   isStatusError,
+  SelfSubjectReview,
+  ServiceAccount,
+  silentLogger,
 } from '@orbitkit/core';
 import { afterEach, expect, it } from 'vitest';
 import { etcdStore } from '../storage/etcd/index.js';
@@ -54,7 +63,6 @@ it.skipIf(!hasEtcd)(
     /** By name: the highest number that was acknowledged. */
     const acknowledged = new Map<string, number>();
     let writes = 0;
-    let refused = 0;
 
     const write = async (client: Client, name: string): Promise<void> => {
       for (let n = 1; !signal.aborted; n++) {
@@ -73,7 +81,6 @@ it.skipIf(!hasEtcd)(
           // Conflict and exists: an earlier write of its own whose answer was lost.
           const lost = isConflict(error) || isAlreadyExists(error);
           if (!lost && !(isStatusError(error) && error.code >= 500)) throw error;
-          refused++;
           await pause(20);
         }
       }
@@ -137,6 +144,15 @@ it.skipIf(!hasEtcd)(
       for (const way of servers[1]!.ways) way.open();
       await progress(30);
       await Promise.all(etcd.members.map(member => member.kill()));
+      // Nobody can write now, and who tries is told (the client tries again for as long as it is given).
+      const refused = await Promise.all(
+        servers.map(({ client }, i) =>
+          client
+            .create(ConfigMap, { metadata: { namespace, name: `refused-${i}` } }, { timeoutMs: 2_000 })
+            .catch((error: unknown) => error),
+        ),
+      );
+      for (const error of refused) expect(isStatusError(error) && error.code >= 500, String(error)).toBe(true);
       await Promise.all(etcd.members.map(member => member.start()));
       await progress(50);
 
@@ -155,12 +171,68 @@ it.skipIf(!hasEtcd)(
       stop.abort();
       await Promise.all(running);
     }
-    expect(refused).toBeGreaterThan(0);
     expect(views.map(({ orders }) => orders)).toEqual([0, 0, 0, 0]);
     const lists = await Promise.all(servers.map(({ client }) => client.list(ConfigMap, { namespace })));
     const found = lists.map(({ items }) => new Map(items.map(({ metadata, data }) => [metadata.name, data?.['n']])));
     expect(found[1]).toEqual(found[0]);
     for (const [name, n] of acknowledged) expect(Number(found[0]!.get(name))).toBeGreaterThanOrEqual(n);
+  },
+  120_000,
+);
+
+it.skipIf(!hasEtcd)(
+  'two API servers over one etcd that know nothing of each other have one identity; one that is killed leaves default/kubernetes',
+  async () => {
+    const etcd = await startEtcd();
+    cleanups.push(() => etcd.dispose());
+    const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'orbitkit-etcd-servers-'));
+    cleanups.push(() => fs.rm(dir, { recursive: true, force: true }));
+    const start = async (name: string) => {
+      const way = await tcpProxy(etcd.members[0]!.port);
+      const hosts = [`http://127.0.0.1:${way.port}`];
+      const store = etcdStore({ hosts, pingMs: 400, pongMs: 400, callTimeoutMs: 2_000 });
+      const api = apiServer({ store, listen: { port: 0 }, dataDir: path.join(dir, name) });
+      const stop = new AbortController();
+      const composition = compose({ log: silentLogger }, api);
+      const run = composition.run({ signal: stop.signal });
+      const end = async () => {
+        stop.abort();
+        await run;
+        await way.close();
+      };
+      cleanups.push(end);
+      await Promise.race([composition.ready, run]);
+      return { api, client: api.clientFor(admin), way };
+    };
+    const [a, b] = await Promise.all([start('a'), start('b')]);
+    expect(await b.api.certificateAuthority()).toBe(await a.api.certificateAuthority());
+    expect(await b.api.adminToken()).toBe(await a.api.adminToken());
+    await a.client.create(ServiceAccount, { metadata: { name: 'robot', namespace } });
+    const request = await a.client.transport.request({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/robot/token`,
+      headers: { 'content-type': 'application/json' },
+      body: '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}',
+    });
+    const { token } = JSON.parse(Buffer.from(await request.bytes()).toString()).status;
+    const atB = createClient(
+      httpTransport({ server: b.api.endpoint!.url, ca: await a.api.certificateAuthority(), token }),
+    );
+    cleanups.push(() => atB.close());
+    const review = await atB.create(SelfSubjectReview, { metadata: {} } as never);
+    expect(review).toMatchObject({ status: { userInfo: { username: 'system:serviceaccount:default:robot' } } });
+
+    const ports = async () => {
+      const { subsets } = await b.client.get(Endpoints, { namespace, name: 'kubernetes' });
+      return (subsets ?? []).map(each => each.ports![0]!.port).sort();
+    };
+    const both = [a.api.endpoint!.port, b.api.endpoint!.port].sort();
+    await expect.poll(ports, { timeout: 15_000 }).toEqual(both);
+    // As good as killed: it can neither renew its entry nor take it away.
+    a.way.shut();
+    await expect.poll(ports, { timeout: 40_000, interval: 500 }).toEqual([b.api.endpoint!.port]);
+    a.way.open();
+    await expect.poll(ports, { timeout: 30_000, interval: 500 }).toEqual(both);
   },
   120_000,
 );
