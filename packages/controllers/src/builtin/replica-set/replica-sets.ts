@@ -6,7 +6,7 @@
  * - A pod that failed, succeeded or is being deleted does not count and is replaced.
  * - Too few: creates in batches of 1, 2, 4, …, at most 500 a round. Too many: see deletion-order.
  * - Does not act twice on one cause: until its cache shows what it did, it only reports status (expectations).
- * - Writes status only when it changed. An empty selector would match every pod; such a set is left alone.
+ * - Writes status only when it changed, and after it has acted not before its cache shows that. An empty selector would match every pod; such a set is left alone.
  *
  * Source of the rules and constants: kube-controller-manager `replica_set.go`.
  */
@@ -208,7 +208,9 @@ class ReplicaSetWorker {
 
     let failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string; error: unknown } | undefined;
     if (mayAct && !isDeleting(set)) failure = await this.#scale(key, set, owned);
-    await this.#writeStatus(set, owned, failure);
+    // What was done just now brings the set here again when the cache shows it: its status is written then, once.
+    const acted = mayAct && !this.expectations.satisfied(key);
+    if (failure || !acted) await this.#writeStatus(set, owned, failure);
     if (failure) throw failure.error;
 
     const { minReadySeconds = 0, replicas = 1 } = set.spec;
