@@ -63,6 +63,10 @@ export {
 export { type ReplicaSetsOptions, replicaSets, replicationControllers } from './builtin/replica-set/replica-sets.js';
 export { type ResourceQuotasOptions, resourceQuotas } from './builtin/resource-quota/resource-quotas.js';
 export { type RootCAPublisherOptions, rootCAPublisher } from './builtin/root-ca/root-ca-publisher.js';
+export {
+  type ServiceAccountTokensOptions,
+  serviceAccountTokens,
+} from './builtin/service-account/service-account-tokens.js';
 export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-account/service-accounts.js';
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
 export { type StatefulSetsOptions, statefulSets } from './builtin/stateful-set/stateful-sets.js';

@@ -32,6 +32,7 @@ import { podGarbageCollector } from './pod-garbage-collector/pod-garbage-collect
 import { replicaSets, replicationControllers } from './replica-set/replica-sets.js';
 import { resourceQuotas } from './resource-quota/resource-quotas.js';
 import { type RootCAPublisherOptions, rootCAPublisher } from './root-ca/root-ca-publisher.js';
+import { serviceAccountTokens } from './service-account/service-account-tokens.js';
 import { serviceAccounts } from './service-account/service-accounts.js';
 import { statefulSets } from './stateful-set/stateful-sets.js';
 import { ttlAfterFinished } from './ttl-after-finished/ttl-after-finished.js';
@@ -67,6 +68,9 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     endpointSlices(),
     namespaces(),
     serviceAccounts(),
+    serviceAccountTokens(
+      options.certificateAuthority === undefined ? {} : { certificateAuthority: options.certificateAuthority },
+    ),
     resourceQuotas(),
     clusterRoleAggregation(),
     ...(options.certificateAuthority === undefined
