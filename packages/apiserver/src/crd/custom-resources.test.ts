@@ -212,13 +212,21 @@ describe('an object', () => {
     );
     const created = await server.request('POST', widgetPath, widget('w1', { size: 1 }, { status: { phase: 'no' } }));
     expect(created.body.status).toBeUndefined();
-    const status = await server.request(
-      'PUT',
-      `${widgetPath}/w1/status`,
-      widget('w1', { size: 9 }, { status: { phase: 'up', replicas: 2, selector: 'a=b' } }),
+    const at = ({ body }: { body: any }, object: any) => {
+      object.metadata.resourceVersion = body.metadata.resourceVersion;
+      return object;
+    };
+    const next = widget('w1', { size: 9 }, { status: { phase: 'up', replicas: 2, selector: 'a=b' } });
+    expect((await server.request('PUT', `${widgetPath}/w1/status`, next)).body.message).toBe(
+      'widgets.example.com "w1" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update',
     );
+    const status = await server.request('PUT', `${widgetPath}/w1/status`, at(created, next));
     expect(status.body).toMatchObject({ spec: { size: 1 }, status: { phase: 'up' }, metadata: { generation: 1 } });
-    const main = await server.request('PUT', `${widgetPath}/w1`, widget('w1', { size: 5 }, { status: { phase: 'x' } }));
+    const main = await server.request(
+      'PUT',
+      `${widgetPath}/w1`,
+      at(status, widget('w1', { size: 5 }, { status: { phase: 'x' } })),
+    );
     expect(main.body).toMatchObject({ spec: { size: 5 }, status: { phase: 'up' }, metadata: { generation: 2 } });
     const scale = await server.request('GET', `${widgetPath}/w1/scale`);
     expect(scale.body).toMatchObject({
@@ -355,7 +363,8 @@ describe('several versions', () => {
     expect(patch.body).toMatchObject({ apiVersion: 'example.com/v2', spec: { size: 2, extra: 'now' } });
     const without = structuredClone(next);
     without.spec.versions = [next.spec.versions[1]];
-    delete without.metadata.resourceVersion;
+    const current = await server.request('GET', `${crds}/widgets.example.com`);
+    without.metadata.resourceVersion = current.body.metadata.resourceVersion;
     const refused = await server.request('PUT', `${crds}/widgets.example.com`, without);
     expect(refused.status).toBe(422);
     expect(refused.body.message).toContain('missing from spec.versions; v1 was previously a storage version');

@@ -1,4 +1,4 @@
-/** Writing objects of kinds that are not built in: every change of them counts as a generation, and their scale stands where the kind says. */
+/** Writing objects of kinds that are not built in: every change of them counts as a generation, an update names its version, and their scale stands where the kind says. */
 import type { DynamicObject, Kind } from '@orbitkit/core';
 import type { ReadonlyObject } from '../registry/object-bytes.js';
 import type { ScaleOf, Strategy } from '../registry/strategy.js';
@@ -12,7 +12,7 @@ export function customStrategyOf(kind: Kind): Strategy | undefined {
   let strategy = strategies.get(kind);
   if (strategy === undefined) {
     strategy = {
-      ...(kind.custom ? { generation: true } : {}),
+      ...(kind.custom ? { generation: true, versionRequired: true } : {}),
       ...(kind.scale ? { scale: scaleAt(kind.scale) } : {}),
     };
     strategies.set(kind, strategy);

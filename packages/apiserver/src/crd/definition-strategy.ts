@@ -10,6 +10,7 @@ import type { Definition } from './custom-kind.js';
 export const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 export const definitionStrategy: Strategy = {
+  versionRequired: true,
   prepareCreate(object) {
     const definition = object as unknown as Definition;
     const storage = definition.spec?.versions?.find(each => each.storage)?.name;

@@ -92,6 +92,7 @@ export function validatingPolicyStrategy(kinds: KindRegistry): Strategy {
     };
   };
   return {
+    versionRequired: true,
     prepareCreate: object => judge(object, 1),
     prepareUpdate(object, old) {
       if (!sameJson(object['spec'], old['spec'])) judge(object, (old.metadata.generation ?? 0) + 1);

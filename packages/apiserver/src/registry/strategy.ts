@@ -42,6 +42,8 @@ export interface Strategy {
   readonly generation?: boolean;
   /** A new object may come with its status (Nodes register with theirs). */
   readonly statusOnCreate?: boolean;
+  /** PUT must name the version that it replaces (upstream: AllowUnconditionalUpdate is false). Default: without one it replaces the newest. */
+  readonly versionRequired?: boolean;
   /** PUT of a name that does not exist creates it. */
   readonly createOnUpdate?: boolean;
   /** Objects vanish this long after their last write. */

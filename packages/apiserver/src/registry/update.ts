@@ -1,7 +1,7 @@
 /**
  * Update: what a PUT and the outcome of a patch have in common (kube-wire.md 9).
  *
- * Without resourceVersion the newest version is replaced, whatever it is; with one, only that version. A write that changes
+ * Without resourceVersion the newest version is replaced, whatever it is, unless the kind demands one; with one, only that version. A write that changes
  * nothing keeps the resourceVersion and makes no event. Status and the rest are written apart; only changes of the rest count as
  * generations. The update that takes the last finalizer off an object on its way out removes it.
  */
@@ -67,6 +67,7 @@ export async function updateObject(writing: Writing, request: UpdateRequest, bod
         throw notFound(kind, key.name);
       }
       checkPreconditions(kind, key.name, current.object(), { uid, resourceVersion });
+      if (!resourceVersion && writing.strategies(kind).versionRequired) throw versionRequired(kind, key.name);
       return round++ === 0 || text === undefined ? given : (JSON.parse(text) as DynamicObject);
     },
     () => {
@@ -75,6 +76,16 @@ export async function updateObject(writing: Writing, request: UpdateRequest, bod
     },
   );
 }
+
+/** In the words of apiserver's generic store, which name the resource where others name the kind. */
+const versionRequired = ({ group, plural }: Kind, name: string): unknown =>
+  invalid({ group, kind: plural }, name, [
+    {
+      field: 'metadata.resourceVersion',
+      type: 'FieldValueInvalid',
+      message: 'Invalid value: 0x0: must be specified for an update',
+    },
+  ]);
 
 /**
  * Writes what `make` makes of the current version, as often as it takes. `make` answers undefined to create instead.

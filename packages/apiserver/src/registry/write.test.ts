@@ -298,11 +298,25 @@ describe('update', () => {
       value: structuredClone(lease),
     });
     expect(first.created).toBe(true);
+    const { resourceVersion } = first.object.object().metadata;
     const second = await cluster.resources.update(cluster.context, Lease as any, key('l'), {
-      value: { ...structuredClone(lease), spec: { holderIdentity: 'you' } },
+      value: { metadata: { ...lease.metadata, resourceVersion }, spec: { holderIdentity: 'you' } },
     });
     expect(second.created).toBe(false);
     expect(second.object.object()['spec'].holderIdentity).toBe('you');
+  });
+
+  it('demands a version where upstream does, and replaces the newest where it does not', async () => {
+    const lease = { metadata: { name: 'v', namespace: 'default' }, spec: { holderIdentity: 'me' } };
+    await cluster.resources.update(cluster.context, Lease as any, key('v'), { value: structuredClone(lease) });
+    await expect(
+      cluster.resources.update(cluster.context, Lease as any, key('v'), { value: structuredClone(lease) }),
+    ).rejects.toThrow(
+      'leases.coordination.k8s.io "v" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update',
+    );
+    const made = await cluster.create(Deployment, deployment('v'));
+    const { resourceVersion: _version, ...metadata } = made.metadata;
+    await cluster.update(Deployment, { ...made, metadata } as never);
   });
 
   it('keeps status out of the object, and the object out of status', async () => {

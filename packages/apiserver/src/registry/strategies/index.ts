@@ -26,9 +26,13 @@ export interface StrategyOptions {
 const noGenerations: Strategy = { generation: false };
 const generations: Strategy = { generation: true };
 const createOnUpdate: Strategy = { createOnUpdate: true };
+const versionRequired: Strategy = { versionRequired: true };
 const defaultStrategy: Strategy = {};
 
-/** kube-apiserver counts generations where it says so: most kinds with a spec, some without one, not these others. */
+/**
+ * kube-apiserver counts generations where it says so: most kinds with a spec, some without one, not these others. And it demands a version of
+ * some updates (AllowUnconditionalUpdate of each strategy).
+ */
 const plain: Readonly<Record<ResourceId, Strategy>> = {
   'core/persistentvolumes': noGenerations,
   'core/persistentvolumeclaims': noGenerations,
@@ -39,11 +43,16 @@ const plain: Readonly<Record<ResourceId, Strategy>> = {
   'certificates.k8s.io/certificatesigningrequests': noGenerations,
   'networking.k8s.io/ipaddresses': noGenerations,
   'networking.k8s.io/servicecidrs': noGenerations,
-  'storage.k8s.io/volumeattachments': noGenerations,
-  'storage.k8s.io/csinodes': noGenerations,
+  'storage.k8s.io/volumeattachments': { generation: false, versionRequired: true },
+  'storage.k8s.io/csinodes': { generation: false, versionRequired: true },
+  'storage.k8s.io/csidrivers': versionRequired,
+  'storage.k8s.io/csistoragecapacities': versionRequired,
+  'policy/poddisruptionbudgets': versionRequired,
+  'node.k8s.io/runtimeclasses': versionRequired,
   'discovery.k8s.io/endpointslices': generations,
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations': generations,
-  'admissionregistration.k8s.io/validatingwebhookconfigurations': generations,
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': { generation: true, versionRequired: true },
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': { generation: true, versionRequired: true },
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings': versionRequired,
   'scheduling.k8s.io/priorityclasses': createOnUpdate,
   'rbac.authorization.k8s.io/roles': createOnUpdate,
   'rbac.authorization.k8s.io/rolebindings': createOnUpdate,
@@ -60,7 +69,7 @@ export function strategiesOf(cache: WatchCache, now: () => number, options: Stra
       'core/services': serviceStrategy(cache, now, options.services),
       'core/nodes': { generation: false, statusOnCreate: true },
       'core/events': { generation: false, createOnUpdate: true, ttlMs: options.eventTtlMs ?? defaultEventTtlMs },
-      'coordination.k8s.io/leases': { generation: false, createOnUpdate: true },
+      'coordination.k8s.io/leases': { generation: false, createOnUpdate: true, versionRequired: true },
       'batch/jobs': jobStrategy,
       'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
       'core/replicationcontrollers': { scale: labelSetScale, orphansByDefault: {} },
