@@ -4,6 +4,7 @@
  *
  * Watching a body costs a second parse of it, for the requests alone whose level asks for bodies.
  */
+import type { Readable } from 'node:stream';
 import { type Clock, formatMicroTime, type UserInfo } from '@orbitkit/core';
 import { readBody } from '../http/body.js';
 import type { ApiRequest, ApiResponse, ApiUpgrade } from '../http/exchange.js';
@@ -226,5 +227,10 @@ class WatchedRequest implements ApiRequest {
   async readBody(limit: number): Promise<Buffer> {
     this.body = await this.of.readBody(limit);
     return this.body;
+  }
+
+  /** What only passes through is no object to tell of. */
+  bodyStream(): Readable | undefined {
+    return this.of.bodyStream?.();
   }
 }

@@ -5,6 +5,7 @@
  * Promises: header names are lower-case; `handle` never rejects; a streamed body ends when the request's signal aborts.
  * Not promised: that a streamed body may be read twice, or that a Buffer body is the reader's own (objects are shared bytes).
  */
+import type { Readable } from 'node:stream';
 import type { UserInfo } from '@orbitkit/core';
 import type { Tunnel } from '../node-proxy/backend.js';
 import type { Query } from './query.js';
@@ -32,6 +33,11 @@ export interface ApiRequest {
   identify(): Promise<UserInfo>;
   /** The whole body. @throws StatusError RequestEntityTooLarge beyond `limit` bytes, BadRequest when the client broke off. */
   readBody(limit: number): Promise<Buffer>;
+  /**
+   * The body as it comes and of whatever size, for who passes it on; undefined when there is none. Instead of `readBody`, and once.
+   * Absent where bodies are whole from the start.
+   */
+  bodyStream?(): Readable | undefined;
 }
 
 export interface ApiResponse {

@@ -106,6 +106,10 @@ export abstract class HttpExchange implements ApiRequest {
       return Promise.reject(badRequest(`a body with content-encoding ${encoding} cannot be read; send it as it is`));
     return collect(this.source, limit);
   }
+
+  bodyStream(): Readable | undefined {
+    return this.bodyless || this.headers['content-length'] === '0' ? undefined : this.source;
+  }
 }
 
 /** All bytes of a source. Beyond the limit it rejects at once, and the rest is left in the source. */

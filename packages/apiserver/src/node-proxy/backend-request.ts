@@ -4,6 +4,7 @@
  */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { type Backend, connectTo, unreachable } from './backend.js';
 
 export interface BackendRequest {
@@ -11,9 +12,10 @@ export interface BackendRequest {
   /** With query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  readonly body?: Buffer;
+  /** A stream is passed on as it comes. */
+  readonly body?: Buffer | Readable;
   readonly signal: AbortSignal;
-  /** Bound on the time to the answer's headers. Default 60 s. */
+  /** Bound on the time to the answer's headers; counted anew with every piece of a streamed body. Default 60 s. */
   readonly headersTimeoutMs?: number;
 }
 
@@ -67,6 +69,12 @@ async function exchange(backend: Backend, ask: BackendRequest): Promise<BackendA
       outgoing.destroy();
       reject(unreachable(backend, `it did not answer within ${timeoutMs / 1000} s`));
     }, timeoutMs);
+    // An answer may come before the body has ended: what it says counts, and the rest of the body is nobody's.
+    const passOn = (body: Readable) => {
+      body.on('data', () => timer.refresh());
+      body.on('error', () => outgoing.destroy(new Error("the request's body broke off")));
+      body.pipe(outgoing);
+    };
     ask.signal.addEventListener('abort', onAbort, { once: true });
     // The listener stays: a late error of a destroyed request must not be unhandled.
     outgoing.on('error', error => {
@@ -83,7 +91,8 @@ async function exchange(backend: Backend, ask: BackendRequest): Promise<BackendA
       upgraded.on('error', () => undefined);
       resolve({ answer, socket: upgraded as Socket, head });
     });
-    outgoing.end(ask.body);
+    if (ask.body === undefined || Buffer.isBuffer(ask.body)) outgoing.end(ask.body);
+    else passOn(ask.body);
   });
 }
 

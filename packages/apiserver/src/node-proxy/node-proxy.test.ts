@@ -1,6 +1,15 @@
 /** The proxy against an agent that speaks the kubelet's paths over TLS, through the real HTTP door. */
+
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  type ClientRequest,
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 
@@ -466,6 +475,76 @@ describe('proxies', () => {
     expect(response.headers.get('x-hop')).toBeNull();
   });
 
+  it('pass a body on piece by piece, larger than any that the server keeps, and encoded as it is', async () => {
+    let first: (size: number) => void = () => undefined;
+    const began = new Promise<number>(resolve => {
+      first = resolve;
+    });
+    const server = createHttpServer(async (incoming, response) => {
+      let size = 0;
+      for await (const part of incoming) {
+        if (size === 0) first((part as Buffer).length);
+        size += (part as Buffer).length;
+      }
+      const { 'content-encoding': encoding, 'content-length': length = 'none' } = incoming.headers;
+      response.end(`${size} ${encoding} ${length}`);
+    });
+    const port = await listening(server);
+    const pod = podObject({ containers: [{ name: 'c', ports: [{ containerPort: port }] }] }, { podIP: '127.0.0.1' });
+    const { port: door } = await proxyServer(world(pod));
+    const piece = Buffer.alloc(64 * 1024);
+    const upload = (headers: Record<string, string>) =>
+      request({
+        port: door,
+        host: '127.0.0.1',
+        method: 'PUT',
+        path: '/api/v1/namespaces/d/pods/p/proxy/blob',
+        headers: { 'content-encoding': 'made-up', ...headers },
+      });
+    const answerOf = async (outgoing: ClientRequest) => {
+      const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+      let text = '';
+      for await (const part of answer) text += part;
+      return text;
+    };
+    const chunked = upload({});
+    const answer = answerOf(chunked);
+    chunked.write(piece);
+    // The pod has the first piece before the client has sent the last.
+    expect(await began).toBeGreaterThan(0);
+    for (let i = 1; i < 128; i++) if (!chunked.write(piece)) await once(chunked, 'drain');
+    chunked.end();
+    expect(await answer).toBe(`${128 * piece.length} made-up none`);
+    const sized = upload({ 'content-length': `${2 * piece.length}` });
+    const second = answerOf(sized);
+    sized.write(piece);
+    sized.end(piece);
+    expect(await second).toBe(`${2 * piece.length} made-up ${2 * piece.length}`);
+  });
+
+  it("give up at the pod when the client's body breaks off", async () => {
+    let gone: () => void = () => undefined;
+    const broken = new Promise<void>(resolve => {
+      gone = resolve;
+    });
+    const server = createHttpServer(incoming => {
+      incoming.on('error', () => undefined);
+      incoming.on('close', gone);
+      incoming.resume();
+    });
+    const port = await listening(server);
+    const pod = podObject({ containers: [{ name: 'c', ports: [{ containerPort: port }] }] }, { podIP: '127.0.0.1' });
+    const { port: door } = await proxyServer(world(pod));
+    const socket = connect(door, '127.0.0.1');
+    const arrived = once(server, 'request');
+    socket.write(
+      'POST /api/v1/namespaces/d/pods/p/proxy/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nten bytes.',
+    );
+    await arrived;
+    socket.destroy();
+    await broken;
+  });
+
   it('answer HEAD with the length and no body', async () => {
     const { url } = await echoPod();
     const response = await fetch(`${url}/api/v1/namespaces/d/pods/p/proxy/x`, { method: 'HEAD' });
@@ -495,7 +574,7 @@ describe('proxies', () => {
     expect(body).toBe('body');
     expect(headers).toEqual({
       'x-kept': '2',
-      'content-length': '4',
+      'transfer-encoding': 'chunked',
       host: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
       connection: expect.any(String),
     });

@@ -1,8 +1,8 @@
 /**
- * A plain reverse proxy: method, path, body and end-to-end headers pass, credentials for this server do not. Bodies are bounded as
- * those of other requests are; answers stream. An upgrade passes as a tunnel.
+ * A plain reverse proxy: method, path, body and end-to-end headers pass, credentials for this server do not. Bodies and answers of any size
+ * pass as they come, with back-pressure; how long a body may take to arrive is the door's to say. An upgrade passes as a tunnel.
  */
-
+import type { Readable } from 'node:stream';
 import { maxBodyBytes } from '../http/body.js';
 import type { ApiRequest, ApiResponse, ApiUpgrade } from '../http/exchange.js';
 import type { Backend } from './backend.js';
@@ -47,6 +47,12 @@ export function passedHeaders(headers: Headers): Record<string, string | readonl
   return passed;
 }
 
+async function bodyOf(request: ApiRequest): Promise<Buffer | Readable | undefined> {
+  if (request.bodyStream) return request.bodyStream();
+  const whole = await request.readBody(maxBodyBytes);
+  return whole.length > 0 ? whole : undefined;
+}
+
 /** Where the path goes on at the backend: as data, so that neither `..` nor an encoded slash is read here. */
 export async function proxyThrough(
   backend: Backend,
@@ -55,20 +61,21 @@ export async function proxyThrough(
 ): Promise<ApiResponse | ApiUpgrade> {
   const path = `/${rest}${request.query.text === '' ? '' : `?${request.query.text}`}`;
   if (request.upgrade) return { tunnel: { backend, method: request.method, path } };
-  const body = await request.readBody(maxBodyBytes);
+  const body = await bodyOf(request);
+  const length = Buffer.isBuffer(body) ? String(body.length) : request.headers['content-length'];
   const answer = await requestBackend(backend, {
     method: request.method,
     path,
     headers: {
       ...passedHeaders(request.headers),
-      ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
+      ...(body && length !== undefined ? { 'content-length': length } : {}),
     },
-    body,
+    ...(body ? { body } : {}),
     signal: request.signal,
   });
   const headers = passedHeaders(answer.headers);
   // Of a body that comes as it is; node:http has checked that there is not both.
-  const length = answer.headers['content-length'];
-  if (length !== undefined && answer.headers['transfer-encoding'] === undefined) headers['content-length'] = length;
+  const answered = answer.headers['content-length'];
+  if (answered !== undefined && answer.headers['transfer-encoding'] === undefined) headers['content-length'] = answered;
   return { status: answer.status, headers, body: answer.body, stream: true };
 }
