@@ -53,6 +53,22 @@ export function loggedContainer({ pod, state }: PodTarget, name: string, previou
   );
 }
 
+/**
+ * Whether a container whose log is followed may still write.
+ * @param stateOf What its worker looked at last, which may be older than `logged`; undefined once the pod is gone.
+ */
+export function mayStillWrite(logged: ContainerStatus, stateOf: () => PodState | undefined): () => boolean {
+  let known = false;
+  return () => {
+    const state = stateOf();
+    if (!state) return false;
+    const now = state.containers.find(({ id }) => id === logged.id);
+    if (!now) return !known && logged.state === 'running';
+    known = true;
+    return now.state === 'running' || (now.state === 'created' && logged.state === 'running');
+  };
+}
+
 /** @throws StatusError BadRequest */
 export function sandboxOf({ pod, state }: PodTarget): Sandbox {
   const sandbox = readySandbox(state);

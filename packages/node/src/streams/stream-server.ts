@@ -22,7 +22,7 @@ import { channelStreams } from './channel-streams.js';
 import { containerLog } from './container-log.js';
 import { serveStreams } from './exec.js';
 import { logOptionsOf, portsOf, streamRequestOf } from './parameters.js';
-import { loggedContainer, podTarget, runningContainer, sandboxOf } from './pod-target.js';
+import { loggedContainer, mayStillWrite, podTarget, runningContainer, sandboxOf } from './pod-target.js';
 import type { ForwardTarget } from './port-forward.js';
 import { keepServingCertificate, newServingCertificate, servingCertificate } from './serving-certificate.js';
 import { spdyPortForward } from './spdy-port-forward.js';
@@ -101,10 +101,9 @@ export async function streamServer(options: StreamServerOptions): Promise<Stream
     const logged = loggedContainer(found, container, asked.previous);
     const over = new AbortController();
     response.on('close', () => over.abort());
-    const isRunning = () => {
-      const now = found.worker.state.containers.find(({ id }) => id === logged.id);
-      return (now ?? logged).state === 'running' && options.pods()?.worker(namespace, podName) === found.worker;
-    };
+    const isRunning = mayStillWrite(logged, () =>
+      options.pods()?.worker(namespace, podName) === found.worker ? found.worker.state : undefined,
+    );
     const signal = AbortSignal.any([over.signal, closing.signal]);
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.flushHeaders();
