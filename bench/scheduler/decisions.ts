@@ -1,4 +1,4 @@
-/** Decisions alone: schedule → commit → assume, no API. Pods per second of one core, by workload and number of nodes. */
+/** Decisions alone: schedule → commit → assume, no API. Pods per second of processor time, by workload and number of nodes. */
 import type { Pod } from '@orbitkit/core';
 import { ClusterState, commit, defaultPlugins, type Profile, profile, schedule } from '@orbitkit/scheduler';
 import { boundTo, testPod } from '@orbitkit/scheduler/testing';
@@ -39,7 +39,7 @@ export function decide(workload: Workload, nodeCount: number): Measured {
     : [];
   const times = new Float64Array(count);
   let placed = 0;
-  const began = performance.now();
+  const began = process.cpuUsage();
   for (let i = 0; i < count; i++) {
     const before = performance.now();
     const answer = place(pods[i]!, state, rules, start);
@@ -49,7 +49,8 @@ export function decide(workload: Workload, nodeCount: number): Measured {
     if (stuck.length > 0 && i % 50 === 0) place(stuck[(i / 50) % stuck.length]!, state, rules, start);
     times[i] = performance.now() - before;
   }
-  const seconds = (performance.now() - began) / 1_000;
+  const used = process.cpuUsage(began);
+  const seconds = (used.user + used.system) / 1e6;
   times.sort();
   return { perSecond: count / seconds, placed, p99Micros: times[Math.floor(count * 0.99)]! * 1_000 };
 }
@@ -57,7 +58,7 @@ export function decide(workload: Workload, nodeCount: number): Measured {
 /** The simplest thing that is right: every node, every rule, plain objects, nothing kept. */
 export function naive(nodeCount: number, count: number): number {
   const all = nodes(nodeCount).map(node => ({ node, pods: [] as Pod[] }));
-  const began = performance.now();
+  const began = process.cpuUsage();
   for (let i = 0; i < count; i++) {
     const pod = testPod(`naive-${i}`, { requests: { cpu: '100m', memory: '500Mi' } });
     let best: (typeof all)[number] | undefined;
@@ -66,8 +67,18 @@ export function naive(nodeCount: number, count: number): number {
       const used = { cpu: each.pods.length * 100, memory: each.pods.length * 500 };
       const ready = each.node.status.conditions?.some(c => c.type === 'Ready' && c.status === 'True');
       const tainted = each.node.spec.taints?.some(taint => taint.effect !== 'PreferNoSchedule');
-      const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([k, v]) => each.node.metadata.labels?.[k] === v);
-      if (!ready || tainted || !selected || each.node.spec.unschedulable || used.cpu + 100 > 4_000 || each.pods.length >= 110) continue;
+      const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(
+        ([k, v]) => each.node.metadata.labels?.[k] === v,
+      );
+      if (
+        !ready ||
+        tainted ||
+        !selected ||
+        each.node.spec.unschedulable ||
+        used.cpu + 100 > 4_000 ||
+        each.pods.length >= 110
+      )
+        continue;
       const [cpu, memory] = [(used.cpu + 100) / 4_000, (used.memory + 500) / 32_768];
       const score = (1 - cpu) * 50 + (1 - memory) * 50 + 100 * (1 - Math.abs(cpu - memory) / 2);
       if (score > bestScore) {
@@ -77,7 +88,8 @@ export function naive(nodeCount: number, count: number): number {
     }
     best?.pods.push(boundTo(pod, best.node.metadata.name));
   }
-  return count / ((performance.now() - began) / 1_000);
+  const used = process.cpuUsage(began);
+  return count / ((used.user + used.system) / 1e6);
 }
 
 export function decisionReport(runs = 3, only?: string): void {

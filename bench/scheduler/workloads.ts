@@ -39,7 +39,10 @@ const labelled =
 const hostname = 'kubernetes.io/hostname';
 const zone = 'topology.kubernetes.io/zone';
 const green = { color: 'green' };
-const term = (labels: Record<string, string>, topologyKey: string) => ({ labelSelector: { matchLabels: labels }, topologyKey });
+const term = (labels: Record<string, string>, topologyKey: string) => ({
+  labelSelector: { matchLabels: labels },
+  topologyKey,
+});
 const required = <T>(terms: T[]) => ({ requiredDuringSchedulingIgnoredDuringExecution: terms });
 const preferred = <T>(terms: T[]) => ({ preferredDuringSchedulingIgnoredDuringExecution: terms });
 
@@ -51,38 +54,116 @@ const spread = (whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway') => ({
 const blue = { color: 'blue' };
 const away = labelled('away', green, { affinity: { podAntiAffinity: required([term(green, hostname)]) } });
 const near = labelled('near', blue, { affinity: { podAffinity: required([term(blue, zone)]) } });
-const likes = labelled('likes', { color: 'red' }, {
-  affinity: { podAffinity: preferred([{ weight: 1, podAffinityTerm: term({ color: 'red' }, hostname) }]) },
-});
-const dislikes = labelled('dislikes', { color: 'yellow' }, {
-  affinity: { podAntiAffinity: preferred([{ weight: 1, podAffinityTerm: term({ color: 'yellow' }, hostname) }]) },
-});
-const inZone = labelled('zoned', {}, {
-  affinity: {
-    nodeAffinity: required([] as never[]) && {
-      requiredDuringSchedulingIgnoredDuringExecution: {
-        nodeSelectorTerms: [{ matchExpressions: [{ key: zone, operator: 'In', values: ['zone-1', 'zone-2'] }] }],
+const likes = labelled(
+  'likes',
+  { color: 'red' },
+  {
+    affinity: { podAffinity: preferred([{ weight: 1, podAffinityTerm: term({ color: 'red' }, hostname) }]) },
+  },
+);
+const dislikes = labelled(
+  'dislikes',
+  { color: 'yellow' },
+  {
+    affinity: { podAntiAffinity: preferred([{ weight: 1, podAffinityTerm: term({ color: 'yellow' }, hostname) }]) },
+  },
+);
+const inZone = labelled(
+  'zoned',
+  {},
+  {
+    affinity: {
+      nodeAffinity: required([] as never[]) && {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [{ matchExpressions: [{ key: zone, operator: 'In', values: ['zone-1', 'zone-2'] }] }],
+        },
       },
     },
   },
-});
+);
 
 export const workloads: readonly Workload[] = [
-  { name: 'SchedulingBasic', initial: 1_000, measured: 10_000, threshold: 680, initialPod: plain('init'), pod: plain('basic') },
-  { name: 'SchedulingPodAntiAffinity', initial: 1_000, measured: 2_000, threshold: 60, initialPod: away, pod: i => away(i + 100_000) },
-  { name: 'SchedulingPodAffinity', initial: 5_000, measured: 5_000, threshold: 35, initialPod: near, pod: i => near(i + 100_000) },
-  { name: 'SchedulingPreferredPodAffinity', initial: 5_000, measured: 5_000, threshold: 90, initialPod: likes, pod: i => likes(i + 100_000) },
-  { name: 'SchedulingPreferredPodAntiAffinity', initial: 5_000, measured: 5_000, threshold: 90, initialPod: dislikes, pod: i => dislikes(i + 100_000) },
-  { name: 'SchedulingNodeAffinity', initial: 5_000, measured: 10_000, threshold: 220, initialPod: inZone, pod: i => inZone(i + 100_000) },
-  { name: 'TopologySpreading', initial: 5_000, measured: 5_000, threshold: 460, initialPod: plain('init'), pod: labelled('spread', blue, spread('DoNotSchedule')) },
-  { name: 'PreferredTopologySpreading', initial: 5_000, measured: 5_000, threshold: 340, initialPod: plain('init'), pod: labelled('spread', blue, spread('ScheduleAnyway')) },
+  {
+    name: 'SchedulingBasic',
+    initial: 1_000,
+    measured: 10_000,
+    threshold: 680,
+    initialPod: plain('init'),
+    pod: plain('basic'),
+  },
+  {
+    name: 'SchedulingPodAntiAffinity',
+    initial: 1_000,
+    measured: 2_000,
+    threshold: 60,
+    initialPod: away,
+    pod: i => away(i + 100_000),
+  },
+  {
+    name: 'SchedulingPodAffinity',
+    initial: 5_000,
+    measured: 5_000,
+    threshold: 35,
+    initialPod: near,
+    pod: i => near(i + 100_000),
+  },
+  {
+    name: 'SchedulingPreferredPodAffinity',
+    initial: 5_000,
+    measured: 5_000,
+    threshold: 90,
+    initialPod: likes,
+    pod: i => likes(i + 100_000),
+  },
+  {
+    name: 'SchedulingPreferredPodAntiAffinity',
+    initial: 5_000,
+    measured: 5_000,
+    threshold: 90,
+    initialPod: dislikes,
+    pod: i => dislikes(i + 100_000),
+  },
+  {
+    name: 'SchedulingNodeAffinity',
+    initial: 5_000,
+    measured: 10_000,
+    threshold: 220,
+    initialPod: inZone,
+    pod: i => inZone(i + 100_000),
+  },
+  {
+    name: 'TopologySpreading',
+    initial: 5_000,
+    measured: 5_000,
+    threshold: 460,
+    initialPod: plain('init'),
+    pod: labelled('spread', blue, spread('DoNotSchedule')),
+  },
+  {
+    name: 'PreferredTopologySpreading',
+    initial: 5_000,
+    measured: 5_000,
+    threshold: 340,
+    initialPod: plain('init'),
+    pod: labelled('spread', blue, spread('ScheduleAnyway')),
+  },
   {
     name: 'PreemptionAsync',
     initial: 20_000,
     measured: 5_000,
     threshold: 570,
-    initialPod: i => testPod(`low-${i}`, { namespace: 'perf', requests: { cpu: '900m', memory: '500Mi' }, spec: { priority: 0 } }),
-    pod: i => testPod(`high-${i}`, { namespace: 'perf', requests: { cpu: '3', memory: '500Mi' }, spec: { priority: 10 } }),
+    initialPod: i =>
+      testPod(`low-${i}`, { namespace: 'perf', requests: { cpu: '900m', memory: '500Mi' }, spec: { priority: 0 } }),
+    pod: i =>
+      testPod(`high-${i}`, { namespace: 'perf', requests: { cpu: '3', memory: '500Mi' }, spec: { priority: 10 } }),
   },
-  { name: 'Unschedulable', initial: 100, measured: 10_000, threshold: 590, initialPod: plain('init'), pod: plain('basic'), unschedulable: true },
+  {
+    name: 'Unschedulable',
+    initial: 100,
+    measured: 10_000,
+    threshold: 590,
+    initialPod: plain('init'),
+    pod: plain('basic'),
+    unschedulable: true,
+  },
 ];

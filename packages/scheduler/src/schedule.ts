@@ -7,7 +7,8 @@
  */
 import type { Pod } from '@orbitkit/core';
 import { type Plan, planFor } from './engine/plan.js';
-import type { Cycle, NodeRefusal, Preemption, Refusal } from './framework/plugin.js';
+import { Refusals } from './engine/refusals.js';
+import type { Cycle, NodeRefusal, Preemption, Refusal, Trial } from './framework/plugin.js';
 import type { Profile } from './framework/profile.js';
 import { normalizeTo100 } from './framework/rules.js';
 import type { NodeInfo } from './snapshot/node-info.js';
@@ -65,11 +66,10 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
   const total = order.length;
   if (total === 0) return nowhere('no nodes are registered in the cluster');
   const plan = planFor(pod, classOf(pod), snapshot, profile);
-  const cycle = cycleFor(pod, snapshot, profile);
+  const cycle = new DecisionCycle(pod, snapshot, profile);
   const before = begin(plan, pod, profile, cycle, snapshot);
   if (before.refusal) {
-    const { refusal } = before;
-    const refusals = new Map(snapshot.nodes.map(info => [info.name, refusal]));
+    const refusals = new Refusals(snapshot, [...order], new Array(total).fill(before.refusal));
     return refused({ pod, snapshot, profile, cycle, refusals, examined: total, options });
   }
   const { only } = before;
@@ -91,6 +91,22 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
   }
 
   const wanted = options.allNodes ? total : nodesToFind(total, profile.percentageOfNodesToScore);
+  if (!full && !only && nominated.size === 0) {
+    const local = plan.chooseLocal(start, wanted);
+    if (local && local.best >= 0) {
+      const { best, count: feasible, examined } = local;
+      const nextStart = (start + examined) % total;
+      return {
+        outcome: 'placed',
+        node: snapshot.at(best).name,
+        scores: [],
+        refusals: noRefusals,
+        examined,
+        feasible,
+        nextStart,
+      };
+    }
+  }
   const scratch = scratches.pop() ?? new Scratch();
   scratch.reserve(wanted);
   const { slots } = scratch;
@@ -120,11 +136,7 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     } else slots[count++] = slot;
   }
   const nextStart = index;
-  const refusals = (): Map<string, NodeRefusal> => {
-    const byName = new Map<string, NodeRefusal>();
-    for (let i = 0; i < refusedSlots.length; i++) byName.set(snapshot.at(refusedSlots[i]!).name, refusedBy[i]!);
-    return byName;
-  };
+  const refusals = (): Refusals => new Refusals(snapshot, refusedSlots, refusedBy);
   if (count === 0) {
     scratches.push(scratch);
     return refused({ pod, snapshot, profile, cycle, refusals: refusals(), examined, options });
@@ -151,7 +163,10 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     );
     if (first.length === 0) return undefined;
     const info = snapshot.at(slot);
-    return cycle.fits(info, { with: first.map(each => ({ pod: each, node: info.name })) });
+    return cycle.suppose(info, trial => {
+      for (const each of first) trial.add(each);
+      return trial.refusal();
+    });
   }
 }
 
@@ -187,6 +202,16 @@ function choose(plan: Plan, snapshot: Snapshot, scratch: Scratch, count: number,
     for (const { plugin, rule } of plan.local) for (let i = 0; i < count; i++) detail[i]![plugin] = rule.of(slots[i]!);
   }
   for (const { plugin, weight, rule, kept } of plan.scores) {
+    const same = rule.uniform?.();
+    if (same !== undefined) {
+      // It decides nothing; only who asks for scores wants to see it.
+      if (!detail) continue;
+      for (let i = 0; i < count; i++) {
+        totals[i]! += weight * same;
+        detail[i]![plugin] = same;
+      }
+      continue;
+    }
     if (rule.begin?.(slots) === 'skip') continue;
     if (kept) for (let i = 0; i < count; i++) scores[i] = kept.of(slots[i]!);
     else for (let i = 0; i < count; i++) scores[i] = rule.of(slots[i]!);
@@ -240,42 +265,57 @@ function begin(plan: Plan, pod: Pod, profile: Profile, cycle: Cycle, snapshot: S
 
 const isRefusal = (answer: object): answer is Refusal => 'reasons' in answer;
 
-function cycleFor(pod: Pod, snapshot: Snapshot, profile: Profile): Cycle {
-  let state: Map<string, unknown> | undefined;
-  return {
-    snapshot,
-    get state() {
-      state ??= new Map();
-      return state;
-    },
-    fits: (node, change) => refusalIn(pod, node, snapshot, profile, change ?? {}),
-  };
+class DecisionCycle implements Cycle {
+  #state: Map<string, unknown> | undefined;
+  constructor(
+    private readonly pod: Pod,
+    readonly snapshot: Snapshot,
+    private readonly profile: Profile,
+  ) {}
+
+  get state(): Map<string, unknown> {
+    this.#state ??= new Map();
+    return this.#state;
+  }
+
+  get rulesVersion(): number {
+    return this.profile.version;
+  }
+
+  get verdictsAreLocal(): boolean {
+    const { pod, snapshot, profile } = this;
+    const plain = profile.plugins.some(plugin => plugin.preFilter);
+    return !plain && snapshot.nominated.size === 0 && planFor(pod, classOf(pod), snapshot, profile).isNodeLocal;
+  }
+
+  suppose<T>(node: NodeInfo, ask: (trial: Trial) => T): T {
+    const { pod, snapshot, profile } = this;
+    const outer = planFor(pod, classOf(pod), snapshot, profile);
+    const { current } = outer;
+    try {
+      return snapshot.suppose(change =>
+        ask({
+          remove: each => change.remove(each),
+          add: each => change.add(each, node.name),
+          refusal: () => refusalIn(pod, node, snapshot, profile),
+        }),
+      );
+    } finally {
+      // The decision around it goes on with its own numbers.
+      outer.current = current;
+      for (const rules of outer.rules) rules.begin?.();
+    }
+  }
 }
 
-/** Every filter about one node, in the supposed cluster. The plan's own decision goes on afterwards with its numbers as before. */
-function refusalIn(
-  pod: Pod,
-  node: NodeInfo,
-  snapshot: Snapshot,
-  profile: Profile,
-  change: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] },
-): NodeRefusal | undefined {
+/** Every filter about one node, in the cluster as it is supposed to be. */
+function refusalIn(pod: Pod, node: NodeInfo, snapshot: Snapshot, profile: Profile): NodeRefusal | undefined {
   const plan = planFor(pod, classOf(pod), snapshot, profile);
-  const outer = plan.current;
-  try {
-    return snapshot.suppose(change, () => {
-      // Supposing may have made counters stale.
-      const here = planFor(pod, classOf(pod), snapshot, profile);
-      const before = begin(here, pod, profile, cycleFor(pod, snapshot, profile), snapshot);
-      if (before.refusal) return before.refusal;
-      if (before.only && !before.only.has(node.slot)) return before.elsewhere;
-      const verdict = here.check(node.slot);
-      return verdict === 0 ? undefined : here.refusal(node.slot, verdict);
-    });
-  } finally {
-    plan.current = outer;
-    for (const rules of plan.rules) rules.begin?.();
-  }
+  const before = begin(plan, pod, profile, new DecisionCycle(pod, snapshot, profile), snapshot);
+  if (before.refusal) return before.refusal;
+  if (before.only && !before.only.has(node.slot)) return before.elsewhere;
+  const verdict = plan.check(node.slot);
+  return verdict === 0 ? undefined : plan.refusal(node.slot, verdict);
 }
 
 interface RefusedBy {
@@ -283,7 +323,7 @@ interface RefusedBy {
   snapshot: Snapshot;
   profile: Profile;
   cycle: Cycle;
-  refusals: ReadonlyMap<string, NodeRefusal>;
+  refusals: Refusals;
   examined: number;
   options: ScheduleOptions;
 }
@@ -297,10 +337,10 @@ function refused({ pod, snapshot, profile, cycle, refusals, examined, options }:
     }
   }
   const refusedBy = new Set<string>();
-  for (const refusal of refusals.values()) refusedBy.add(refusal.plugin);
+  for (const refusal of refusals.counted().keys()) refusedBy.add(refusal.plugin);
   return {
     outcome: 'unschedulable',
-    message: summaryOf(snapshot.order.length, refusals),
+    message: summaryOf(snapshot.order.length, refusals.counted()),
     refusals,
     refusedBy,
     examined,
@@ -320,13 +360,10 @@ const nowhere = (message: string): Decision => ({
   nextStart: 0,
 });
 
-/** Equal reasons are counted, the counts sorted as text: kube-scheduler's FitError. */
-export function summaryOf(total: number, refusals: ReadonlyMap<string, NodeRefusal>): string {
-  // Equal refusals are mostly one object: they are counted first.
-  const byObject = new Map<NodeRefusal, number>();
-  for (const refusal of refusals.values()) byObject.set(refusal, (byObject.get(refusal) ?? 0) + 1);
+/** Reasons and how many nodes gave them, sorted as text: kube-scheduler's FitError. */
+export function summaryOf(total: number, counted: ReadonlyMap<NodeRefusal, number>): string {
   const counts = new Map<string, number>();
-  for (const [refusal, times] of byObject) {
+  for (const [refusal, times] of counted) {
     for (const reason of refusal.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
   }
   const texts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();

@@ -148,7 +148,7 @@ async function run(
 
   const refusedAt = (node: string, refusal: NodeRefusal): Decision & { outcome: 'unschedulable' } => {
     const refusals = new Map([[node, refusal]]);
-    const message = summaryOf(1, refusals);
+    const message = summaryOf(1, new Map([[refusal, 1]]));
     const refusedBy = new Set([refusal.plugin]);
     return { outcome: 'unschedulable', message, refusals, refusedBy, examined: 1, feasible: 0, nextStart: 0 };
   };

@@ -60,8 +60,6 @@ export class Plan {
   readonly local: PlannedScore[] = [];
   readonly scores: PlannedScore[] = [];
   current: Current | undefined;
-  /** The version of the snapshot at which no node passed. */
-  refusedAt = -1;
   readonly #snapshot: Snapshot;
   readonly #profileVersion: number;
   readonly #layout: number;
@@ -72,8 +70,8 @@ export class Plan {
   #objectVerdict: Uint8Array | undefined;
   #nodeAt: Float64Array | undefined;
   #nodeVerdict: Uint8Array | undefined;
-  #localAt: Float64Array | undefined;
   #localScore: Float64Array | undefined;
+  readonly #named = new Map<Refusal, NodeRefusal>();
 
   constructor(pod: Pod, snapshot: Snapshot, profile: Profile) {
     this.#snapshot = snapshot;
@@ -123,7 +121,6 @@ export class Plan {
     this.#objectVerdict = new Uint8Array(capacity);
     this.#nodeAt = new Float64Array(capacity);
     this.#nodeVerdict = new Uint8Array(capacity);
-    this.#localAt = new Float64Array(capacity);
     this.#localScore = new Float64Array(capacity);
   }
 
@@ -139,11 +136,15 @@ export class Plan {
   #keptCheck(slot: number): number {
     const nodeAt = this.#nodeAt;
     if (!nodeAt) return this.#ask(slot, 0, this.#keptFilters);
+    if (nodeAt[slot] !== this.#snapshot.columns.generation[slot]) this.#refresh(slot);
+    return this.#nodeVerdict![slot]!;
+  }
+
+  /** Something happened to the node: its verdict, and its local score if it passes. */
+  #refresh(slot: number): void {
     const { columns } = this.#snapshot;
-    const now = columns.generation[slot]!;
-    if (nodeAt[slot] === now) return this.#nodeVerdict![slot]!;
-    let verdict: number;
     const nodeNow = columns.nodeGeneration[slot]!;
+    let verdict: number;
     if (this.#objectAt![slot] === nodeNow) verdict = this.#objectVerdict![slot]!;
     else {
       verdict = this.#ask(slot, 0, this.#objectFilters);
@@ -151,9 +152,50 @@ export class Plan {
       this.#objectVerdict![slot] = verdict;
     }
     if (verdict === 0) verdict = this.#ask(slot, this.#objectFilters, this.#keptFilters);
-    nodeAt[slot] = now;
+    this.#nodeAt![slot] = columns.generation[slot]!;
     this.#nodeVerdict![slot] = verdict;
-    return verdict;
+    if (verdict === 0) this.#localScore![slot] = this.#sumLocal(slot);
+  }
+
+  /** Whether verdicts hang on the node alone. */
+  get isNodeLocal(): boolean {
+    return this.filters.length === this.#keptFilters;
+  }
+
+  /**
+   * Filter and choice in one pass, when every score is local or the same for all: slot of the best, or -1; undefined when it cannot be done so.
+   * The answer is what filtering and scoring give.
+   */
+  chooseLocal(start: number, wanted: number): { best: number; count: number; examined: number } | undefined {
+    const nodeAt = this.#nodeAt;
+    if (!nodeAt) return undefined;
+    for (const { rule } of this.scores) if (rule.uniform?.() === undefined) return undefined;
+    const { order, columns } = this.#snapshot;
+    const { generation } = columns;
+    const verdicts = this.#nodeVerdict!;
+    const locals = this.#localScore!;
+    const { filters } = this;
+    const kept = this.#keptFilters;
+    const total = order.length;
+    let best = -1;
+    let bestScore = Number.NEGATIVE_INFINITY;
+    let count = 0;
+    let index = start;
+    let examined = 0;
+    next: for (; examined < total && count < wanted; examined++) {
+      const slot = order[index]!;
+      if (++index === total) index = 0;
+      if (nodeAt[slot] !== generation[slot]) this.#refresh(slot);
+      if (verdicts[slot] !== 0) continue;
+      for (let i = kept; i < filters.length; i++) if (!filters[i]!.rule.passes(slot)) continue next;
+      count += 1;
+      const score = locals[slot]!;
+      if (score > bestScore) {
+        bestScore = score;
+        best = slot;
+      }
+    }
+    return { best, count, examined };
   }
 
   #ask(slot: number, from: number, to: number): number {
@@ -162,16 +204,9 @@ export class Plan {
     return 0;
   }
 
-  /** Sum of the weighted local scores. */
+  /** Sum of the weighted local scores of a node that passed. */
   localScore(slot: number): number {
-    const localAt = this.#localAt;
-    if (!localAt) return this.#sumLocal(slot);
-    const now = this.#snapshot.columns.generation[slot]!;
-    if (localAt[slot] !== now) {
-      localAt[slot] = now;
-      this.#localScore![slot] = this.#sumLocal(slot);
-    }
-    return this.#localScore![slot]!;
+    return this.#nodeAt ? this.#localScore![slot]! : this.#sumLocal(slot);
   }
 
   #sumLocal(slot: number): number {
@@ -182,7 +217,14 @@ export class Plan {
 
   refusal(slot: number, verdict: number): NodeRefusal {
     const { plugin, rule } = this.filters[verdict - 1]!;
-    return named(rule.refusal(slot), plugin);
+    const refusal = rule.refusal(slot);
+    // Equal refusals stay one object: they are counted by identity.
+    let named = this.#named.get(refusal);
+    if (!named) {
+      named = { ...refusal, plugin };
+      if (this.#named.size < namedLimit) this.#named.set(refusal, named);
+    }
+    return named;
   }
 
   /** The plain points of a plugin, as rules. */
@@ -230,16 +272,8 @@ export class Plan {
   }
 }
 
-const names = new WeakMap<Refusal, NodeRefusal>();
-/** The refusal with its plugin's name; equal ones stay one object. */
-function named(refusal: Refusal, plugin: string): NodeRefusal {
-  let known = names.get(refusal);
-  if (known?.plugin !== plugin) {
-    known = { ...refusal, plugin };
-    names.set(refusal, known);
-  }
-  return known;
-}
+/** Refusals remembered by a plan; plain plugins make a new one each time. */
+const namedLimit = 256;
 
 /** Plans kept for one cluster and profile; the oldest used go first. */
 const planLimit = 256;

@@ -39,11 +39,19 @@ export type CycleState = Map<string, unknown>;
 export interface Cycle {
   readonly snapshot: Snapshot;
   readonly state: CycleState;
-  /** Asks every filter about one node, in a cluster without or with some pods: what preemption is made of. */
-  fits(
-    node: NodeInfo,
-    change?: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] },
-  ): NodeRefusal | undefined;
+  /** Whether the filters' answers for this pod hang on each node alone, and so stay the same until something happens to it. */
+  readonly verdictsAreLocal: boolean;
+  /** Changes when the profile's plugins do. */
+  readonly rulesVersion: number;
+  /** Asks every filter about one node in a cluster without or with some pods, and puts everything back: what preemption is made of. */
+  suppose<T>(node: NodeInfo, ask: (trial: Trial) => T): T;
+}
+
+export interface Trial {
+  remove(pod: Pod): void;
+  /** On the node that the trial is about. */
+  add(pod: Pod): void;
+  refusal(): NodeRefusal | undefined;
 }
 
 export interface Preemption {
@@ -67,7 +75,7 @@ export interface Plugin {
   preFilter?(pod: Pod, cycle: Cycle): Refusal | { nodes: ReadonlySet<string> } | undefined;
   filter?(pod: Pod, node: NodeInfo, cycle: Cycle): Refusal | undefined;
   /** When no node passed: a way out (preemption), or nothing. */
-  postFilter?(pod: Pod, refusals: ReadonlyMap<string, NodeRefusal>, cycle: Cycle): Preemption | undefined;
+  postFilter?(pod: Pod, refusals: NodeRefusals, cycle: Cycle): Preemption | undefined;
   /** Once before scoring; `skip` leaves this plugin's score out for the pod. */
   preScore?(pod: Pod, nodes: readonly NodeInfo[], cycle: Cycle): 'skip' | void;
   /** 0 (worst) to 100 (best), unless `normalizeScore` maps it there. */
@@ -102,6 +110,12 @@ export type ScorePlugin = Plugin & Required<Pick<Plugin, 'score'>>;
 
 export interface NodeRefusal extends Refusal {
   readonly plugin: string;
+}
+
+/** By node name. */
+export interface NodeRefusals extends ReadonlyMap<string, NodeRefusal> {
+  /** Nodes on which removing pods may help, in the order they were looked at. */
+  resolvable(): Iterable<NodeInfo>;
 }
 
 export const statusOf = (refusal: Refusal): StatusCode =>

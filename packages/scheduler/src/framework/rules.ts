@@ -33,6 +33,8 @@ export interface ScoreRule {
   /** 0…100, or anything when `normalize` is given. */
   of(slot: number): number;
   readonly normalize?: Normalization;
+  /** What every node gets at the moment, if that is known to be one score: it decides nothing, and the nodes are not asked. */
+  uniform?(): number | undefined;
   /** Before the nodes that passed are scored; `skip` leaves the score out. */
   begin?(slots: Int32Array): 'skip' | void;
 }

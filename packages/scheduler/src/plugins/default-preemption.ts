@@ -9,8 +9,10 @@
  * Source: kube-scheduler's DefaultPreemption (10 % of nodes, at least 100 candidates) and the documentation of pod priority and preemption.
  */
 import { type KubeObject, labelSelectorOf, type Pod, type policyv1 } from '@orbitkit/core';
-import type { Cycle, NodeRefusal, Plugin, Preemption } from '../framework/plugin.js';
+import type { Cycle, NodeRefusals, Plugin, Preemption } from '../framework/plugin.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
+import { classOf, type PodClass } from '../snapshot/pod-class.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
 
 export interface DefaultPreemptionOptions {
   /** Share of the nodes that is dry-run, percent. Default 10. */
@@ -25,6 +27,11 @@ interface Candidate extends Preemption {
   /** Most important first. */
   readonly victims: readonly Pod[];
   readonly broken: number;
+  /** Priority of the most important victim. */
+  readonly top: number;
+  readonly sum: number;
+  /** When the oldest victim of the top priority started. */
+  readonly start: string;
 }
 
 const priorityOf = (pod: Pod): number => pod.spec.priority ?? 0;
@@ -34,27 +41,49 @@ const startOf = (pod: Pod): string => pod.status.startTime ?? pod.metadata.creat
 const byImportance = (a: Pod, b: Pod): number =>
   priorityOf(b) - priorityOf(a) || (startOf(a) < startOf(b) ? -1 : startOf(a) > startOf(b) ? 1 : 0);
 
-export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugin => ({
-  name: 'DefaultPreemption',
-  events: ['PodDelete', 'NodeAdd'],
-  postFilter(pod, refusals, cycle) {
-    if (!mayPreempt(pod, refusals, cycle)) return undefined;
-    const { nodes } = cycle.snapshot;
-    const share = Math.floor((nodes.length * (options.minCandidateNodesPercentage ?? 10)) / 100);
-    const wanted = Math.max(options.minCandidateNodesAbsolute ?? 100, share);
-    const budgets = cycle.snapshot.objects.list<Budget>('PodDisruptionBudget');
-    const candidates: Candidate[] = [];
-    for (const info of nodes) {
-      if (candidates.length >= wanted) break;
-      if (refusals.get(info.name)?.unresolvable) continue;
-      const candidate = victimsOn(pod, info, cycle, budgets);
-      if (candidate) candidates.push(candidate);
+export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugin => {
+  let kept = new WeakMap<Snapshot, Map<PodClass, Kept>>();
+  let rules = 0;
+  function keptFor(pod: Pod, cycle: Cycle): Kept {
+    if (rules !== cycle.rulesVersion) {
+      rules = cycle.rulesVersion;
+      kept = new WeakMap();
     }
-    return cheapest(candidates);
-  },
-});
+    let byClass = kept.get(cycle.snapshot);
+    if (!byClass || byClass.size > 16) {
+      byClass = new Map();
+      kept.set(cycle.snapshot, byClass);
+    }
+    let own = byClass.get(classOf(pod));
+    if (!own) {
+      own = new Kept();
+      byClass.set(classOf(pod), own);
+    }
+    return own;
+  }
+  return {
+    name: 'DefaultPreemption',
+    events: ['PodDelete', 'NodeAdd'],
+    postFilter(pod, refusals, cycle) {
+      if (!mayPreempt(pod, refusals, cycle)) return undefined;
+      const { nodes } = cycle.snapshot;
+      const share = Math.floor((nodes.length * (options.minCandidateNodesPercentage ?? 10)) / 100);
+      const wanted = Math.max(options.minCandidateNodesAbsolute ?? 100, share);
+      const budgets = cycle.snapshot.objects.list<Budget>('PodDisruptionBudget');
+      const known = budgets.length === 0 && cycle.verdictsAreLocal ? keptFor(pod, cycle) : undefined;
+      const candidates: Candidate[] = [];
+      for (const info of refusals.resolvable()) {
+        if (candidates.length >= wanted) break;
+        const compute = () => victimsOn(pod, info, cycle, budgets);
+        const candidate = known ? known.of(info, cycle, compute) : compute();
+        if (candidate) candidates.push(candidate);
+      }
+      return cheapest(candidates);
+    },
+  };
+};
 
-function mayPreempt(pod: Pod, refusals: ReadonlyMap<string, NodeRefusal>, cycle: Cycle): boolean {
+function mayPreempt(pod: Pod, refusals: NodeRefusals, cycle: Cycle): boolean {
   if (pod.spec.preemptionPolicy === 'Never') return false;
   const { nominatedNodeName } = pod.status;
   const nominated = nominatedNodeName ? cycle.snapshot.get(nominatedNodeName) : undefined;
@@ -67,24 +96,44 @@ function mayPreempt(pod: Pod, refusals: ReadonlyMap<string, NodeRefusal>, cycle:
 function victimsOn(pod: Pod, info: NodeInfo, cycle: Cycle, budgets: readonly Budget[]): Candidate | undefined {
   const priority = priorityOf(pod);
   const lower = info.pods.filter(other => priorityOf(other) < priority);
-  if (lower.length === 0 || cycle.fits(info, { without: lower })) return undefined;
-  const { breaking, others } = byBudget([...lower].sort(byImportance), budgets);
-  const gone = new Set(lower);
-  const victims: Pod[] = [];
-  let broken = 0;
-  for (const [list, costs] of [
-    [breaking, 1],
-    [others, 0],
-  ] as const) {
-    for (const other of list) {
-      gone.delete(other);
-      if (!cycle.fits(info, { without: [...gone] })) continue;
-      gone.add(other);
-      victims.push(other);
-      broken += costs;
+  if (lower.length === 0) return undefined;
+  return cycle.suppose(info, trial => {
+    for (const other of lower) trial.remove(other);
+    if (trial.refusal()) return undefined;
+    const { breaking, others } = byBudget([...lower].sort(byImportance), budgets);
+    const victims: Pod[] = [];
+    let broken = 0;
+    for (const list of [breaking, others]) {
+      for (const other of list) {
+        trial.add(other);
+        if (!trial.refusal()) continue;
+        trial.remove(other);
+        victims.push(other);
+        if (list === breaking) broken += 1;
+      }
     }
+    victims.sort(byImportance);
+    const top = victims[0] ? priorityOf(victims[0]) : Number.NEGATIVE_INFINITY;
+    return { node: info.name, victims, broken, top, sum: sumOf(victims), start: topStart(victims) };
+  });
+}
+
+/** Raised, so that more victims never cost less than fewer of negative priority. */
+const sumOf = (victims: readonly Pod[]): number =>
+  victims.reduce((sum, victim) => sum + priorityOf(victim) + 2 ** 31, 0);
+
+/** Dry runs stay true until something happens to their node, when the verdicts are local and no budget counts. */
+class Kept {
+  readonly #candidates = new Map<number, { generation: number; candidate: Candidate | undefined }>();
+  of(info: NodeInfo, cycle: Cycle, compute: () => Candidate | undefined): Candidate | undefined {
+    const generation = cycle.snapshot.columns.generation[info.slot]!;
+    let known = this.#candidates.get(info.slot);
+    if (known?.generation !== generation) {
+      known = { generation, candidate: compute() };
+      this.#candidates.set(info.slot, known);
+    }
+    return known.candidate;
   }
-  return { node: info.name, victims: victims.sort(byImportance), broken };
 }
 
 /** Which of them would break a budget if all before them in the list ended too. */
@@ -112,28 +161,23 @@ function byBudget(pods: readonly Pod[], budgets: readonly Budget[]): { breaking:
 }
 
 const topStart = (victims: readonly Pod[]): string => {
+  if (victims.length === 0) return '';
   const top = priorityOf(victims[0]!);
   return victims
     .filter(each => priorityOf(each) === top)
     .reduce((least, each) => (startOf(each) < least ? startOf(each) : least), '\uffff');
 };
 
-/** Least first in each; the sum is raised so that more victims never cost less than fewer of negative priority. */
-const costs: readonly ((candidate: Candidate) => number)[] = [
-  each => each.broken,
-  each => (each.victims.length === 0 ? Number.NEGATIVE_INFINITY : priorityOf(each.victims[0]!)),
-  each => each.victims.reduce((sum, victim) => sum + priorityOf(victim) + 2 ** 31, 0),
-  each => each.victims.length,
-];
+/** Negative when `a` costs less. */
+const compare = (a: Candidate, b: Candidate): number =>
+  a.broken - b.broken ||
+  (a.top === b.top ? 0 : a.top - b.top) ||
+  a.sum - b.sum ||
+  a.victims.length - b.victims.length ||
+  (a.start > b.start ? -1 : a.start < b.start ? 1 : 0);
 
 function cheapest(candidates: readonly Candidate[]): Preemption | undefined {
-  let left = candidates;
-  for (const cost of costs) {
-    if (left.length < 2) break;
-    const least = Math.min(...left.map(cost));
-    left = left.filter(each => cost(each) === least);
-  }
-  let best = left[0];
-  for (const each of left.slice(1)) if (best && topStart(each.victims) > topStart(best.victims)) best = each;
+  let best = candidates[0];
+  for (let i = 1; i < candidates.length; i++) if (compare(candidates[i]!, best!) < 0) best = candidates[i];
   return best && { node: best.node, victims: best.victims };
 }

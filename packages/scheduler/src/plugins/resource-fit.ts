@@ -25,7 +25,7 @@ export interface ScoringStrategy {
   shape?: readonly { utilization: number; score: number }[];
 }
 
-const tooMany: Refusal = { reasons: ['Too many pods'] };
+const tooMany = 'Too many pods';
 
 export const resourceFit = (options: ResourceFitOptions = {}): Plugin => {
   const rate = ratingOf(options.scoringStrategy ?? {});
@@ -50,7 +50,7 @@ function fit(podClass: PodClass, columns: Columns, ignored: ReadonlySet<string>)
   const allocatable = ids.map(id => columns.allocatable[id]!);
   const requested = ids.map(id => columns.requested[id]!);
   const { podCount, podLimit } = columns;
-  const refusals = new Map<string, Refusal>();
+  const refusals = new Map<number, Refusal>();
   return {
     scope: 'node' as const,
     passes(slot: number): boolean {
@@ -60,23 +60,29 @@ function fit(podClass: PodClass, columns: Columns, ignored: ReadonlySet<string>)
       return true;
     },
     refusal(slot: number): Refusal {
-      const reasons = podCount[slot]! + 1 > podLimit[slot]! ? [...tooMany.reasons] : [];
-      let unresolvable = false;
+      let mask = podCount[slot]! + 1 > podLimit[slot]! ? 1 : 0;
       for (let i = 0; i < amounts.length; i++) {
         const total = allocatable[i]![slot]!;
         if (amounts[i]! <= total - requested[i]![slot]!) continue;
-        reasons.push(`Insufficient ${requests[i]![0]}`);
-        if (amounts[i]! > total) unresolvable = true;
+        mask += 4 * 2 ** i;
+        if (amounts[i]! > total && (mask & 2) === 0) mask += 2;
       }
-      const key = `${unresolvable} ${reasons}`;
-      let refusal = refusals.get(key);
+      let refusal = refusals.get(mask);
       if (!refusal) {
-        refusal = { reasons, ...(unresolvable ? { unresolvable } : {}) };
-        refusals.set(key, refusal);
+        refusal = { reasons: reasonsOf(mask), ...(mask & 2 ? { unresolvable: true } : {}) };
+        refusals.set(mask, refusal);
       }
       return refusal;
     },
   };
+  /** Bit 0: too many pods; bit 1: more than the node has at all; then one bit a resource. */
+  function reasonsOf(mask: number): string[] {
+    const reasons = mask & 1 ? [tooMany] : [];
+    requests.forEach(([name], i) => {
+      if (Math.floor(mask / (4 * 2 ** i)) % 2 === 1) reasons.push(`Insufficient ${name}`);
+    });
+    return reasons;
+  }
 }
 
 const both: readonly { name: string; weight?: number }[] = [{ name: 'cpu' }, { name: 'memory' }];

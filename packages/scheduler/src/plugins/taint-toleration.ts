@@ -1,6 +1,7 @@
 /** NoSchedule and NoExecute taints filter; nodes with fewer untolerated PreferNoSchedule taints score higher. */
 import { type corev1, tolerates } from '@orbitkit/core';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
 
 const firstUntolerated = (
   taints: readonly corev1.Taint[] | undefined,
@@ -11,6 +12,18 @@ const firstUntolerated = (
       (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') &&
       !tolerations.some(each => tolerates(each, taint)),
   );
+
+/** Whether any node has a PreferNoSchedule taint; looked up once for each state of the nodes. */
+function hasPreferences(snapshot: Snapshot): boolean {
+  let known = preferences.get(snapshot);
+  if (known?.version !== snapshot.nodesVersion) {
+    const any = snapshot.nodes.some(({ node }) => node.spec.taints?.some(taint => taint.effect === 'PreferNoSchedule'));
+    known = { version: snapshot.nodesVersion, any };
+    preferences.set(snapshot, known);
+  }
+  return known.any;
+}
+const preferences = new WeakMap<Snapshot, { version: number; any: boolean }>();
 
 export const taintToleration = (options: { weight?: number } = {}): Plugin => ({
   name: 'TaintToleration',
@@ -44,6 +57,7 @@ export const taintToleration = (options: { weight?: number } = {}): Plugin => ({
             taint => taint.effect === 'PreferNoSchedule' && !soft.some(each => tolerates(each, taint)),
           ).length ?? 0,
         normalize: 'lowest',
+        uniform: () => (hasPreferences(snapshot) ? undefined : 100),
       },
     };
   },

@@ -202,10 +202,18 @@ function scoreOf(pod: Pod, snapshot: Snapshot, soft: readonly SpreadConstraint[]
 }
 
 function domainsAmong(slots: Int32Array, domainOf: Int32Array, left: ((slot: number) => boolean) | undefined): number {
-  const seen = new Set<number>();
+  let seen = new Uint8Array(64);
+  let count = 0;
   for (let i = 0; i < slots.length; i++) {
     const domain = domainOf[slots[i]!]!;
-    if (domain >= 0 && !left?.(slots[i]!)) seen.add(domain);
+    if (domain < 0 || left?.(slots[i]!)) continue;
+    if (domain >= seen.length) {
+      const wider = new Uint8Array(2 * (domain + 1));
+      wider.set(seen);
+      seen = wider;
+    }
+    if (seen[domain] === 0) count += 1;
+    seen[domain] = 1;
   }
-  return seen.size;
+  return count;
 }

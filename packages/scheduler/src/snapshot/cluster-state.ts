@@ -14,7 +14,7 @@ import { isReady, type NodeInfo } from './node-info.js';
 import { classOf, type PodClass } from './pod-class.js';
 import { PodCounts } from './pod-counts.js';
 import { type Amounts, amountsOf } from './resources.js';
-import type { Snapshot } from './snapshot.js';
+import type { Snapshot, Supposition } from './snapshot.js';
 import type { PodGroup } from './topology.js';
 
 /** Pods that ended hold no resources. */
@@ -247,24 +247,35 @@ export class ClusterState implements Snapshot {
   }
 
   /** Pods as they would be: the answer is computed with some gone and some there, and everything is put back. */
-  suppose<T>(change: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] }, ask: () => T): T {
-    const { gone, added } = { gone: [] as Placement[], added: [] as string[] };
+  suppose<T>(ask: (change: Supposition) => T): T {
+    const before = new Map<string, Placement | undefined>();
+    const generations = new Map<number, number>();
+    const remember = (uid: string, slot: number): void => {
+      if (!before.has(uid)) before.set(uid, this.#placed.get(uid));
+      if (!generations.has(slot)) generations.set(slot, this.columns.generation[slot]!);
+    };
     try {
-      for (const pod of change.without ?? []) {
-        const placement = this.#placed.get(pod.metadata.uid);
-        if (!placement) continue;
-        gone.push(placement);
-        this.#take(pod.metadata.uid);
-      }
-      for (const { pod, node } of change.with ?? []) {
-        if (this.#placed.has(pod.metadata.uid)) continue;
-        this.#put(pod, node, true);
-        added.push(pod.metadata.uid);
-      }
-      return ask();
+      return ask({
+        remove: ({ metadata: { uid } }) => {
+          const placement = this.#placed.get(uid);
+          if (!placement) return;
+          remember(uid, placement.slot);
+          this.#take(uid);
+        },
+        add: (pod, node) => {
+          const { uid } = pod.metadata;
+          if (this.#placed.has(uid)) return;
+          remember(uid, this.#record(node).slot);
+          this.#put(pod, node, true);
+        },
+      });
     } finally {
-      for (const uid of added) this.#take(uid);
-      for (const { pod, slot, assumed } of gone) this.#put(pod, this.#bySlot[slot]!.name, assumed);
+      for (const [uid, placement] of before) {
+        this.#take(uid);
+        if (placement) this.#put(placement.pod, this.#bySlot[placement.slot]!.name, placement.assumed);
+      }
+      // What is known of the nodes is true again. Numbers given meanwhile are not used a second time.
+      for (const [slot, generation] of generations) this.columns.generation[slot] = generation;
     }
   }
 

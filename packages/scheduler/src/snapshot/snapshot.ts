@@ -26,7 +26,13 @@ export interface Snapshot {
   /** Changes when nodes join, leave or change. */
   readonly nodesVersion: number;
   readonly nominated: ReadonlyMap<number, ReadonlyMap<string, Pod>>;
-  suppose<T>(change: { without?: readonly Pod[]; with?: readonly { pod: Pod; node: string }[] }, ask: () => T): T;
+  /** The answer in a cluster with other pods; everything is put back. */
+  suppose<T>(ask: (change: Supposition) => T): T;
+}
+
+export interface Supposition {
+  remove(pod: Pod): void;
+  add(pod: Pod, node: string): void;
 }
 
 export function snapshotOf(
