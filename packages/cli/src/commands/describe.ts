@@ -6,6 +6,7 @@ import {
   humanDuration,
   isForbidden,
   isNotFound,
+  Pod,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { shown } from '../output.js';
@@ -63,6 +64,7 @@ export async function describeObject(
     `API Version:  ${apiVersion}`,
     `Kind:         ${kindName}`,
     ...tree({ Metadata: others, ...rest }, ''),
+    ...(kind.kind === 'PersistentVolumeClaim' && kind.group === '' ? await userLines(session, name, namespace) : []),
     ...(await eventLines(session, kind, object, now)),
   ];
   return `${lines.join('\n')}\n`;
@@ -118,6 +120,28 @@ function listItem(item: unknown, indent: string): string[] {
   const lines = tree(item as Record<string, unknown>, `${indent}  `);
   const [first, ...others] = lines;
   return first === undefined ? [`${indent}- {}`] : [`${indent}- ${first.trimStart()}`, ...others];
+}
+
+/** The pods that use a claim, as kubectl shows them. */
+async function userLines(session: Session, claim: string, namespace: string | undefined): Promise<string[]> {
+  const title = 'Used By:'.padEnd(14);
+  try {
+    const pods = await session.client.list(Pod, namespace ? { namespace } : {});
+    const names = pods.items
+      .filter(({ metadata, spec }) =>
+        spec.volumes?.some(
+          ({ name, persistentVolumeClaim, ephemeral }) =>
+            persistentVolumeClaim?.claimName === claim || (ephemeral && `${metadata.name}-${name}` === claim),
+        ),
+      )
+      .map(({ metadata }) => metadata.name);
+    return names.length === 0
+      ? [`${title}<none>`]
+      : names.map((name, index) => `${index === 0 ? title : ' '.repeat(14)}${name}`);
+  } catch (error) {
+    if (isForbidden(error)) return [`${title}(not readable)`];
+    throw error;
+  }
 }
 
 async function eventLines(

@@ -122,6 +122,24 @@ describe('stateful sets', () => {
     ],
     [{ selector: {} }, ['spec.selector: Invalid value: {}: empty selector is invalid for statefulset']],
   ])('%j', (more, expected) => expect(sts(more)).toEqual(expected));
+  test('containers mount the claims of its templates', () => {
+    const mounting = (name: string) => ({
+      template: {
+        ...template,
+        spec: { containers: [{ name: 'c', image: 'i', volumeMounts: [{ name, mountPath: '/d' }] }] },
+      },
+      volumeClaimTemplates: [
+        {
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      ],
+    });
+    expect(sts(mounting('data'))).toEqual([]);
+    expect(sts(mounting('other'))).toEqual([
+      'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"',
+    ]);
+  });
   test('what an update may change, and what not', () => {
     const may = {
       replicas: 5,

@@ -96,6 +96,19 @@ const statefulChangeable = [
   'minReadySeconds',
 ] as const;
 
+/** As its pods will be: each claim template is a volume that containers may mount. */
+function withClaims(spec: appsv1.StatefulSetSpec): appsv1.StatefulSetSpec {
+  const { template, volumeClaimTemplates = [] } = spec;
+  const volumes = template?.spec?.volumes ?? [];
+  const made = volumeClaimTemplates.flatMap(({ metadata }): corev1.Volume[] => {
+    const name = metadata?.name;
+    if (!name || volumes.some(volume => volume.name === name)) return [];
+    return [{ name, persistentVolumeClaim: { claimName: name } }];
+  });
+  if (made.length === 0 || !template.spec) return spec;
+  return { ...spec, template: { ...template, spec: { ...template.spec, volumes: [...volumes, ...made] } } };
+}
+
 export function checkStatefulSet(
   report: Report,
   { spec, status }: appsv1.StatefulSet,
@@ -111,7 +124,7 @@ export function checkStatefulSet(
   report.notNegative('spec.minReadySeconds', spec.minReadySeconds);
   report.notNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit);
   report.notNegative('spec.ordinals.start', spec.ordinals?.start);
-  checkSelectorAndTemplate(report, spec, 'statefulset', 'StatefulSet');
+  checkSelectorAndTemplate(report, withClaims(spec), 'statefulset', 'StatefulSet');
   for (const [index, claim] of (spec.volumeClaimTemplates ?? []).entries())
     if (!previous) checkClaimSpec(report, claim.spec ?? {}, `spec.volumeClaimTemplates[${index}].spec`);
   if (previous) {
