@@ -12,6 +12,7 @@ import { deleteCommand } from './commands/delete.js';
 import { describeCommand } from './commands/describe.js';
 import { editCommand } from './commands/edit.js';
 import { execCommand } from './commands/exec.js';
+import { generateCommand } from './commands/generate.js';
 import { getCommand } from './commands/get.js';
 import { logsCommand } from './commands/logs.js';
 import { portForwardCommand } from './commands/port-forward.js';
@@ -62,6 +63,7 @@ export function program(terminal: Terminal): Command {
     uiCommand,
     snapshotCommand,
     storeCommands,
+    generateCommand,
     signingKeysCommand,
   ]) {
     add(command, terminal);
