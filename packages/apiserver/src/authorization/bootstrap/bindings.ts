@@ -58,7 +58,11 @@ export const bootstrapBindings: readonly BootstrapBinding[] = [
     name: 'system::leader-locking-kube-controller-manager',
     namespace: 'kube-system',
     role: role('system::leader-locking-kube-controller-manager'),
-    subjects: [controllerManager, serviceAccount('kube-system', 'kube-controller-manager')],
+    subjects: [
+      controllerManager,
+      serviceAccount('kube-system', 'kube-controller-manager'),
+      serviceAccount('kube-system', 'leader-election-controller'),
+    ],
   },
   {
     name: 'system::leader-locking-kube-scheduler',
@@ -66,4 +70,13 @@ export const bootstrapBindings: readonly BootstrapBinding[] = [
     role: role('system::leader-locking-kube-scheduler'),
     subjects: [user('system:kube-scheduler'), serviceAccount('kube-system', 'kube-scheduler')],
   },
+  ...[
+    ['kube-public', 'bootstrap-signer'],
+    ['kube-system', 'bootstrap-signer'],
+    ['kube-system', 'cloud-provider'],
+    ['kube-system', 'token-cleaner'],
+  ].map(([namespace, controller]): BootstrapBinding => {
+    const name = controllerRoleName(controller!);
+    return { name, namespace: namespace!, role: role(name), subjects: [serviceAccount('kube-system', controller!)] };
+  }),
 ];

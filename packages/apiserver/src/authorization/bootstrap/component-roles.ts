@@ -1,6 +1,6 @@
 /** The roles of a cluster's own components. Facts of Kubernetes (v1.33, `bootstrappolicy`). */
 import type { rbacv1 } from '@orbitkit/core';
-import { allow, allowPaths, type BootstrapRole, events, read } from './policy-form.js';
+import { allow, allowPaths, type BootstrapRole, events, read, readWrite } from './policy-form.js';
 
 const authentication = 'authentication.k8s.io';
 const authorization = 'authorization.k8s.io';
@@ -20,7 +20,7 @@ export const nodeRules: readonly rbacv1.PolicyRule[] = [
   allow(read, '', 'services'),
   allow('create get list watch', '', 'nodes'),
   allow('patch update', '', 'nodes nodes/status'),
-  events,
+  allow('create patch update', '', 'events'),
   allow(read, '', 'pods'),
   allow('create delete', '', 'pods'),
   allow('patch update', '', 'pods/status'),
@@ -54,7 +54,7 @@ export const componentRoles: readonly BootstrapRole[] = [
     rules: [
       allow(read, '', 'nodes'),
       allow('proxy', '', 'nodes'),
-      allow('*', '', 'nodes/log nodes/metrics nodes/proxy nodes/stats'),
+      allow('*', '', 'nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats'),
     ],
   },
   {
@@ -62,9 +62,10 @@ export const componentRoles: readonly BootstrapRole[] = [
     rules: [allow('create get list watch', certificates, 'certificatesigningrequests')],
   },
   { name: 'system:auth-delegator', rules: delegated },
+  { name: 'system:heapster', rules: [allow(read, '', 'events namespaces nodes pods')] },
   {
     name: 'system:kube-aggregator',
-    rules: [allow(read, '', 'endpoints services'), allow(read, 'discovery.k8s.io', 'endpointslices')],
+    rules: [allow(read, '', 'endpoints services')],
   },
   {
     name: 'system:kube-controller-manager',
@@ -83,7 +84,7 @@ export const componentRoles: readonly BootstrapRole[] = [
   },
   {
     name: 'system:kube-dns',
-    rules: [allow('list watch', '', 'endpoints services'), allow('list watch', 'discovery.k8s.io', 'endpointslices')],
+    rules: [allow('list watch', '', 'endpoints services')],
   },
   {
     name: 'system:persistent-volume-provisioner',
@@ -121,6 +122,7 @@ export const componentRoles: readonly BootstrapRole[] = [
       events,
       allow('create', coordination, 'leases'),
       allow('get list update watch', coordination, 'leases', 'kube-scheduler'),
+      allow(readWrite, coordination, 'leasecandidates'),
       allow(read, '', 'nodes'),
       allow('delete get list watch', '', 'pods'),
       allow('create', '', 'bindings pods/binding'),
@@ -130,7 +132,7 @@ export const componentRoles: readonly BootstrapRole[] = [
       allow(read, 'policy', 'poddisruptionbudgets'),
       allow(read, '', 'persistentvolumeclaims persistentvolumes'),
       ...delegated,
-      allow(read, storage, 'csidrivers csinodes csistoragecapacities'),
+      allow(read, storage, 'csidrivers csinodes csistoragecapacities volumeattachments'),
       allow(read, '', 'namespaces'),
     ],
   },
@@ -140,6 +142,7 @@ export const componentRoles: readonly BootstrapRole[] = [
       allow('list watch', '', 'endpoints services'),
       allow(read, '', 'nodes'),
       events,
+      allow('list watch', 'networking.k8s.io', 'servicecidrs'),
       allow('list watch', 'discovery.k8s.io', 'endpointslices'),
     ],
   },
@@ -165,11 +168,35 @@ export const componentRoles: readonly BootstrapRole[] = [
   {
     name: 'system::leader-locking-kube-controller-manager',
     namespace: 'kube-system',
-    rules: [allow('watch', '', 'configmaps'), allow('get update', '', 'configmaps', 'kube-controller-manager')],
+    rules: [
+      allow('watch', '', 'configmaps'),
+      allow('get update', '', 'configmaps', 'kube-controller-manager'),
+      allow('create get list update watch', coordination, 'leases leasecandidates'),
+    ],
   },
   {
     name: 'system::leader-locking-kube-scheduler',
     namespace: 'kube-system',
-    rules: [allow('watch', '', 'configmaps'), allow('get update', '', 'configmaps', 'kube-scheduler')],
+    rules: [
+      allow('watch', '', 'configmaps'),
+      allow('get update', '', 'configmaps', 'kube-scheduler'),
+      allow('create get list update watch', coordination, 'leases leasecandidates'),
+    ],
+  },
+  {
+    name: 'system:controller:bootstrap-signer',
+    namespace: 'kube-public',
+    rules: [allow(read, '', 'configmaps'), allow('update', '', 'configmaps', 'cluster-info'), events],
+  },
+  { name: 'system:controller:bootstrap-signer', namespace: 'kube-system', rules: [allow(read, '', 'secrets')] },
+  {
+    name: 'system:controller:cloud-provider',
+    namespace: 'kube-system',
+    rules: [allow('create get list watch', '', 'configmaps')],
+  },
+  {
+    name: 'system:controller:token-cleaner',
+    namespace: 'kube-system',
+    rules: [allow('delete get list watch', '', 'secrets'), events],
   },
 ];
