@@ -9,6 +9,7 @@ export { limitRanger } from './limit-ranger.js';
 export { namespaceLifecycle } from './namespace-lifecycle.js';
 export { ownerReferencesPermissionEnforcement } from './owner-references.js';
 export { defaultTolerationSeconds } from './pod-defaults.js';
+export { type PodSecurityOptions, podSecurity } from './pod-security/pod-security.js';
 export { priority } from './priority.js';
 export { resourceQuota } from './quota/resource-quota.js';
 export { serviceAccount } from './service-account.js';
@@ -20,6 +21,7 @@ import type { AdmissionPlugin } from './contract.js';
 import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { defaultTolerationSeconds } from './pod-defaults.js';
+import { podSecurity } from './pod-security/pod-security.js';
 import { priority } from './priority.js';
 import { resourceQuota } from './quota/resource-quota.js';
 import { serviceAccount } from './service-account.js';
@@ -31,6 +33,7 @@ export function defaultAdmission(options: WebhookOptions = {}): AdmissionPlugin[
     namespaceLifecycle(),
     limitRanger(),
     serviceAccount(),
+    podSecurity(),
     priority(),
     defaultTolerationSeconds(),
     defaultStorageClass(),
