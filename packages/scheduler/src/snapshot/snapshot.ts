@@ -21,6 +21,8 @@ export interface Snapshot {
   /** Slots in the order of `nodes`. */
   readonly order: Int32Array;
   at(slot: number): NodeInfo;
+  /** Where a pod counts: bound or assumed. */
+  nodeOf(uid: string): string | undefined;
   /** Changes with every change. */
   readonly version: number;
   /** Changes when nodes join, leave or change. */
