@@ -34,21 +34,24 @@ export interface TerminalSize {
 /** Input that its reader has not taken yet. */
 export const stdinHighWater = 1024 * 1024;
 
-/** `{"Width":91,"Height":33}`, one or several a message; what is not that is ignored, as a terminal ignores noise. */
+/**
+ * `{"Width":91,"Height":33}`, one or several a message; the names in whatever case, as Go reads them (client-node's are small). What is not
+ * that is ignored, as a terminal ignores noise.
+ */
 export function sizesIn(data: Buffer): TerminalSize[] {
-  return data
-    .toString('utf8')
-    .split('\n')
-    .flatMap(line => {
-      try {
-        const { Width, Height } = JSON.parse(line) as { Width?: unknown; Height?: unknown };
-        const fits = (size: unknown): size is number =>
-          Number.isInteger(size) && (size as number) > 0 && (size as number) < 65_536;
-        return fits(Width) && fits(Height) ? [{ width: Width, height: Height }] : [];
-      } catch {
-        return [];
-      }
-    });
+  return (data.toString('utf8').match(/\{[^{}]*\}/g) ?? []).flatMap(text => {
+    try {
+      const fields = Object.entries(JSON.parse(text) as object);
+      const [width, height] = ['width', 'height'].map(
+        name => fields.find(([field]) => field.toLowerCase() === name)?.[1] as unknown,
+      );
+      const fits = (size: unknown): size is number =>
+        Number.isInteger(size) && (size as number) > 0 && (size as number) < 65_536;
+      return fits(width) && fits(height) ? [{ width, height }] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** The last word in the form that the client's protocol has for it; undefined for none. */
