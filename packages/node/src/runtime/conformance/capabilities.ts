@@ -126,15 +126,17 @@ function isolationClauses(
     await rm(directory, { recursive: true });
   });
 
-  clause(`cpu-limits (${whether('cpu-limits')}): a busy loop with a limit of a fifth of a core`, async lab => {
-    const { id } = await lab.pod(real.busy, { resources: { cpuLimitMillis: 200 } });
+  // Where nothing is enforced the limit is so small that also the share of a busy machine is far above it.
+  const cpuLimitMillis = expected.has('cpu-limits') ? 200 : 20;
+  clause(`cpu-limits (${whether('cpu-limits')}): a busy loop with a limit of ${cpuLimitMillis}m`, async lab => {
+    const { id } = await lab.pod(real.busy, { resources: { cpuLimitMillis } });
     const measure = () => lab.eventually('statistics', async () => (await lab.runtime.stats()).find(s => s.id === id));
     const from = await measure();
     await new Promise(resolve => setTimeout(resolve, 2_000));
     const to = await measure();
     const cores = (to.cpuNanos - from.cpuNanos) / 1e6 / (to.timestamp - from.timestamp);
     if (expected.has('cpu-limits')) assert.ok(cores > 0.05 && cores < 0.35, `used ${cores.toFixed(2)} cores`);
-    else assert.ok(cores > 0.35, `used ${cores.toFixed(2)} cores`);
+    else assert.ok(cores > 0.05, `used ${cores.toFixed(2)} cores`);
   });
 
   clause(`memory-limits (${whether('memory-limits')}): 256 MiB with a limit of 96 MiB`, async lab => {

@@ -17,7 +17,7 @@ import { startProgram } from './launch.js';
 import type { Pods } from './pods.js';
 import { findProgram, onTerminal, resizeTerminal } from './terminal.js';
 
-/** How long output may still come after an exec's end, from a descendant that holds its pipe. */
+/** How long nothing may come after an exec's end until it is over: a descendant may hold its pipe. A client that is behind is waited for. */
 const drainMs = 1_000;
 
 /** One stream on a connection, once it was opened. */
@@ -54,11 +54,23 @@ export async function openExec(
   const stream = processStream(child, pid, channel);
   void (async () => {
     const { code, signal } = await exit;
-    await Promise.race([stream.drained, new Promise(resolve => setTimeout(resolve, drainMs))]);
+    await passedOn(stream);
     channel.send({ exit: code ?? 128 + (signal ? constants.signals[signal] : 0) });
     channel.close();
   })();
   return stream;
+}
+
+/** Resolves when all output was passed on, or when nothing has come for a while and nobody is behind. */
+async function passedOn(stream: ProcessStream): Promise<void> {
+  const drained = stream.drained.then(() => true);
+  for (;;) {
+    const before = stream.passed();
+    // After the wait comes one round of reading: who was kept from running has not read what is there.
+    const quiet = new Promise(resolve => setTimeout(resolve, drainMs)).then(() => new Promise(setImmediate));
+    if ((await Promise.race([drained, quiet])) === true) return;
+    if (stream.passed() === before && !stream.behind()) return;
+  }
 }
 
 /**
@@ -108,13 +120,24 @@ interface ProcessStream extends Stream {
   /** All output was passed on; that of its standard output. */
   drained: Promise<unknown>;
   outputEnded: Promise<unknown>;
+  /** Chunks so far. */
+  passed(): number;
+  /** Output waits for the connection. */
+  behind(): boolean;
 }
 
 function processStream(child: ChildProcess, pid: number, channel: Channel): ProcessStream {
+  let passed = 0;
+  let waiting = 0;
   const pass = async (readable: Readable, frame: (data: string) => StreamOutput) => {
     try {
       for await (const chunk of readable) {
-        if (!channel.send(frame((chunk as Buffer).toString('base64')))) await channel.drained();
+        passed += 1;
+        if (channel.send(frame((chunk as Buffer).toString('base64')))) continue;
+        waiting += 1;
+        await channel.drained().finally(() => {
+          waiting -= 1;
+        });
       }
     } catch {
       // The pipe broke with the process: what it said before was passed on.
@@ -124,6 +147,8 @@ function processStream(child: ChildProcess, pid: number, channel: Channel): Proc
   const outputEnded = pass(child.stdout!, stdout => ({ stdout }));
   return {
     outputEnded,
+    passed: () => passed,
+    behind: () => waiting > 0,
     drained: Promise.all([outputEnded, pass(child.stderr!, stderr => ({ stderr }))]),
     onInput(input) {
       if ('resize' in input) {
