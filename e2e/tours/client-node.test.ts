@@ -1,8 +1,10 @@
 /**
  * `@kubernetes/client-node` 1.4, the JavaScript client that most use: typed APIs, patches and applies, the object API, watches, informers,
- * logs, exec, port-forward, metrics. Out of `ci/`, as the other real clients.
+ * logs, exec, attach, copies, port-forward, metrics, leases, health, custom kinds. It has no leader election of its own. Out of `ci/`, as the other real clients.
  */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import Module, { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startCluster, type TestCluster } from '../cluster.js';
@@ -219,6 +221,162 @@ describe.skipIf(!k8s)('@kubernetes/client-node (cd ci && npm ci)', () => {
     );
     await eventually('an answer', () => expect(answered).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*web-/));
     socket.close();
+  });
+
+  it('speaks with programs on terminals, of a size that changes, and attaches to them', async () => {
+    const shell = script('shell', '', { command: ['sh'], stdin: true, tty: true });
+    await objects.create({ ...shell, metadata: { name: 'shell', namespace } });
+    await eventually('it runs', async () => {
+      expect((await core.readNamespacedPod({ namespace, name: 'shell' })).status.phase).toBe('Running');
+    });
+    const converse = async (open: (out: PassThrough, keys: PassThrough) => Promise<unknown>) => {
+      const screen = Object.assign(new PassThrough(), { rows: 33, columns: 91 });
+      const keys = new PassThrough();
+      let seen = '';
+      screen.on('data', chunk => (seen += chunk));
+      await open(screen, keys);
+      const says = (size: string) =>
+        eventually(`the size ${size}`, async () => {
+          const from = seen.length;
+          keys.write('stty size; echo "ask"ed\n');
+          await eventually('an answer', () => seen.slice(from).includes('asked\r\n'));
+          expect(seen.slice(from)).toContain(`\r\n${size}\r\n`);
+        });
+      await says('33 91');
+      screen.rows = 41;
+      screen.emit('resize');
+      await says('41 91');
+      return keys;
+    };
+    let ended: any;
+    const keys = await converse((screen, input) =>
+      new k8s.Exec(config).exec(namespace, 'worker', 'main', ['sh'], screen, null, input, true, (status: any) => {
+        ended = status;
+      }),
+    );
+    keys.write('exit 5\n');
+    await eventually('its end', () => expect(ended.details.causes).toEqual([{ reason: 'ExitCode', message: '5' }]));
+    let socket: any;
+    await converse(async (screen, input) => {
+      socket = await new k8s.Attach(config).attach(namespace, 'shell', 'main', screen, null, input, true);
+    });
+    socket.close();
+    expect((await core.readNamespacedPod({ namespace, name: 'shell' })).status.phase).toBe('Running');
+  });
+
+  it('copies a folder into a pod', async () => {
+    const [from, to] = [join(cluster.directory, 'from'), join(cluster.directory, 'to')];
+    await mkdir(from, { recursive: true });
+    // Its owner is the pod's user.
+    await cluster.run('mkdir', [to]);
+    const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, index) => index % 251));
+    await writeFile(join(from, 'blob'), bytes);
+    // Out of a pod the library of this version reads compressed bytes as plain ones, and fails.
+    await new k8s.Cp(config).cpToPod(namespace, 'worker', 'main', from, to);
+    await eventually('the file is there', async () =>
+      expect((await readFile(join(to, 'blob'))).equals(bytes)).toBe(true),
+    );
+  });
+
+  it('reads in pages, and watches from a version on until its time is over', async () => {
+    const names = ['p1', 'p2', 'p3', 'p4', 'p5'];
+    for (const name of names)
+      await core.createNamespacedConfigMap({ namespace, body: map(name, {}, { labels: { page: 'yes' } }) });
+    const read: string[] = [];
+    let next: string | undefined;
+    let pages = 0;
+    let resourceVersion = '';
+    do {
+      const list = await core.listNamespacedConfigMap({ namespace, labelSelector: 'page', limit: 2, _continue: next });
+      read.push(...list.items.map(({ metadata }: any) => metadata.name));
+      ({ resourceVersion } = list.metadata);
+      next = list.metadata._continue;
+      pages += 1;
+    } while (next);
+    expect([read, pages]).toEqual([names, 3]);
+    await core.deleteNamespacedConfigMap({ namespace, name: 'p1' });
+    const seen: string[] = [];
+    const over = new Promise(resolve => {
+      const query = { resourceVersion, labelSelector: 'page', timeoutSeconds: 2 };
+      void new k8s.Watch(config).watch(
+        `/api/v1/namespaces/${namespace}/configmaps`,
+        query,
+        (type: string, object: any) => seen.push(`${type} ${object.metadata.name}`),
+        resolve,
+      );
+    });
+    // Its stream ends in order: the library calls that no error, or an aborted body.
+    expect(await over).toSatisfy((error: any) => !error || /Premature close|aborted/i.test(`${error.message}`));
+    expect(seen).toEqual(['DELETED p1']);
+  });
+
+  it('two candidates take one lease in turn: who is late is told so', async () => {
+    const leases = config.makeApiClient(k8s.CoordinationV1Api);
+    const body = { metadata: { name: 'turns' }, spec: { holderIdentity: '', leaseDurationSeconds: 15 } };
+    await leases.createNamespacedLease({ namespace, body });
+    const take = async (lease: any, holderIdentity: string) =>
+      leases.replaceNamespacedLease({
+        namespace,
+        name: 'turns',
+        body: { ...lease, spec: { ...lease.spec, holderIdentity, renewTime: new k8s.V1MicroTime() } },
+      });
+    const [first, second] = await Promise.all(
+      ['a', 'b'].map(() => leases.readNamespacedLease({ namespace, name: 'turns' })),
+    );
+    const [a, b] = await Promise.allSettled([take(first, 'a'), take(second, 'b')]);
+    expect([a.status, b.status].sort()).toEqual(['fulfilled', 'rejected']);
+    const holder = a.status === 'fulfilled' ? 'a' : 'b';
+    const lost: any = a.status === 'rejected' ? a : b;
+    expect(lost.reason).toMatchObject({ code: 409 });
+    const held = await leases.readNamespacedLease({ namespace, name: 'turns' });
+    expect(held.spec.holderIdentity).toBe(holder);
+    expect((await take(held, holder === 'a' ? 'b' : 'a')).spec.holderIdentity).toBe(holder === 'a' ? 'b' : 'a');
+  });
+
+  it('defines kinds and works on their objects', async () => {
+    const extensions = config.makeApiClient(k8s.ApiextensionsV1Api);
+    const custom = config.makeApiClient(k8s.CustomObjectsApi);
+    const schema = {
+      type: 'object',
+      properties: { spec: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
+    };
+    const where = { group: 'library.example.com', version: 'v1', plural: 'books', namespace };
+    await extensions.createCustomResourceDefinition({
+      body: {
+        metadata: { name: 'books.library.example.com' },
+        spec: {
+          group: where.group,
+          scope: 'Namespaced',
+          names: { plural: 'books', kind: 'Book' },
+          versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema } }],
+        },
+      },
+    });
+    const book = { apiVersion: 'library.example.com/v1', kind: 'Book', metadata: { name: 'one' }, spec: { pages: 3 } };
+    await eventually('it is served', () => custom.createNamespacedCustomObject({ ...where, body: book }));
+    const patched = await custom.patchNamespacedCustomObject(
+      { ...where, name: 'one', body: { spec: { pages: 4 } } },
+      as(k8s.PatchStrategy.MergePatch),
+    );
+    expect(patched.spec).toEqual({ pages: 4 });
+    expect((await custom.listNamespacedCustomObject(where)).items).toHaveLength(1);
+    await extensions.deleteCustomResourceDefinition({ name: 'books.library.example.com' });
+  });
+
+  it('asks whether the server is well, evicts, and tries without doing', async () => {
+    expect(await new k8s.Health(config).readyz({})).toBe(true);
+    expect(await new k8s.Health(config).livez({})).toBe(true);
+    const tried = await core.createNamespacedConfigMap({ namespace, body: map('tried'), dryRun: 'All' });
+    expect(tried.metadata.uid).toBeTypeOf('string');
+    await expect(core.readNamespacedConfigMap({ namespace, name: 'tried' })).rejects.toMatchObject({ code: 404 });
+    await core.createNamespacedPodEviction({
+      namespace,
+      name: 'shell',
+      body: { metadata: { name: 'shell' }, deleteOptions: { gracePeriodSeconds: 1 } },
+    });
+    await eventually('it is gone', () =>
+      expect(core.readNamespacedPod({ namespace, name: 'shell' })).rejects.toMatchObject({ code: 404 }),
+    );
   });
 
   it('knows what pods and nodes use', async () => {
