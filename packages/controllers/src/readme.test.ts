@@ -6,7 +6,9 @@ import { inspect } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const example = /```ts\n(.*?)```/s.exec(readFileSync(`${root}README.md`, 'utf8'))![1]!;
+const [example, tested] = [...readFileSync(`${root}README.md`, 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(
+  match => match[1]!,
+) as [string, string];
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -26,4 +28,16 @@ test('the example has at most 15 lines and prints what its comment says', async 
     rmSync(folder, { recursive: true });
   }
   expect(printed).toEqual(expected);
+});
+
+test('the example of a test runs', async () => {
+  const folder = mkdtempSync(join(root, '.readme-'));
+  try {
+    writeFileSync(join(folder, 'tested.ts'), `${tested}\nexport const outcome = { failures, seen: await seen() };`);
+    const { outcome } = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'tested.ts')).href);
+    expect(outcome.failures).toBeLessThan(0);
+    expect(outcome.seen).toBeGreaterThanOrEqual(35);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
