@@ -3,7 +3,7 @@
  *
  * A claim is an entry of its own, made with "must not exist" before the holder is written and removed after the holder is gone. A
  * server that dies in between leaves a claim without a holder; whoever wants that thing finds, after a minute, that the holder does
- * not exist (or does not hold it) and takes it over. Claims live under a resource that no kind serves, so that the watch cache knows what is
+ * not exist (or does not hold it) and takes it over; `releaseOrphans` finds all of them. Claims live under a resource that no kind serves, so that the watch cache knows what is
  * taken.
  */
 import type { DynamicObject } from '@orbitkit/core';
@@ -63,6 +63,23 @@ export class Claims {
     if (before.uid === holder.uid) return true;
     if (now() - since < pendingMs || (await holds(before, thing))) return false;
     return (await cache.store.txn([{ key, modRevision: claimed.revision }], write)).ok;
+  }
+
+  /** Gives back what stands longer than a write takes and has no holder: what servers that died left behind. @returns how many. */
+  async releaseOrphans(): Promise<number> {
+    const { cache, now, holds } = this.options;
+    let count = 0;
+    for (const claimed of [...cache.resource(this.#id).objects.values()]) {
+      const { metadata, holder, since } = claimed.object() as unknown as DynamicObject & {
+        holder: Holder;
+        since: number;
+      };
+      if (now() - since < pendingMs || (await holds(holder, metadata.name))) continue;
+      const key = storageKey(this.#id, metadata.name);
+      const done = await cache.store.txn([{ key, modRevision: claimed.revision }], { type: 'delete', key });
+      if (done.ok) count++;
+    }
+    return count;
   }
 
   /** Gives it back, if this holder has it. */

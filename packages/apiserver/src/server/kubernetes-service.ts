@@ -18,7 +18,7 @@ import {
   type KindRegistry,
   type Logger,
 } from '@orbitkit/core';
-import { addressRange } from '../registry/address-range.js';
+import { addressRanges } from '../registry/address-range.js';
 import type { RequestContext, Resources } from '../registry/contract.js';
 import { sameJson } from '../registry/json-value.js';
 import type { Store } from '../storage/contract.js';
@@ -30,7 +30,7 @@ const labels = { component: 'apiserver', provider: 'kubernetes' };
 const defaultRange = '10.96.0.0/16';
 
 /** The address that `default/kubernetes` asks for: the serving certificate must be good for it. */
-export const apiServiceAddress = (range: string = defaultRange): string => addressRange(range).first;
+export const apiServiceAddress = (range: string = defaultRange): string => addressRanges(range)[0].first;
 
 export interface KubernetesServiceOptions {
   readonly resources: Resources;

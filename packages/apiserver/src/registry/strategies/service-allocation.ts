@@ -1,19 +1,22 @@
 /**
  * Cluster addresses and node ports of services: each is held by one service (claims.ts), given from a range at random, or as it was
- * asked for. Source: core registry `service/storage` allocation (v0.33).
+ * asked for. With two ranges services have an address of each family that they want (service-families.ts). What is given at random comes from
+ * the upper part of a range while there is any, so that the lower one is free for those who ask for a certain one.
+ * Source: core registry `service/storage` and `service/ipallocator`, `service/portallocator` (v0.33).
  *
  * An address outside the range is refused, unless the composition's policy accepts it (a network that really routes it), or puts
  * an address of the range in its place: `spec.clusterIP` then keeps what was written and the annotation names what answers.
  */
 import { randomInt } from 'node:crypto';
 import { type corev1, invalid, Service, StatusError } from '@orbitkit/core';
-import { type AddressRange, addressRange } from '../address-range.js';
+import { type AddressRange, addressRanges, canonicalAddress, familyOf } from '../address-range.js';
 import { Claims, type Holder } from '../claims.js';
 import type { ReadonlyObject } from '../object-bytes.js';
 import { newestObject } from '../read.js';
 import { objectPath } from '../storage-keys.js';
 import type { Strategy } from '../strategy.js';
 import type { WatchCache } from '../watch-cache.js';
+import { isHeadless, settleFamilies } from './service-families.js';
 
 /** The address of the range that answers for a fixed clusterIP outside it. */
 export const substituteAddressAnnotation = 'orbitkit.dev/cluster-ip-substitute';
@@ -22,7 +25,10 @@ export const substituteAddressAnnotation = 'orbitkit.dev/cluster-ip-substitute';
 export type ServiceAddressPolicy = (address: string, service: ReadonlyObject) => 'refuse' | 'accept' | 'substitute';
 
 export interface ServiceOptions {
-  /** Default 10.96.0.0/16. Its first address is given only to who asks for it: the API's own service. */
+  /**
+   * Default 10.96.0.0/16. Its first address is given only to who asks for it: the API's own service. Two ranges, one of each family
+   * (`10.96.0.0/16,fd00:10:96::/112`), make dual-stack services possible.
+   */
   clusterIpRange?: string;
   /** Default 30000 to 32767. */
   nodePortRange?: { readonly from: number; readonly to: number };
@@ -32,21 +38,26 @@ export interface ServiceOptions {
 
 type Spec = corev1.ServiceSpec;
 
+/** Claims are looked through at most this often when a range is full. */
+const sweepMs = 60_000;
+
 /** Random draws before the range is walked. */
 const draws = 32;
 
-export const withAddress = (spec: Spec): boolean =>
-  spec.type !== 'ExternalName' && spec.clusterIP !== 'None' && spec.clusterIPs?.[0] !== 'None';
+export const withAddress = (spec: Spec): boolean => spec.type !== 'ExternalName' && !isHeadless(spec);
 export const withNodePorts = (spec: Spec): boolean =>
   spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
 
 const specOf = (object: ReadonlyObject): Spec => object['spec'] as Spec;
 const holderOf = ({ metadata: { namespace = '', name, uid } }: ReadonlyObject): Holder => ({ namespace, name, uid });
-const isIPv4 = (text: string): boolean => /^\d{1,3}(\.\d{1,3}){3}$/.test(text);
+
+/** How much of a range is left for those who ask for a certain address (KEP-3070) or port (KEP-3668). */
+const staticAddresses = (size: number): number => (size < 16 ? 0 : Math.min(Math.max(16, Math.floor(size / 16)), 256));
+const staticPorts = (size: number): number => (size < 16 ? 0 : Math.min(Math.max(16, Math.floor(size / 32)), 128));
 
 function addressesOf(object: ReadonlyObject): string[] {
   const { clusterIP, clusterIPs = clusterIP ? [clusterIP] : [] } = specOf(object);
-  const addresses = clusterIPs.filter(each => each !== '' && each !== 'None');
+  const addresses = clusterIPs.filter(each => each !== '' && each !== 'None').map(canonicalAddress);
   const substitute = object.metadata.annotations?.[substituteAddressAnnotation];
   return substitute === undefined ? addresses : [...addresses, substitute];
 }
@@ -71,11 +82,24 @@ class Taking {
     return true;
   }
 
-  /** Any of `size` things that is free, or undefined. */
-  async any(claims: Claims, size: number, at: (index: number) => string): Promise<string | undefined> {
-    const start = randomInt(size);
-    for (let i = 0; i < draws + size; i++) {
-      const thing = at(i < draws ? randomInt(size) : (start + i) % size);
+  /** Any of `size` things that is free, the first `kept` of them last; undefined when none is. */
+  async any(claims: Claims, size: number, kept: number, at: (index: number) => string): Promise<string | undefined> {
+    const lower = Math.min(kept, size - 1);
+    return (
+      (await this.#anyOf(claims, lower, size - lower, at)) ??
+      (lower > 0 ? await this.#anyOf(claims, 0, lower, at) : undefined)
+    );
+  }
+
+  async #anyOf(
+    claims: Claims,
+    from: number,
+    count: number,
+    at: (index: number) => string,
+  ): Promise<string | undefined> {
+    const start = randomInt(count);
+    for (let i = 0; i < draws + count; i++) {
+      const thing = at(from + (i < draws ? randomInt(count) : (start + i) % count));
       if (!claims.isTaken(thing) && (await this.one(claims, thing))) return thing;
     }
     return undefined;
@@ -97,14 +121,18 @@ export function serviceAllocation(
   now: () => number,
   options: ServiceOptions,
 ): Required<Pick<Strategy, 'reserve' | 'released'>> {
-  const range = addressRange(options.clusterIpRange ?? '10.96.0.0/16');
+  const ranges = addressRanges(options.clusterIpRange ?? '10.96.0.0/16');
+  const families = ranges.map(each => each.family);
   const ports = options.nodePortRange ?? { from: 30000, to: 32767 };
   const policy = options.addressPolicy ?? (() => 'refuse');
   const addressClaims = new Claims({ cache, plural: 'clusterips', now, holds: holds(cache, addressesOf) });
   const portClaims = new Claims({ cache, plural: 'nodeports', now, holds: holds(cache, nodePortsOf) });
   let repaired: Promise<void> | undefined;
 
-  /** Services that were stored without claims (by hand, from a snapshot) get theirs, once. */
+  /**
+   * Services that were stored without claims (by hand, from a snapshot) get theirs, and claims without services are given back: once, when this
+   * server first writes a service, and again when there seems to be nothing left to give.
+   */
   async function repair(): Promise<void> {
     for (const stored of [...cache.resource('core/services').objects.values()]) {
       const object = stored.object();
@@ -112,6 +140,15 @@ export function serviceAllocation(
       for (const each of addressesOf(object)) if (!addressClaims.isTaken(each)) await addressClaims.claim(each, holder);
       for (const each of nodePortsOf(object)) if (!portClaims.isTaken(each)) await portClaims.claim(each, holder);
     }
+    await sweep(true);
+  }
+
+  let sweptAt = 0;
+  /** @returns whether something became free. */
+  async function sweep(always = false): Promise<boolean> {
+    if (!always && now() - sweptAt < sweepMs) return false;
+    sweptAt = now();
+    return (await addressClaims.releaseOrphans()) + (await portClaims.releaseOrphans()) > 0;
   }
 
   return {
@@ -123,11 +160,11 @@ export function serviceAllocation(
       await repaired;
       const taking = new Taking(holderOf(object), dryRun);
       try {
-        await takeAddress(taking, object, old);
+        await takeAddresses(taking, object, old);
         const substitute = object.metadata.annotations?.[substituteAddressAnnotation];
         if (old === undefined && substitute !== undefined) {
           warn(
-            `spec.clusterIP: ${specOf(object).clusterIP} lies outside ${range.text}; the service answers on ${substitute}`,
+            `spec.clusterIP: ${specOf(object).clusterIP} lies outside ${ranges[0].text}; the service answers on ${substitute}`,
           );
         }
         await takeNodePorts(taking, specOf(object), old === undefined ? [] : nodePortsOf(old));
@@ -154,28 +191,49 @@ export function serviceAllocation(
     },
   };
 
-  async function takeAddress(taking: Taking, object: Parameters<typeof specOf>[0], old: ReadonlyObject | undefined) {
+  async function takeAddresses(taking: Taking, object: Parameters<typeof specOf>[0], old: ReadonlyObject | undefined) {
     const spec = specOf(object);
-    if (!withAddress(spec)) {
-      if (spec.type !== 'ExternalName') settleAddress(spec, 'None');
+    if (spec.type === 'ExternalName') return;
+    const wanted = settleFamilies(spec, families, (field, value, why) => taking.refuse(field, value, why));
+    if (isHeadless(spec)) {
+      spec.clusterIP = 'None';
+      if (!spec.clusterIPs?.length) spec.clusterIPs = ['None'];
       return;
     }
-    if (old !== undefined && addressesOf(old).length > 0) return;
-    const asked = spec.clusterIP || spec.clusterIPs?.[0];
-    if (!asked) {
-      const given = await taking.any(addressClaims, range.size - 1, index => range.at(index + 1));
-      if (given !== undefined) return settleAddress(spec, given);
+    const { clusterIPs: before = [] } = old === undefined || !withAddress(specOf(old)) ? {} : specOf(old);
+    const asked = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
+    const addresses: string[] = [];
+    for (const [index, family] of wanted.entries()) {
+      // What was given stays; whether it may be changed is for validation to judge, and so is what is no address.
+      const kept = asked[index] ?? before[index];
+      if (kept !== undefined && (index < before.length || familyOf(kept) === undefined)) addresses.push(kept);
+      else addresses.push(await addressOf(taking, object, kept, ranges.find(each => each.family === family)!));
+    }
+    spec.clusterIPs = [...addresses, ...asked.slice(wanted.length)];
+    spec.clusterIP = spec.clusterIP || addresses[0]!;
+  }
+
+  /** @param asked Undefined: any. */
+  async function addressOf(
+    taking: Taking,
+    object: ReadonlyObject,
+    asked: string | undefined,
+    range: AddressRange,
+  ): Promise<string> {
+    const { size, text, at } = range;
+    if (asked === undefined) {
+      const draw = () => taking.any(addressClaims, size - 1, staticAddresses(size), index => at(index + 1));
+      const given = (await draw()) ?? ((await sweep()) ? await draw() : undefined);
+      if (given !== undefined) return given;
       throw new StatusError(
         'InternalError',
-        `Internal error occurred: failed to allocate a serviceIP: the range ${range.text} is full`,
+        `Internal error occurred: failed to allocate a serviceIP: the range ${text} is full`,
       );
     }
-    // What is no IPv4 address is for validation to judge.
-    if (!isIPv4(asked)) return;
     const wrong = (why: string) => taking.refuse('spec.clusterIPs', [asked], `failed to allocate IP ${asked}: ${why}`);
     if (!range.contains(asked)) await settleOutside(taking, object, asked, range, wrong);
-    if (!(await taking.one(addressClaims, asked))) wrong('provided IP is already allocated');
-    settleAddress(spec, asked);
+    if (!(await taking.one(addressClaims, canonicalAddress(asked)))) wrong('provided IP is already allocated');
+    return asked;
   }
 
   async function settleOutside(
@@ -190,7 +248,7 @@ export function serviceAllocation(
       wrong(`the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${text}`);
     }
     if (answer !== 'substitute') return;
-    const substitute = await taking.any(addressClaims, size - 1, index => at(index + 1));
+    const substitute = await taking.any(addressClaims, size - 1, staticAddresses(size), index => at(index + 1));
     if (substitute === undefined) wrong(`no address of ${text} is free to stand for it`);
     object.metadata.annotations = { ...object.metadata.annotations, [substituteAddressAnnotation]: substitute! };
   }
@@ -211,7 +269,9 @@ export function serviceAllocation(
     }
     for (const [index, port] of list.entries()) {
       if (port.nodePort) continue;
-      const given = await taking.any(portClaims, ports.to - ports.from + 1, at => String(ports.from + at));
+      const size = ports.to - ports.from + 1;
+      const draw = () => taking.any(portClaims, size, staticPorts(size), at => String(ports.from + at));
+      const given = (await draw()) ?? ((await sweep()) ? await draw() : undefined);
       if (given === undefined) {
         taking.refuse(
           `spec.ports[${index}].nodePort`,
@@ -232,11 +292,3 @@ const holds =
     const object = found?.object();
     return object?.metadata.uid === holder.uid && things(object).includes(thing);
   };
-
-/** One family, the one of the address; both fields of addresses say the same. */
-function settleAddress(spec: Spec, address: string): void {
-  spec.clusterIP = address;
-  if (!spec.clusterIPs?.length) spec.clusterIPs = [address];
-  spec.ipFamilies ??= ['IPv4'];
-  spec.ipFamilyPolicy ??= 'SingleStack';
-}

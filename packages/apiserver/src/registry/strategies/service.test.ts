@@ -1,7 +1,7 @@
 import { Service } from '@orbitkit/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memoryStore } from '../../storage/memory.js';
-import { addressRange } from '../address-range.js';
+import { addressRange, addressRanges } from '../address-range.js';
 import { type Fixture, fixture } from '../resources-fixture.js';
 import { substituteAddressAnnotation } from './service-allocation.js';
 
@@ -143,6 +143,37 @@ describe('cluster addresses', () => {
     await store.close();
   });
 
+  it('that dead servers left behind are given again when the range is full', async () => {
+    let now = Date.UTC(2026, 0, 1);
+    const clock = { now: () => now, sleep: async () => undefined, setTimer: () => ({ cancel: () => undefined }) };
+    const store = await memoryStore()();
+    const few = { ...options, store, clock };
+    {
+      await using first = await fixture(few);
+      for (let i = 0; i < 13; i++) await first.create(Service, service(`s${i}`));
+    }
+    for (let i = 0; i < 5; i++) await store.txn([], { type: 'delete', key: `/registry/core/services/default/s${i}` });
+    await using second = await fixture(few);
+    expect(await refusal(second.create(Service, service('too-early')))).toMatchObject({ code: 500 });
+    now += 61_000;
+    for (let i = 0; i < 5; i++) await second.create(Service, service(`n${i}`));
+    expect(await refusal(second.create(Service, service('full')))).toMatchObject({ code: 500 });
+  });
+
+  it('come from the upper part of the range while there are any, the lower is for those who ask', async () => {
+    // 254 to give: the first 16 are kept.
+    await using wide = await fixture({
+      services: { clusterIpRange: '10.60.0.0/24', nodePortRange: { from: 30000, to: 30099 } },
+    });
+    for (let i = 0; i < 40; i++) {
+      const { clusterIP, ports } = (await wide.create(Service, service(`s${i}`, { type: 'NodePort' })))['spec'];
+      expect(Number(clusterIP.split('.')[3])).toBeGreaterThan(16);
+      expect(ports[0].nodePort).toBeGreaterThanOrEqual(30016);
+    }
+    const asked = await wide.create(Service, service('asked', { clusterIP: '10.60.0.5' }));
+    expect(asked['spec'].clusterIP).toBe('10.60.0.5');
+  });
+
   it('are never given twice by two servers over one store', async () => {
     const store = await memoryStore()();
     await using one = await fixture({ ...options, store });
@@ -239,5 +270,79 @@ describe('address ranges', () => {
     expect(addressRange('127.96.0.7/16').first).toBe('127.96.0.1');
     for (const bad of ['10.0.0.0', '10.0.0.0/31', '300.0.0.0/8', 'fd00::/64'])
       expect(() => addressRange(bad)).toThrow('not a range');
+  });
+});
+
+describe('families', () => {
+  const both = () => fixture({ services: { clusterIpRange: '10.50.0.0/28,fd00:50::/124' } });
+  const selector = { app: 'x' };
+  const specIn = async (server: Fixture, name: string, spec: object) =>
+    (await server.create(Service, service(name, { selector, ...spec })))['spec'];
+
+  it('are one where the cluster has one', async () => {
+    expect(await specIn(cluster, 'a', { ipFamilyPolicy: 'PreferDualStack' })).toMatchObject({
+      ipFamilies: ['IPv4'],
+      clusterIPs: [expect.any(String)],
+    });
+    expect((await refusal(create('b', { selector, ipFamilyPolicy: 'RequireDualStack' }))).message).toBe(
+      'Service "b" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+    );
+    expect((await refusal(create('c', { selector, ipFamilies: ['IPv6'] }))).message).toContain(
+      'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
+    );
+    expect((await refusal(create('d', { selector, ipFamilies: ['IPv4', 'IPv6'] }))).message).toContain(
+      "must be 'RequireDualStack' or 'PreferDualStack' when multiple 'ipFamilies' are specified",
+    );
+  });
+
+  it('are two where it has two and the service wants them, in its order', async () => {
+    await using server = await both();
+    expect(await specIn(server, 'single', {})).toMatchObject({ ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' });
+    const dual = await specIn(server, 'dual', { ipFamilyPolicy: 'RequireDualStack' });
+    expect(dual).toMatchObject({ ipFamilies: ['IPv4', 'IPv6'], clusterIP: dual.clusterIPs[0] });
+    expect(dual.clusterIPs).toEqual([expect.stringMatching(/^10\.50\.0\./), expect.stringMatching(/^fd00:50::/)]);
+    const six = await specIn(server, 'six', { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6'] });
+    expect(six.ipFamilies).toEqual(['IPv6', 'IPv4']);
+    const asked = await specIn(server, 'asked', { clusterIP: 'fd00:50:0::A' });
+    expect(asked).toMatchObject({ ipFamilies: ['IPv6'], clusterIPs: ['fd00:50:0::A'] });
+    const again = await refusal(server.create(Service, service('again', { selector, clusterIP: 'fd00:50::a' })));
+    expect(again.message).toContain('provided IP is already allocated');
+  });
+
+  it('are added and given back when the policy changes', async () => {
+    await using server = await both();
+    const made = await server.create(Service, service('a', { selector }));
+    const [first] = made['spec'].clusterIPs;
+    const more = await server.update(Service, {
+      ...made,
+      spec: { ...made['spec'], ipFamilyPolicy: 'RequireDualStack' },
+    } as never);
+    expect((more as any).spec.clusterIPs).toEqual([first, expect.stringMatching(/^fd00:50::/)]);
+    const [, second] = (more as any).spec.clusterIPs;
+    const less: any = await server.update(Service, {
+      ...more,
+      spec: { ...(more as any).spec, ipFamilyPolicy: 'SingleStack' },
+    } as never);
+    expect(less.spec).toMatchObject({ clusterIPs: [first], ipFamilies: ['IPv4'] });
+    expect((await specIn(server, 'b', { clusterIP: second })).clusterIP).toBe(second);
+  });
+
+  it('of a headless service without selector are those of its endpoints', async () => {
+    expect((await create('a', { clusterIP: 'None' }))['spec']).toMatchObject({
+      clusterIPs: ['None'],
+      ipFamilies: ['IPv4', 'IPv6'],
+      ipFamilyPolicy: 'RequireDualStack',
+    });
+    expect((await create('b', { clusterIP: 'None', selector }))['spec']).toMatchObject({
+      ipFamilies: ['IPv4'],
+      ipFamilyPolicy: 'SingleStack',
+    });
+  });
+
+  it('of ranges are two at most, and differ', () => {
+    expect(() => addressRanges('10.0.0.0/24,10.1.0.0/24')).toThrow(/one of IPv4 and one of IPv6/);
+    expect(() => addressRanges('fd00::/64')).toThrow(/at most \/108/);
+    expect(addressRange('fd00::/126')).toMatchObject({ size: 2, first: 'fd00::1', family: 'IPv6' });
+    expect(addressRange('fd00::/126').contains('fd00::3')).toBe(false);
   });
 });

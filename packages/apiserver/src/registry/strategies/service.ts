@@ -13,6 +13,7 @@ import {
   withAddress,
   withNodePorts,
 } from './service-allocation.js';
+import { trimToSingle } from './service-families.js';
 
 type Spec = corev1.ServiceSpec;
 
@@ -23,6 +24,7 @@ export function serviceStrategy(cache: WatchCache, now: () => number, options: S
       const spec = object['spec'] as Spec;
       const before = old['spec'] as Spec;
       keepAllocated(spec, before);
+      trimToSingle(spec, before);
       dropForType(spec, before);
       const substitute = old.metadata.annotations?.[substituteAddressAnnotation];
       if (substitute !== undefined && withAddress(spec)) {
