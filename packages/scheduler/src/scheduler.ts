@@ -165,6 +165,7 @@ async function run(
   }
 
   async function bind(pod: Pod, node: string, rules: Profile, enqueuedAt: number): Promise<void> {
+    let sent = false;
     try {
       const waits = rules.plugins.some(plugin => plugin.permit);
       const refusal = waits ? await permitted(pod, node, rules) : undefined;
@@ -174,17 +175,19 @@ async function run(
       }
       await slots.take();
       try {
-        await bindNow(pod, node, rules);
+        await bindNow(pod, node, rules, () => {
+          sent = true;
+        });
       } finally {
         slots.give();
       }
-      queue.done(pod.metadata.uid);
-      for (const plugin of rules.plugins) plugin.postBind?.(pod, node);
-      attempts.inc({ result: 'scheduled' });
-      duration.observe((clock.now() - enqueuedAt) / 1000);
-      const { namespace, name } = pod.metadata;
-      recorder.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`);
+      bound(pod, node, rules, enqueuedAt);
     } catch (error) {
+      // Whoever asked and got no clear answer may have a bound pod: its room must not be given away before that is known.
+      if (sent && (await writer.isBound(pod, node, options.bindTimeoutMs ?? 60_000))) {
+        bound(pod, node, rules, enqueuedAt);
+        return;
+      }
       undo(pod, node, rules);
       if (signal.aborted) return;
       attempts.inc({ result: 'error' });
@@ -200,12 +203,25 @@ async function run(
     }
   }
 
-  async function bindNow(pod: Pod, node: string, rules: Profile): Promise<void> {
+  function bound(pod: Pod, node: string, rules: Profile, enqueuedAt: number): void {
+    queue.done(pod.metadata.uid);
+    for (const plugin of rules.plugins) plugin.postBind?.(pod, node);
+    attempts.inc({ result: 'scheduled' });
+    duration.observe((clock.now() - enqueuedAt) / 1000);
+    const { namespace, name } = pod.metadata;
+    recorder.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`);
+  }
+
+  async function bindNow(pod: Pod, node: string, rules: Profile, sending: () => void): Promise<void> {
     // The default way needs no timer of its own: the client's requests are bounded.
     const own = rules.plugins.some(plugin => plugin.preBind || plugin.bind);
-    if (!own) return writer.bind(pod, node, signal);
+    if (!own) {
+      sending();
+      return writer.bind(pod, node, signal);
+    }
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
     for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded);
+    sending();
     for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded)) return;
     await writer.bind(pod, node, bounded);
   }

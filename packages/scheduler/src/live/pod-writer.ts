@@ -2,8 +2,12 @@
 import { type Client, type Clock, type EventRecorder, isConflict, isNotFound, type Logger, Pod } from '@orbitkit/core';
 import type { Preemption } from '../framework/plugin.js';
 
+const askAgainMs = 500;
+
 export interface PodWriter {
   bind(pod: Pod, node: string, signal: AbortSignal): Promise<void>;
+  /** Whether the pod is on the node after all. Asks until it gets an answer, for that long; then, and when the scheduler ends, no. */
+  isBound(pod: Pod, node: string, boundMs: number): Promise<boolean>;
   /** The condition PodScheduled=False, if it says something new, with the nominated node: a name, or '' to clear it. */
   waits(pod: Pod, message: string, nominatedNode?: string): Promise<void>;
   /** Ends the victims, with the condition that says why. */
@@ -45,6 +49,20 @@ export function podWriter(options: {
         },
         { signal: bounded },
       );
+    },
+
+    async isBound(pod, node, boundMs) {
+      const end = clock.now() + boundMs;
+      while (!signal.aborted) {
+        try {
+          const now = await client.get(Pod, pod.metadata, { signal });
+          return now.metadata.uid === pod.metadata.uid && now.spec.nodeName === node;
+        } catch (error) {
+          if (isNotFound(error) || clock.now() >= end) return false;
+        }
+        await clock.sleep(askAgainMs, signal).catch(() => {});
+      }
+      return false;
     },
 
     async waits(pod, message, nominatedNode) {

@@ -1,0 +1,100 @@
+/**
+ * Tests of a policy without server or clock: a small cluster, pods placed one after the other as the live scheduler would, and what came of it.
+ *
+ * ```ts
+ * const test = policyTest({ plugins: [quietestNode()], nodes: [testNode('a'), testNode('b')] });
+ * expect(test.trace([testPod('one'), testPod('two')])).toEqual(['a', 'b']);
+ * ```
+ */
+import type { KubeObject, Node, Pod } from '@orbitkit/core';
+import type { Plugin } from '../framework/plugin.js';
+import { type Profile, profile } from '../framework/profile.js';
+import { resourceFit } from '../plugins/resource-fit.js';
+import { commit, type Decision, rollback, type ScheduleOptions, schedule } from '../schedule.js';
+import { ClusterState } from '../snapshot/cluster-state.js';
+import { isUsable } from '../snapshot/node-info.js';
+
+export interface PolicyTestOptions {
+  plugins: readonly Plugin[];
+  nodes: readonly Node[];
+  /** Pods that have a node already. */
+  pods?: readonly Pod[];
+  /** Claims, volumes, budgets, services and what else plugins look at. */
+  objects?: readonly KubeObject[];
+}
+
+export interface PolicyTest {
+  readonly state: ClusterState;
+  readonly profile: Profile;
+  /** Decides and changes nothing. */
+  decide(pod: Pod, options?: ScheduleOptions): Decision;
+  /** Decides and places: the node's name, or `Pending`. A pod that names its node is taken as placed there. */
+  place(pod: Pod): string;
+  /** Places them in turn: a golden trace. */
+  trace(pods: readonly Pod[]): string[];
+  /** A placement whose binding failed. */
+  unbind(pod: Pod, node: string): void;
+  remove(pod: Pod): void;
+}
+
+export function policyTest(options: PolicyTestOptions): PolicyTest {
+  const state = new ClusterState();
+  const rules = profile({ plugins: options.plugins });
+  for (const node of options.nodes) {
+    state.setNode(node);
+    if (isUsable(node)) for (const plugin of rules.plugins) plugin.nodeJoined?.(node.metadata.name);
+  }
+  for (const object of options.objects ?? []) state.objects.set(object);
+  for (const pod of options.pods ?? []) state.setPod(pod);
+  const decide = (pod: Pod, how?: ScheduleOptions) => schedule(pod, state, rules, how);
+  function place(pod: Pod): string {
+    if (pod.spec.nodeName) {
+      state.setPod(pod);
+      return pod.spec.nodeName;
+    }
+    const decision = decide(pod);
+    if (decision.outcome === 'unschedulable' || commit(pod, decision.node, rules)) return 'Pending';
+    state.assume(pod, decision.node);
+    return decision.node;
+  }
+  return {
+    state,
+    profile: rules,
+    decide,
+    place,
+    trace: pods => pods.map(place),
+    unbind(pod, node) {
+      state.forget(pod.metadata.uid);
+      rollback(pod, node, rules);
+    },
+    remove: pod => state.removePod(pod.metadata.uid),
+  };
+}
+
+/** What is wrong after the pods were placed in turn: a node with more than it has, or a policy that answers the same question differently. Empty: nothing. */
+export function problemsOf(plugins: () => readonly Plugin[], nodes: readonly Node[], pods: readonly Pod[]): string[] {
+  const problems: string[] = [];
+  const run = () => policyTest({ plugins: [...plugins(), ...fitIfMissing(plugins())], nodes });
+  const test = run();
+  const first = test.trace(pods);
+  const second = run().trace(pods);
+  first.forEach((node, i) => {
+    if (node !== second[i]) problems.push(`${pods[i]!.metadata.name}: ${node} the first time, ${second[i]} the second`);
+  });
+  for (const node of test.state.nodes) {
+    for (const [resource, used] of node.requested) {
+      const total = node.allocatable.get(resource) ?? 0;
+      if (used > total) problems.push(`${node.name}: ${used} of ${total} ${resource}`);
+    }
+    for (const pod of node.pods) {
+      const labels = node.node.metadata.labels ?? {};
+      for (const [key, value] of Object.entries(pod.spec.nodeSelector ?? {}))
+        if (labels[key] !== value) problems.push(`${pod.metadata.name}: on ${node.name}, whose ${key} is not ${value}`);
+    }
+  }
+  return problems;
+}
+
+/** A score plugin alone has no view on room. */
+const fitIfMissing = (plugins: readonly Plugin[]): Plugin[] =>
+  plugins.some(each => each.name === 'NodeResourcesFit') ? [] : [{ ...resourceFit(), weight: 0 }];
