@@ -12,11 +12,22 @@
  *
  * Source of the rules: kube-controller-manager `pkg/controller/nodelifecycle`.
  */
-import { findCondition, formatTime, isNotFound, keyOf, Lease, Node, Pod, setCondition } from '@orbitkit/core';
+import {
+  findCondition,
+  formatTime,
+  isNotFound,
+  type Json,
+  jsonEqual,
+  keyOf,
+  Lease,
+  Node,
+  Pod,
+  setCondition,
+} from '@orbitkit/core';
 import { type DeepReadonly, mutableCopy, type Store } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { periodically } from '../../periodically.js';
-import { byNode, isPodReady } from '../../pods/pod-state.js';
+import { byNode, isPodReady, type PodView } from '../../pods/pod-state.js';
 import { controllerQueue, reconcileLoop } from '../../reconcile-loop.js';
 import { together } from '../../together.js';
 import { nodeQuarantineMs, OrphanedPods } from '../pod-garbage-collector/orphaned-pods.js';
@@ -43,6 +54,7 @@ export interface NodeLifecycleOptions extends ZoneOptions {
 const name = 'node-lifecycle-controller';
 const leaseNamespace = 'kube-node-lease';
 type NodeView = DeepReadonly<Node>;
+const tolerationsOf = (pod: PodView): Json => (pod.spec.tolerations ?? []) as unknown as Json;
 
 export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
   const { monitorPeriodMs = 5_000 } = options;
@@ -63,6 +75,8 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
           leases.store.get({ namespace: leaseNamespace, name: node.metadata.name }),
           clock.now(),
         );
+      const say = (node: NodeView, reason: string, what: string) =>
+        context.events.event(node, 'Normal', reason, `Node ${node.metadata.name} event: ${what}`);
       const evictFrom = (node: string) => {
         for (const pod of pods.store.byIndex('byNode', node)) evictionQueue.add(keyOf(pod));
       };
@@ -74,6 +88,7 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
         nodes.addHandler({
           onAdd(node) {
             hear(node);
+            say(node, 'RegisteredNode', `Registered Node ${node.metadata.name} in Controller`);
             queue.add(node.metadata.name);
             evictFrom(node.metadata.name);
           },
@@ -83,6 +98,7 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
             if (before.spec.taints !== after.spec.taints) evictFrom(after.metadata.name);
           },
           onDelete(node) {
+            say(node, 'RemovingNode', `Removing Node ${node.metadata.name} from Controller`);
             monitor.forget(node);
             evictions.forgetNode(node.metadata.name);
           },
@@ -91,7 +107,8 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
         pods.addHandler({
           onAdd: pod => evictionQueue.add(keyOf(pod)),
           onUpdate(before, after) {
-            if (before.spec.nodeName !== after.spec.nodeName) evictionQueue.add(keyOf(after));
+            const moved = before.spec.nodeName !== after.spec.nodeName;
+            if (moved || !jsonEqual(tolerationsOf(before), tolerationsOf(after))) evictionQueue.add(keyOf(after));
           },
         }),
       ];
@@ -248,7 +265,7 @@ class NodeMonitor {
     }
     // An agent that says of itself that it is not ready goes on reporting its pods: once is enough.
     if (ready === 'False' && this.#marked.has(uid)) return;
-    const { clock, client } = this.context;
+    const { clock, client, events } = this.context;
     for (const pod of this.pods.byIndex('byNode', nodeName)) {
       if (!isPodReady(pod)) continue;
       const next = mutableCopy<Pod>(pod);
@@ -257,6 +274,7 @@ class NodeMonitor {
       next.status.conditions = setCondition(next.status.conditions, condition, clock.now());
       try {
         await client.updateStatus(Pod, next);
+        events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready');
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
