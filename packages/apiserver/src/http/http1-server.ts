@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { join, openTunnel, switchingProtocols } from '../node-proxy/tunnel.js';
 import { writePieces } from './answer-writer.js';
 import { errorAnswer } from './answers.js';
+import { chunkedSink } from './chunked-sink.js';
 import type { DoorContext } from './door-context.js';
 import type { ApiResponse } from './exchange.js';
 import { isUpgrade } from './exchange.js';
@@ -97,7 +98,7 @@ export function serveHttp1(server: Server, door: DoorContext): void {
       response.flushHeaders();
       exchange.startStream();
     }
-    await writePieces(response, body, door.stalledMs, () => exchange.cutOff());
+    await writePieces(answer.stream ? chunkedSink(response) : response, body, door.stalledMs, () => exchange.cutOff());
   }
 
   function leaveRest(response: ServerResponse, { incoming }: Http1Exchange): void {

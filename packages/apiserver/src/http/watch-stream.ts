@@ -52,10 +52,27 @@ export function watchStream(batches: AsyncIterable<WatchBatch>, options: WatchSt
   return pieces(batches, options);
 }
 
-async function* pieces(batches: AsyncIterable<WatchBatch>, options: WatchStreamOptions): AsyncGenerator<Buffer> {
+/** Written out, not a generator: each batch passes here once for every watcher. */
+function pieces(batches: AsyncIterable<WatchBatch>, options: WatchStreamOptions): AsyncIterable<Buffer> {
   const formOf = options.form.as === 'object' ? undefined : eventForm(options);
-  for await (const batch of batches) {
-    options.delivered(batch.events.length);
-    yield formOf === undefined ? batch.bytes : Buffer.concat(batch.events.map(formOf));
-  }
+  return {
+    [Symbol.asyncIterator]() {
+      const source = batches[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const { done, value: batch } = await source.next();
+          if (done) return { done: true, value: undefined };
+          options.delivered(batch.events.length);
+          return {
+            done: false,
+            value: formOf === undefined ? batch.bytes : Buffer.concat(batch.events.map(formOf)),
+          };
+        },
+        async return() {
+          await source.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }

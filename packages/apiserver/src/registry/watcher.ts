@@ -17,6 +17,17 @@ export interface WatcherOptions {
 }
 
 type Next = IteratorResult<WatchBatch, undefined>;
+
+/** Readers that fell behind alike take the same batches as one; the one that was made last is shared. */
+let merged: { readonly parts: readonly EventBatch[]; readonly whole: EventBatch } | undefined;
+
+function merge(parts: readonly EventBatch[]): EventBatch {
+  if (parts.length === 1) return parts[0]!;
+  if (merged?.parts.length === parts.length && merged.parts.every((part, i) => part === parts[i])) return merged.whole;
+  merged = { parts, whole: new EventBatch(parts.flatMap(batch => batch.events)) };
+  return merged.whole;
+}
+
 const done: Next = { done: true, value: undefined };
 
 export class Watcher implements AsyncIterable<WatchBatch> {
@@ -98,14 +109,18 @@ export class Watcher implements AsyncIterable<WatchBatch> {
       else await new Promise(resolve => setImmediate(resolve));
     }
     if (this.#drop) return done;
-    const { length } = this.#queue;
-    if (length > 0) {
+    if (this.#queue.length > 0) {
       const queue = this.#queue;
       this.#queue = [];
       this.#bytes = 0;
-      return { done: false, value: length === 1 ? queue[0]! : new EventBatch(queue.flatMap(batch => batch.events)) };
+      return { done: false, value: merge(queue) };
     }
     if (this.#ended) return done;
+    return this.#pushed();
+  }
+
+  /** What is pushed next. */
+  #pushed(): Promise<Next> {
     return new Promise(resolve => {
       this.#waiting = resolve;
     });
@@ -113,7 +128,9 @@ export class Watcher implements AsyncIterable<WatchBatch> {
 
   [Symbol.asyncIterator](): AsyncIterator<WatchBatch, undefined> {
     return {
-      next: () => this.#next(),
+      // Mostly it waits for what comes.
+      next: () =>
+        this.#initial === undefined && this.#queue.length === 0 && !this.#ended ? this.#pushed() : this.#next(),
       return: async () => {
         this.close();
         return done;
