@@ -39,11 +39,7 @@ export function identityReviews(reviewer: TokenReviewer): VirtualResources {
     try {
       const found = await reviewer.review(token, audiences.length === 0 ? reviewer.apiAudiences : audiences);
       if (found === undefined) return { authenticated: false, error: 'invalid bearer token' };
-      return {
-        authenticated: true,
-        user: shown(found.user),
-        ...(audiences.length === 0 ? {} : { audiences: found.audiences }),
-      };
+      return { authenticated: true, user: shown(found.user), audiences: found.audiences };
     } catch (error) {
       if (!isStatusError(error)) throw error;
       return { authenticated: false, error: error.message };

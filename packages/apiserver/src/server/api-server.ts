@@ -65,7 +65,7 @@ import {
 } from './kubernetes-service.js';
 import { keepRenewed } from './renewal.js';
 import { requestHandler } from './request-handler.js';
-import { shareAdminToken, shareAuthority } from './shared-trust.js';
+import { shareTrust } from './shared-trust.js';
 import { storageOperations } from './storage-operations.js';
 
 export interface ListenOptions {
@@ -187,12 +187,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
   let running: InProcessOptions | undefined;
 
   /** Servers over one store have one authority and one administrator. */
-  async function agreeOnTrust(store: Store): Promise<void> {
-    if (!store.shared) return;
-    const shared = { store, dir: path.join(dataDir, 'pki') };
-    if (options.tls?.authority === undefined) await shareAuthority(shared);
-    await shareAdminToken(shared);
-  }
+  const agreeOnTrust = (store: Store): Promise<void> =>
+    shareTrust({ store, dir: path.join(dataDir, 'pki'), ownAuthority: options.tls?.authority !== undefined });
 
   /** Read once, and again after a failure. */
   function keptCredentials(): Promise<ServerCredentials> {

@@ -4,14 +4,15 @@ import fs from 'node:fs/promises';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import { compose, ServiceAccount, silentLogger, TokenReview } from '@orbitkit/core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { compose, manualClock, ServiceAccount, silentLogger, TokenReview } from '@orbitkit/core';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { readToken } from '../authentication/json-web-token.js';
 import { createAuthority, issueClientCertificate } from '../pki/authority.js';
 import type { Store, StoreFactory } from '../storage/contract.js';
 import { encryptionRules } from '../storage/encryption/index.js';
 import { memoryStore } from '../storage/memory.js';
 import { type ApiServer, type ApiServerOptions, apiServer } from './api-server.js';
+import { shareAuthority } from './shared-trust.js';
 
 let dir: string;
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -39,6 +40,8 @@ async function shared(): Promise<{ store: Store; factory: StoreFactory }> {
 }
 
 const root = { username: 'root', groups: ['system:masters'] };
+/** Keys of 2048 bits are made here: seconds each on a busy machine. */
+vi.setConfig({ testTimeout: 90_000 });
 
 async function serve(options: ApiServerOptions): Promise<{ api: ApiServer; stop: () => Promise<void> }> {
   const api = apiServer({ listen: { port: 0 }, ...options });
@@ -146,8 +149,6 @@ it("a renewed certificate of the authority gets to the other server's directory"
   const old = await api.certificateAuthority();
   await stop();
   // Some other server, years later.
-  const { manualClock } = await import('@orbitkit/core');
-  const { shareAuthority } = await import('./shared-trust.js');
   const store = await factory();
   const clock = manualClock(Date.now() + 7 * 365 * 86_400_000);
   await shareAuthority({ store, dir: path.join(dir, 'b'), clock });
@@ -216,6 +217,11 @@ it('keys lie sealed in a store that is encrypted, and nowhere when they are file
   const b = await serve({ store: factory, encryption, dataDir: path.join(dir, 'b') });
   const ca = await b.api.certificateAuthority();
   expect(await whoami(b.api.endpoint!.url, { ca, token })).toMatchObject({ code: 201 });
+
+  await expect(serve({ store: factory, dataDir: path.join(dir, 'c') })).rejects.toThrow(
+    'the stored value is encrypted, and no key is configured to read it',
+  );
+  cleanups.pop();
 
   const other = await shared();
   const { generateKeyPairSync } = await import('node:crypto');

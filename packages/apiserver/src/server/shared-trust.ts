@@ -14,6 +14,7 @@ import { adminToken, adminTokenFile } from '../authentication/index.js';
 import { createAuthority, makeSecretDirectory, readSecretFile, writeFileWhole } from '../pki/index.js';
 import type { Store } from '../storage/contract.js';
 import { serverSecret } from '../storage/server-secret.js';
+import { isValueFormatError } from '../storage/value.js';
 
 interface StoredAuthority {
   /** PEM. */
@@ -29,6 +30,18 @@ export interface SharedTrustOptions {
   readonly dir: string;
   /** Default: the system's. */
   readonly clock?: Clock;
+}
+
+/** Nothing to do for a store that one process alone can open. @param ownAuthority the composer's: it is not kept here */
+export async function shareTrust(options: SharedTrustOptions & { readonly ownAuthority: boolean }): Promise<void> {
+  if (!options.store.shared) return;
+  try {
+    if (!options.ownAuthority) await shareAuthority(options);
+    await shareAdminToken(options);
+  } catch (error) {
+    // Sealed with a key that this server does not have: trying again does not help.
+    throw isValueFormatError(error) ? unrecoverable(error) : error;
+  }
 }
 
 /** Makes the authority under `dir` that of the store. To be called before it is read, and again before it is renewed. */
@@ -61,7 +74,7 @@ async function newAuthority(dir: string, clock: Clock | undefined): Promise<Stor
 }
 
 /** Makes the administrator's token under `dir` that of the store. */
-export async function shareAdminToken({ store, dir }: SharedTrustOptions): Promise<void> {
+async function shareAdminToken({ store, dir }: SharedTrustOptions): Promise<void> {
   const record = serverSecret<string>(store, 'admin-token');
   for (;;) {
     const { value: shared } = await record.read();

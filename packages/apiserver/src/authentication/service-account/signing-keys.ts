@@ -167,13 +167,8 @@ export function signingKeys({ record, clock, rotateAfterMs = defaultRotateAfterM
     },
     verification: async () => living(await refreshed()),
     async byId(id) {
-      if (known !== undefined) {
-        const found = living(known).find(key => key.id === id);
-        if (found !== undefined) {
-          if (clock.now() - known.at >= refreshMs) refreshed().catch(() => undefined);
-          return found;
-        }
-      }
+      const found = living(await recent()).find(key => key.id === id);
+      if (found !== undefined) return found;
       return living(await refreshed()).find(key => key.id === id);
     },
     async summary() {
