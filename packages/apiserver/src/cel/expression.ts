@@ -37,8 +37,7 @@ export interface Expression {
 }
 
 /** apiserver's and cel-go's own words. */
-export const budgetText =
-  'validation failed due to running out of cost budget, no further validation rules will be run';
+const budgetText = 'validation failed due to running out of cost budget, no further validation rules will be run';
 const callText = 'operation cancelled: actual cost limit exceeded';
 
 /** Length of an expression. */

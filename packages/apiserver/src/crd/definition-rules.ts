@@ -4,6 +4,7 @@
  */
 import { dns1035LabelProblem, dnsSubdomainProblem, type FieldError } from '@orbitkit/core';
 import { clientConfigErrors } from '../webhook/client-config-rules.js';
+import { approvalAnnotation, approvalOf } from './approval.js';
 import type { Definition } from './custom-kind.js';
 import { duplicate, forbiddenField, invalidValue, required, tooMany, unsupported } from './field-errors.js';
 import { simplePath } from './json-path.js';
@@ -256,29 +257,12 @@ function checkStoredVersions({ spec, status }: Definition, errors: FieldError[])
   }
 }
 
-const approval = 'api-approved.kubernetes.io';
-const isProtected = (group: string): boolean => /(?:^|\.)(?:k8s|kubernetes)\.io$/.test(group);
-
 /** Groups of the Kubernetes project are not everyone's to define. */
-function checkApproval({ metadata, spec }: Definition, previous: Definition | undefined, errors: FieldError[]): void {
-  if (!isProtected(spec.group ?? '')) return;
-  const at = `metadata.annotations[${approval}]`;
-  const text = metadata.annotations?.[approval];
-  if (previous && previous.metadata.annotations?.[approval] === text) return;
-  if (!text) {
-    errors.push(
-      required(
-        at,
-        `protected groups must have approval annotation "${approval}", see https://github.com/kubernetes/enhancements/pull/1111`,
-      ),
-    );
-  } else if (!text.startsWith('unapproved') && !/^https?:\/\/\S+$/.test(text)) {
-    errors.push(
-      invalidValue(
-        at,
-        text,
-        'protected groups must have approval annotation with either a URL or a reason starting with "unapproved"',
-      ),
-    );
-  }
+function checkApproval(definition: Definition, previous: Definition | undefined, errors: FieldError[]): void {
+  const state = approvalOf(definition);
+  const at = `metadata.annotations[${approvalAnnotation}]`;
+  const text = definition.metadata.annotations?.[approvalAnnotation];
+  if (previous && previous.metadata.annotations?.[approvalAnnotation] === text) return;
+  if (state?.reason === 'MissingAnnotation') errors.push(required(at, state.message));
+  else if (state?.reason === 'InvalidAnnotation') errors.push(invalidValue(at, text, state.message));
 }

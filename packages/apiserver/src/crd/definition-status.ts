@@ -1,6 +1,7 @@
 /** What a server says of a definition: accepted names and conditions. Pure; whoever writes it compares and swaps. */
 import { formatTime } from '@orbitkit/core';
 import { acceptNames, type TakenNames } from './accepted-names.js';
+import { approvalOf } from './approval.js';
 import { withCondition, withoutCondition } from './conditions.js';
 import type { Definition } from './custom-kind.js';
 import { isTrue } from './definition-rules.js';
@@ -35,6 +36,9 @@ export function statusOf(definition: Definition, taken: TakenNames, now: number)
     const text = violations.slice(0, 5).map(({ field, message }) => `${field}: ${message}`);
     set('NonStructuralSchema', true, 'Violations', text.join(', '));
   } else status = withoutCondition(status, 'NonStructuralSchema');
+  const approval = approvalOf(definition);
+  if (approval) set('KubernetesAPIApprovalPolicyConformant', approval.approved, approval.reason, approval.message);
+  else status = withoutCondition(status, 'KubernetesAPIApprovalPolicyConformant');
   return status;
 }
 
