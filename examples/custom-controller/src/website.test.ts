@@ -1,22 +1,27 @@
 /** The operator, whole, in this process: against a real API server in memory, with the built-in Deployment and ReplicaSet controllers. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createAuthority, issueServingCertificate } from '@orbitkit/apiserver/pki';
-import { deployments, replicaSets } from '@orbitkit/controllers';
+import { controllerManager, deployments, replicaSets } from '@orbitkit/controllers';
 import { createTestControlPlane, playedPods, type TestControlPlaneOptions } from '@orbitkit/controllers/testing';
 import {
   ConfigMap,
+  CustomResourceDefinition,
   compose,
   Deployment,
+  discoverKinds,
   Event,
   findCondition,
   isNotFound,
   MutatingWebhookConfiguration,
+  Secret,
   Service,
   StatusError,
   ValidatingWebhookConfiguration,
 } from '@orbitkit/core';
+import { loadManifests } from '@orbitkit/core/manifest';
 import { describe, expect, it } from 'vitest';
 import { Website, websiteDefinition } from './website.js';
 import { websites } from './website-controller.js';
@@ -176,5 +181,42 @@ it('its webhooks judge and complete websites', async () => {
     await expect(client.get(Website, { ...key, name: 'none' })).rejects.toSatisfy(isNotFound);
   } finally {
     await rm(dir, { recursive: true, force: true });
+  }
+});
+
+it('what manifests/rbac.yaml allows is enough, and no more than it needs for websites', async () => {
+  const file = fileURLToPath(new URL('../manifests/rbac.yaml', import.meta.url));
+  const operator = {
+    username: 'system:serviceaccount:websites:website-operator',
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:websites', 'system:authenticated'],
+  };
+  const plane = await createTestControlPlane({ rbac: true });
+  const client = plane.clientFor(operator);
+  const registry = { publish: async () => {}, withdraw: async () => {} };
+  const manager = controllerManager([websites(registry)], { name: 'website', election: { namespace: 'kube-system' } });
+  await using working = compose({ client }, manager);
+  try {
+    const kinds = await discoverKinds(plane.client);
+    for (const { object } of loadManifests(await readFile(file, 'utf8'), { file })) {
+      await plane.client.create(kinds.byKind(object.apiVersion, object.kind), object as never);
+    }
+    await plane.eventually(() =>
+      client.apply(CustomResourceDefinition, websiteDefinition, { fieldManager: 'website' }),
+    );
+    await plane.eventually(() => plane.client.list(Website));
+    working.run().catch(() => {});
+    await working.ready;
+    await plane.client.create(Website, website());
+    await plane.eventually(
+      async () => (await plane.client.get(Website, key)).status?.conditions?.[0]?.type === 'Ready',
+    );
+    for (const kind of [ConfigMap, Service, Deployment] as const) await plane.client.get(kind as typeof ConfigMap, key);
+    await plane.client.delete(Website, key);
+    await plane.eventually(() => plane.client.get(Website, key).then(() => false, isNotFound));
+    await expect(client.list(Secret)).rejects.toMatchObject({ code: 403 });
+    await expect(client.delete(Deployment, key)).rejects.toMatchObject({ code: 403 });
+  } finally {
+    await working[Symbol.asyncDispose]();
+    await plane[Symbol.asyncDispose]();
   }
 });

@@ -1,6 +1,7 @@
-import { ConfigMap, controllerReference, type KubeObject, logger, Secret, StatusError } from '@orbitkit/core';
+import { ConfigMap, compose, controllerReference, type KubeObject, logger, Secret, StatusError } from '@orbitkit/core';
 import { expect, it } from 'vitest';
 import { controller, generationChanged } from './controller-builder.js';
+import { controllerManager } from './controller-manager.js';
 import { TerminalError } from './terminal-error.js';
 import { createTestControlPlane } from './testing/index.js';
 
@@ -152,4 +153,59 @@ it('generationChanged lets spec changes through and status changes not', () => {
   expect(generationChanged({ type: 'update', previous: at(1), object: at(2) })).toBe(true);
   expect(generationChanged({ type: 'update', previous: at(), object: at() })).toBe(true);
   expect(generationChanged({ type: 'add', object: at(1), initial: true })).toBe(true);
+});
+
+it('what was there already waits behind what changes now', async () => {
+  const seen: string[] = [];
+  let goOn = () => {};
+  const held = new Promise<void>(resolve => {
+    goOn = resolve;
+  });
+  await using plane = await createTestControlPlane();
+  for (let i = 0; i < 5; i++) await plane.client.create(ConfigMap, { metadata: key(`old-${i}`) });
+  const subject = controller(ConfigMap)
+    .named('subject')
+    .predicate(({ object }) => !object.metadata.name.startsWith('kube-root'))
+    .reconcile(async ({ name }) => {
+      seen.push(name);
+      if (seen.length === 1) await held;
+    });
+  // Hears of everything after the one that is looked at.
+  const heard: string[] = [];
+  const observer = controller(ConfigMap)
+    .named('observer')
+    .reconcile(({ name }) => void heard.push(name));
+  await using working = compose({ client: plane.client }, controllerManager([subject, observer]));
+  working.run().catch(() => {});
+  await plane.eventually(() => seen.length === 1);
+  await plane.client.create(ConfigMap, { metadata: key('new') });
+  await plane.eventually(() => heard.includes('new'));
+  goOn();
+  await plane.eventually(() => seen.length === 6);
+  expect(seen[0]).toMatch(/^old/);
+  expect(seen[1]).toBe('new');
+});
+
+it('failed objects wait as the rate limiter of the controller says', async () => {
+  const forgotten: string[] = [];
+  let asked = 0;
+  let runs = 0;
+  const subject = controller(ConfigMap)
+    .named('subject')
+    .predicate(({ object }) => object.metadata.name === 'a')
+    .rateLimiter(() => ({
+      when: () => {
+        asked += 1;
+        return 1;
+      },
+      forget: item => void forgotten.push(item),
+      numRequeues: () => asked,
+    }))
+    .reconcile(() => {
+      if (++runs < 30) throw new Error('not yet');
+    });
+  await using plane = await createTestControlPlane({ controllers: [subject] });
+  await plane.client.create(ConfigMap, { metadata: key('a') });
+  await plane.eventually(() => forgotten.length > 0);
+  expect([asked, forgotten]).toEqual([29, ['default/a']]);
 });
