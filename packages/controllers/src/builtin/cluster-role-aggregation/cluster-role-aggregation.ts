@@ -1,9 +1,9 @@
 /**
  * Keeps the rules of aggregated ClusterRoles (`admin`, `edit`, `view`, and anybody's): the union of the rules of all roles that their
- * selectors choose, in the order of the roles' names, without repetitions. Source: upstream `pkg/controller/clusterroleaggregation`.
+ * selectors choose, selector by selector in the order of the roles' names, without repetitions. Source: upstream `pkg/controller/clusterroleaggregation`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { ClusterRole, labelSelectorOf, type rbacv1 } from '@orbitkit/core';
+import { ClusterRole, type LabelSelector, labelSelectorOf, type rbacv1 } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 import type { Controller } from '../../controller.js';
 import { controller } from '../../controller-builder.js';
@@ -34,14 +34,13 @@ export function clusterRoleAggregation(): Controller {
 }
 
 function aggregated(into: Role, roles: readonly Role[]): rbacv1.PolicyRule[] {
-  const selectors = (into.aggregationRule?.clusterRoleSelectors ?? []).map(selector =>
-    labelSelectorOf(selector as never),
-  );
   const rules = new Map<string, rbacv1.PolicyRule>();
-  for (const role of roles) {
-    if (role.metadata.name === into.metadata.name) continue;
-    if (!selectors.some(selector => selector.matches(role.metadata.labels ?? {}))) continue;
-    for (const rule of role.rules ?? []) rules.set(JSON.stringify(rule), rule as rbacv1.PolicyRule);
+  for (const given of into.aggregationRule?.clusterRoleSelectors ?? []) {
+    const selector = labelSelectorOf(given as LabelSelector);
+    for (const role of roles) {
+      if (role.metadata.name === into.metadata.name || !selector.matches(role.metadata.labels ?? {})) continue;
+      for (const rule of role.rules ?? []) rules.set(JSON.stringify(rule), rule as rbacv1.PolicyRule);
+    }
   }
   return [...rules.values()];
 }
