@@ -7,6 +7,7 @@ export {
   type NodeVerdict,
   refusalsByNode,
 } from './explain.js';
+export { type ExplainPodOptions, explainPod } from './explain-pod.js';
 export type * from './framework/event.js';
 export type { SchedulerHandle } from './framework/handle.js';
 export type * from './framework/plugin.js';

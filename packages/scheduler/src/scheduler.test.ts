@@ -1,20 +1,25 @@
 import { apiServer, memoryStore } from '@orbitkit/apiserver';
-import { type Client, compose, Event, Node, Pod, silentLogger } from '@orbitkit/core';
+import { type Client, type Component, compose, Event, Node, Pod, PriorityClass, silentLogger } from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
+import { explanationText } from './explain.js';
+import { explainPod } from './explain-pod.js';
 import type { Plugin } from './framework/plugin.js';
+import { gang, minMemberAnnotation, podGroupLabel } from './plugins/gang.js';
 import { miniK8sPlugins } from './profiles.js';
 import { scheduler } from './scheduler.js';
-import { type NodeOptions, testNode } from './testing/fixtures.js';
+import { type NodeOptions, testNode, testPod } from './testing/fixtures.js';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-async function plane(plugins?: readonly Plugin[]): Promise<Client> {
+const plane = (plugins?: readonly Plugin[]): Promise<Client> => planeOf(scheduler(plugins ? { plugins } : {}));
+
+async function planeOf(component: Component): Promise<Client> {
   const controller = new AbortController();
   const server = apiServer({ store: memoryStore(), listen: false });
-  const composition = compose({ log: silentLogger }, server, scheduler(plugins ? { plugins } : {}));
+  const composition = compose({ log: silentLogger }, server, component);
   const running = composition.run({ signal: controller.signal });
   stops.push(async () => {
     controller.abort();
@@ -148,5 +153,82 @@ describe('the live scheduler', () => {
     expect(events.items[0]!.message).toContain('out of tea');
     broken = false;
     await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 8_000);
+  });
+});
+
+describe('the live scheduler, with plugins that wait', () => {
+  const request = (cpu: string) => ({ containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] });
+
+  it('lets a pod of higher priority take the place of another', async () => {
+    const client = await plane();
+    await client.create(PriorityClass, { metadata: { name: 'urgent' }, value: 1_000 });
+    await addNode(client, 'n', { allocatable: { cpu: '1' } });
+    await addPod(client, 'low', request('800m'));
+    await eventually(read(client, 'low'), pod => !!pod.spec.nodeName);
+    await addPod(client, 'high', { ...request('800m'), priorityClassName: 'urgent' });
+    // There is no node agent here: a pod on a node waits for its grace to be confirmed.
+    const victim = await eventually(read(client, 'low'), pod => !!pod.metadata.deletionTimestamp);
+    expect(victim.status.conditions?.find(each => each.type === 'DisruptionTarget')).toMatchObject({ status: 'True' });
+    await eventually(read(client, 'high'), pod => pod.status.nominatedNodeName === 'n');
+    await client.delete(Pod, { namespace: 'default', name: 'low' }, { gracePeriodSeconds: 0 });
+    expect((await eventually(read(client, 'high'), pod => !!pod.spec.nodeName, 12_000)).spec.nodeName).toBe('n');
+  }, 20_000);
+
+  it('places a gang whole or not at all', async () => {
+    const client = await plane([...miniK8sPlugins(), gang({ permitTimeoutMs: 30_000 })]);
+    await addNode(client, 'n');
+    const member = (name: string) =>
+      client.create(Pod, {
+        metadata: {
+          name,
+          namespace: 'default',
+          labels: { [podGroupLabel]: 'crew' },
+          annotations: { [minMemberAnnotation]: '3' },
+        },
+        spec: { containers: [{ name: 'main', image: 'orbitkit/echo' }] },
+      });
+    await member('one');
+    await member('two');
+    await addPod(client, 'alone');
+    // Who belongs to nobody does not wait for the others.
+    await eventually(read(client, 'alone'), pod => !!pod.spec.nodeName);
+    for (const name of ['one', 'two'])
+      expect((await client.get(Pod, { namespace: 'default', name })).spec.nodeName).toBeUndefined();
+    await member('three');
+    for (const name of ['one', 'two', 'three']) await eventually(read(client, name), pod => !!pod.spec.nodeName);
+  });
+
+  it('keeps its last decisions, and follows rules that change while it runs', async () => {
+    const component = scheduler();
+    const client = await planeOf(component);
+    await addNode(client, 'n');
+    const [rules] = component.profiles;
+    rules!.add({ name: 'Closed', filter: () => ({ reasons: ['closed for today'] }) });
+    await addPod(client, 'p');
+    await eventually(read(client, 'p'), pod => !!pod.status.conditions?.length);
+    expect(component.decisions.get('default', 'p')).toMatchObject({
+      outcome: 'unschedulable',
+      nodes: [{ node: 'n', plugin: 'Closed', reasons: ['closed for today'], status: 'Unschedulable' }],
+    });
+    rules!.remove('Closed');
+    await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 12_000);
+    expect(component.decisions.list(1)).toMatchObject([{ name: 'p', outcome: 'placed', node: 'n' }]);
+  }, 20_000);
+});
+
+describe('explainPod', () => {
+  it('says of each node why, for a pod that waits and for one that does not exist', async () => {
+    const client = await plane();
+    await addNode(client, 'small', { allocatable: { cpu: '1' } });
+    await addNode(client, 'closed', { unschedulable: true });
+    await addPod(client, 'big', { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '3' } } }] });
+    expect(await explainPod(client, { namespace: 'default', name: 'big' })).toMatchObject({
+      outcome: 'unschedulable',
+      nodes: [
+        { node: 'closed', plugin: 'NodeUnschedulable', status: 'UnschedulableAndUnresolvable' },
+        { node: 'small', plugin: 'NodeResourcesFit', reasons: ['Insufficient cpu'] },
+      ],
+    });
+    expect(explanationText(await explainPod(client, testPod('what-if')))).toContain('placed on small');
   });
 });
