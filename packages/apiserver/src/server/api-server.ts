@@ -18,17 +18,15 @@ import {
   type ComponentContext,
   createClient,
   isUnrecoverable,
-  type Kind,
   type KindRegistry,
   kindRegistry,
   PriorityClass,
   type UserInfo,
   unrecoverable,
 } from '@orbitkit/core';
-import type { AdmissionPlugin } from '../admission/contract.js';
 import { defaultAdmission, ownerReferencesPermissionEnforcement } from '../admission/index.js';
 import { systemPriorityClasses } from '../admission/priority.js';
-import { type AuditPolicy, auditor, type LogFileOptions, openLogFile, readAuditPolicy } from '../audit/index.js';
+import { auditor, openLogFile, readAuditPolicy } from '../audit/index.js';
 import {
   type Authenticator,
   adminUser,
@@ -36,26 +34,23 @@ import {
   bearerTokens,
   clientCertificates,
   identifyWith,
-  type OidcIssuer,
   writeKubeconfig,
 } from '../authentication/index.js';
-import type { Authorizer } from '../authorization/index.js';
 import { followDefinitions, serveDefinitions } from '../crd/custom-resources.js';
 import { webhookConversion } from '../crd/webhook-conversion.js';
 import { ensureFlowConfiguration, flowControl, keepFlowConfiguration, objectCount } from '../fairness/index.js';
 import { accessCheck } from '../http/access.js';
-import type { RequestRecord } from '../http/handler.js';
 import type { HealthEndpoint } from '../http/health.js';
-import { type HttpDoorOptions, httpDoor } from '../http/http-door.js';
+import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
-import type { Authority } from '../pki/index.js';
 import { validatingPolicyStrategy } from '../policy/type-check.js';
-import { createResources, type ResourcesOptions, type SystemObject } from '../registry/index.js';
-import { isStoreUnavailable, type Store, type StoreFactory } from '../storage/contract.js';
-import { type EncryptionRules, encryptedStore } from '../storage/encryption/index.js';
+import { createResources, type SystemObject } from '../registry/index.js';
+import { isStoreUnavailable, type Store } from '../storage/contract.js';
+import { encryptedStore } from '../storage/encryption/index.js';
 import { webhookCaller } from '../webhook/call.js';
-import { type AccessControl, accessControl, type ServiceAccountOptions } from './access-control.js';
+import { type AccessControl, accessControl } from './access-control.js';
+import type { ApiServerOptions, ListenOptions } from './api-server-options.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import {
   advertisedAddress,
@@ -68,78 +63,7 @@ import { requestHandler } from './request-handler.js';
 import { shareTrust } from './shared-trust.js';
 import { storageOperations } from './storage-operations.js';
 
-export interface ListenOptions {
-  /** Default 127.0.0.1. */
-  host?: string;
-  /** Default 6443; 0 takes any free one. */
-  port?: number;
-}
-
-export interface ApiServerOptions {
-  /** Opens the store; the server closes it. */
-  store: StoreFactory;
-  /** What of it is encrypted at rest, and with which keys; read at every start. Default: nothing. */
-  encryption?: EncryptionRules | (() => Promise<EncryptionRules>);
-  /** Name of the component. Default `apiserver`. */
-  name?: string;
-  /** What is served. Default: the built-in kinds. */
-  kinds?: readonly Kind<any>[] | KindRegistry;
-  /** Where HTTPS is served; false serves only the components of this process. Default 127.0.0.1:6443. */
-  listen?: ListenOptions | false;
-  /**
-   * The IPv4 address at which pods and other clients find this server, behind the service `default/kubernetes`. Default: the address that it
-   * listens on; for all of them (`0.0.0.0`) the first that is not the loopback.
-   */
-  advertiseAddress?: string;
-  /** Where the authority, certificates and the admin's token are kept, mode 0700. Default `./data`. Not used with `listen: false`, unless it is given. */
-  dataDir?: string;
-  /** How long what an agent measured is good for in `metrics.k8s.io`. Default 15 s. */
-  metricsResolutionMs?: number;
-  /**
-   * An authority that exists already, in the place of the one under `dataDir`; further names that the serving certificate is good for; and how
-   * long the server's own certificates live (default a year). They are renewed when two thirds of that are over.
-   */
-  tls?: { authority?: Authority; hosts?: readonly string[]; certificateLifetimeMs?: number };
-  /** Plain HTTP without authentication, for tests: everyone is the administrator. Refused on other addresses than the loopback. */
-  insecureHttp?: boolean;
-  /** Asked before the admin's token, client certificates and service-account tokens. */
-  authentication?: Authenticator;
-  /** Requests without credentials act as `system:anonymous`. Default: false, they are refused. */
-  anonymous?: boolean;
-  /** Health and version need no credentials. Default: true; what watches over a server seldom has any. */
-  publicHealth?: boolean;
-  /** Tokens of service accounts. */
-  serviceAccounts?: ServiceAccountOptions;
-  /** Identity providers whose users are known here. */
-  oidc?: readonly OidcIssuer[];
-  /** In the place of the default: members of `system:masters`, then the node authorizer, then RBAC with upstream's roles. */
-  authorization?: Authorizer;
-  /** In order. Default: `defaultAdmission()`. */
-  admission?: readonly AdmissionPlugin[];
-  /** Range of service addresses. Default 10.96.0.0/16. */
-  serviceCIDR?: string;
-  /** Further settings of the resource store: service address policy, event lifetime, windows. */
-  resources?: Omit<ResourcesOptions, 'store' | 'clock' | 'log' | 'admission'>;
-  /** A kubeconfig for the administrator, written (0600) each time the server starts to listen. */
-  kubeconfig?: string;
-  /** Longest time for an answer that is not a stream. Default 60 s. */
-  requestTimeoutMs?: number;
-  /** Fair queueing (API Priority and Fairness): how many requests are worked on at a time, and how long others wait. `false`: none. */
-  flowControl?: false | { seats?: number; waitLimitMs?: number };
-  /** Bounds of the listening socket: how many may be connected, and how long a client may neither send nor take. */
-  connections?: Omit<HttpDoorOptions, 'handler' | 'identify' | 'log' | 'tls'>;
-  /** Time that running answers get to finish when the server stops. Default 5 s. */
-  stopGraceMs?: number;
-  /** A log of who did what, by a policy in the form of Kubernetes. */
-  auditLog?: AuditLogOptions;
-  /** Told of every request when its answer begins. Must not throw. */
-  audit?: (record: RequestRecord) => void;
-}
-
-export interface AuditLogOptions extends LogFileOptions {
-  /** What is told: a policy, or the file that holds one (YAML, `audit.k8s.io/v1`). */
-  policy: AuditPolicy | string;
-}
+export type { ApiServerOptions, AuditLogOptions, ListenOptions } from './api-server-options.js';
 
 /** Where a running server is reached. */
 export interface Endpoint {
