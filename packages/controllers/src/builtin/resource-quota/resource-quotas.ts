@@ -61,8 +61,7 @@ export function resourceQuotas(options: ResourceQuotasOptions = {}): Controller 
       const still = new Map<string, { version: string; since: number }>();
 
       const later = (namespace: string | undefined): void => {
-        for (const quota of quotas.store.list(namespace))
-          queue.addAfter(keyOf(quota), 2 * stillMs);
+        for (const quota of quotas.store.list(namespace)) queue.addAfter(keyOf(quota), 2 * stillMs);
       };
       const registrations = [
         quotas.addHandler({

@@ -27,13 +27,19 @@ describe('service account tokens', () => {
     expect(text(secret, 'namespace')).toBe('default');
     expect(text(secret, 'ca.crt')).toBe('PEM');
     expect(secret.metadata.annotations?.['kubernetes.io/service-account.uid']).toBe(account.metadata.uid);
-    const review: any = await client.create(TokenReview, { metadata: {}, spec: { token: text(secret, 'token') } } as never);
+    const review: any = await client.create(TokenReview, {
+      metadata: {},
+      spec: { token: text(secret, 'token') },
+    } as never);
     expect(review.status).toMatchObject({
       authenticated: true,
       user: { username: 'system:serviceaccount:default:robot' },
     });
     await client.delete(Secret, secret.metadata);
-    const later: any = await client.create(TokenReview, { metadata: {}, spec: { token: text(secret, 'token') } } as never);
+    const later: any = await client.create(TokenReview, {
+      metadata: {},
+      spec: { token: text(secret, 'token') },
+    } as never);
     expect(later.status.authenticated ?? false).toBe(false);
   });
 
