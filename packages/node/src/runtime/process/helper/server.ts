@@ -16,6 +16,7 @@ import {
   type StreamInput,
   streamCalls,
 } from '../protocol.js';
+import { dialers } from './dialer.js';
 import type { Pods } from './pods.js';
 import { openAttach, openDial, openExec, type Stream } from './streams.js';
 
@@ -39,6 +40,7 @@ export function helperServer(options: HelperServerOptions): HelperServer {
   const { pods, isolation } = options;
   const sockets = new Set<Socket>();
   const listeners = new Set<FrameChannel>();
+  const dialing = dialers(isolation);
 
   const handlers: { [N in CallName]?: (args: Calls[N]['args']) => Promise<Calls[N]['result']> | Calls[N]['result'] } = {
     hello: () => ({
@@ -48,8 +50,14 @@ export function helperServer(options: HelperServerOptions): HelperServer {
       capabilities: [...isolation.capabilities],
     }),
     runSandbox: ({ config }) => pods.runSandbox(config),
-    stopSandbox: ({ id }) => done(pods.stopSandbox(id)),
-    removeSandbox: ({ id }) => done(pods.removeSandbox(id)),
+    stopSandbox: ({ id }) => {
+      dialing.end(id);
+      return done(pods.stopSandbox(id));
+    },
+    removeSandbox: ({ id }) => {
+      dialing.end(id);
+      return done(pods.removeSandbox(id));
+    },
     listSandboxes: () => pods.listSandboxes(),
     createContainer: ({ sandboxId, spec }) => pods.createContainer(sandboxId, spec),
     startContainer: ({ id }) => done(pods.container(id).start()),
@@ -83,7 +91,7 @@ export function helperServer(options: HelperServerOptions): HelperServer {
       case 'attach':
         return openAttach(pods, request.args as Calls['attach']['args'], channel);
       default:
-        return openDial(pods, isolation, request.args as Calls['dial']['args'], channel);
+        return openDial(pods, dialing, request.args as Calls['dial']['args'], channel);
     }
   }
 

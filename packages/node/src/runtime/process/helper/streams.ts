@@ -12,6 +12,7 @@ import type { Isolation } from '../isolation/isolation.js';
 import { allProcesses, signalGroup, signalProcess } from '../process-table.js';
 import type { Calls, FrameChannel, StreamInput, StreamOutput } from '../protocol.js';
 import type { Container } from './container.js';
+import type { Dialers } from './dialer.js';
 import { environment } from './environment.js';
 import { startProgram } from './launch.js';
 import type { Pods } from './pods.js';
@@ -73,53 +74,37 @@ async function passedOn(stream: ProcessStream): Promise<void> {
   }
 }
 
-/**
- * The program writes one byte when it is connected, then passes bytes; the end of either direction is passed on too. Its
- * argument is the port.
- */
-const dialProgram = `const { Socket, connect } = require('net');
-const s = connect({ host: '127.0.0.1', port: +process.argv[1], allowHalfOpen: true });
-const out = new Socket({ fd: 1, readable: false, writable: true });
-s.on('error', e => { process.stderr.write(e.code + ''); process.exit(1); });
-out.on('error', () => process.exit(1));
-s.on('connect', () => { out.write('+'); s.pipe(out); process.stdin.pipe(s); });`;
-
 export async function openDial(
   pods: Pods,
-  isolation: Isolation,
+  dialing: Dialers,
   args: Calls['dial']['args'],
   channel: Channel,
 ): Promise<Stream> {
   const { config, status } = pods.sandbox(args.sandboxId);
   if (status.state !== 'ready') throw new RuntimeError('NotRunning', `sandbox ${args.sandboxId} is not ready`);
-  const command = [process.execPath, '-e', dialProgram, `${args.port}`];
-  const env = { PATH: process.env['PATH'] ?? '' };
-  const { child, pid, exit } = await startProgram(isolation.launchInNetwork(args.sandboxId, config, command), env, [
-    'pipe',
-    'pipe',
-    'pipe',
-  ]);
-  const first = await new Promise<boolean>(resolve => {
-    child.stdout!.once('readable', () => resolve(child.stdout!.read(1) !== null));
-    child.once('exit', () => resolve(false));
-  });
-  if (!first) {
-    throw new RuntimeError(
-      'ConnectionRefused',
-      `nothing listens on port ${args.port} in pod ${config.namespace}/${config.name}`,
-    );
-  }
-  const stream = processStream(child, pid, channel);
+  const socket = await dialing.connect(args.sandboxId, config, args.port);
+  const pass = async () => {
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      if (!channel.send({ stdout: (chunk as Buffer).toString('base64') })) await channel.drained();
+    }
+  };
+  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()));
+  const passed = pass().catch(() => {});
   // The end of what comes out; what goes in may go on.
-  void stream.outputEnded.then(() => channel.send({ exit: 0 }));
-  void exit.then(() => stream.drained).then(() => channel.close());
-  return stream;
+  void passed.then(() => channel.send({ exit: 0 }));
+  void Promise.all([passed, closed]).then(() => channel.close());
+  return {
+    onInput: input => passInput(socket, input, channel),
+    onClose() {
+      held.get(socket)?.();
+      socket.destroy();
+    },
+  };
 }
 
 interface ProcessStream extends Stream {
-  /** All output was passed on; that of its standard output. */
+  /** All output was passed on. */
   drained: Promise<unknown>;
-  outputEnded: Promise<unknown>;
   /** Chunks so far. */
   passed(): number;
   /** Output waits for the connection. */
@@ -144,12 +129,10 @@ function processStream(child: ChildProcess, pid: number, channel: Channel): Proc
     }
   };
   child.stdin?.on('error', () => {});
-  const outputEnded = pass(child.stdout!, stdout => ({ stdout }));
   return {
-    outputEnded,
     passed: () => passed,
     behind: () => waiting > 0,
-    drained: Promise.all([outputEnded, pass(child.stderr!, stderr => ({ stderr }))]),
+    drained: Promise.all([pass(child.stdout!, stdout => ({ stdout })), pass(child.stderr!, stderr => ({ stderr }))]),
     onInput(input) {
       if ('resize' in input) {
         const { width, height } = input.resize;

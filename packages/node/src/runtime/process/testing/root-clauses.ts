@@ -1,13 +1,26 @@
 /** Clauses about what root mode gives beyond the contract's capabilities. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { ask, Laboratory, readAll } from '../../conformance/laboratory.js';
 import { rejects } from '../../conformance/lifecycle.js';
 import type { Subject, TestRunner } from '../../conformance/subject.js';
 import type { ContainerConfig } from '../../contract.js';
+import { allProcesses } from '../process-table.js';
 import { processSubject, processWorkloads } from './subject.js';
 
 const { real } = processWorkloads;
+/** Programs that make connections in a sandbox's network. */
+const dialersIn = (sandboxId: string): number[] =>
+  allProcesses()
+    .map(({ pid }) => pid)
+    .filter(pid => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        return words.includes('orbitkit-dial-') && words.includes(sandboxId);
+      } catch {
+        return false;
+      }
+    });
 const shell = (script: string) => ({ image: 'busybox', command: ['sh', '-c', script] });
 
 export function rootClauses(options: { programDirectory: string; podCIDR: string }, runner: TestRunner): void {
@@ -122,6 +135,21 @@ export function rootClauses(options: { programDirectory: string; podCIDR: string
       const text = Array.from({ length: 100_000 }, (_, index) => `${index}\n`).join('');
       stream.end(text);
       assert.equal(await readAll(stream), text);
+    });
+
+    clause('one program in the pod’s network makes all connections there, and ends with the sandbox', async lab => {
+      const sandbox = await lab.sandbox();
+      await lab.started(sandbox, real!.listens('127.0.0.1', 7_396, 'inside'));
+      const forward = async () => readAll(await lab.runtime.portForward(sandbox.id, 7_396));
+      await lab.eventually('the server', () => forward().catch(() => undefined));
+      assert.deepEqual(await Promise.all(Array.from({ length: 8 }, forward)), Array(8).fill('inside'));
+      assert.equal(dialersIn(sandbox.id).length, 1);
+      assert.equal(
+        await rejects(lab.runtime.portForward(sandbox.id, 7_395), 'ConnectionRefused').then(() => true),
+        true,
+      );
+      await lab.runtime.stopSandbox(sandbox.id);
+      await lab.eventually('its end', async () => dialersIn(sandbox.id).length === 0);
     });
 
     clause('a container that dies in the middle of its start says why', async lab => {
