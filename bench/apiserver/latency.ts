@@ -2,7 +2,10 @@
  * G6: from the request of a create until the event has arrived at a watcher, at 200 creates a second, with one watcher and with 100. Over TLS
  * and HTTP/2; the writer has a connection of its own, ten watchers share one. Durable, with RBAC and validation, as always.
  */
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { type ClientHttp2Session, connect } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, percentile } from '../samples.js';
 import { podBody, podsPath } from './pod.js';
@@ -85,10 +88,34 @@ function newestVersion(session: ClientHttp2Session, authorization: string): Prom
   });
 }
 
+/** What the disk alone takes for a pod: an append and `fdatasync`, one after the other. Milliseconds. */
+async function bareSync(): Promise<number[]> {
+  const dir = await mkdtemp(join(tmpdir(), 'orbitkit-bench-sync-'));
+  const file = await open(join(dir, 'log'), 'w');
+  try {
+    const bytes = Buffer.alloc(4_096, 1);
+    const took: number[] = [];
+    for (let i = 0; i < 400; i++) {
+      const began = performance.now();
+      await file.write(bytes, 0, bytes.length, i * bytes.length);
+      await file.datasync();
+      took.push(performance.now() - began);
+      await sleep(2);
+    }
+    return took;
+  } finally {
+    await file.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
 export async function latency(): Promise<void> {
   const server = await serverProcess<Address>('orbitkit');
   try {
-    console.log(`latency: create to watch event, ${perSecond}/s for ${seconds} s`);
+    const sync = await bareSync();
+    console.log(
+      `latency: create to watch event, ${perSecond}/s for ${seconds} s; the disk alone: p50 ${median(sync).toFixed(2)} ms  p99 ${percentile(sync, 0.99).toFixed(2)} ms`,
+    );
     for (const [round, watchers] of [1, 100].entries()) {
       const samples = await measure(server.address, watchers, round);
       const expected = perSecond * (seconds - 1) * watchers;

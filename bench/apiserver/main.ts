@@ -1,7 +1,7 @@
 /**
  * The API server beside what it is built on, in the same run, with the processor time of the server process beside every rate:
  *
- *     node bench/run.mjs apiserver/main.ts [requests] [fan-out] [latency] [fairness] [capacity]      default: all
+ *     node bench/run.mjs apiserver/main.ts [requests] [many-objects] [fan-out] [latency] [fairness] [capacity]      default: all
  *     node bench/run.mjs apiserver/main.ts soak [MINUTES]
  */
 import { machine } from '../samples.js';
@@ -9,12 +9,12 @@ import { capacity } from './capacity.js';
 import { fairness } from './fairness.js';
 import { countBytes, fanOut } from './fan-out.js';
 import { latency } from './latency.js';
-import { requests } from './requests.js';
+import { manyObjects, requests } from './requests.js';
 import { serveAsProcess } from './server-process.js';
 import { servers } from './servers.js';
 import { soak } from './soak.js';
 
-const parts = { requests, 'fan-out': fanOut, latency, fairness, capacity };
+const parts = { requests, 'many-objects': manyObjects, 'fan-out': fanOut, latency, fairness, capacity };
 
 const words = process.argv.slice(2);
 if (words[0] === 'serve') await serveAsProcess(servers[words[1]!]!);

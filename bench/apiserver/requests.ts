@@ -113,3 +113,26 @@ export async function requests(): Promise<void> {
     await Promise.all([server.stop(), peer.stop()]);
   }
 }
+
+/** G4 over many objects: creates with nothing there, and with 100,000 pods in the same namespace. */
+export async function manyObjects(): Promise<void> {
+  const present = 100_000;
+  const server = await serverProcess<Address>('orbitkit');
+  try {
+    await measure(server, 'create', 8, 8, 3);
+    const atFirst: Rate[] = [];
+    for (let round = 0; round < rounds; round++) atFirst.push(await measure(server, 'create', 8, 8));
+    let made = 0;
+    while (made < present) made += (await measure(server, 'create', 8, 8, 5)).perSecond * 5;
+    const later: Rate[] = [];
+    for (let round = 0; round < rounds; round++) later.push(await measure(server, 'create', 8, 8));
+    const [before, after] = [middle(atFirst), middle(later)];
+    console.log('create, 64 in flight, over many objects');
+    console.log(`  into an empty store        ${row(before)}`);
+    console.log(
+      `  with 100,000 pods present  ${row(after)}   ${(after.perSecond / before.perSecond).toFixed(2)}x the rate, ${((await server.memory()) / 2 ** 20).toFixed(0)} MB of memory`,
+    );
+  } finally {
+    await server.stop();
+  }
+}
