@@ -32,7 +32,7 @@ import { Newest } from './newest.js';
 const name = 'persistentvolume-binder-controller';
 
 /** Index of volumes: the free ones by class, the others by claim. */
-const byPlace = (volume: VolumeView): string[] => {
+export const byPlace = (volume: VolumeView): string[] => {
   const claim = claimKeyOf(volume);
   return [claim === undefined ? `class:${classOf(volume)}` : `claim:${claim}`];
 };
@@ -144,7 +144,8 @@ interface World {
   add(key: string): void;
 }
 
-class Binder implements BindingWorld {
+/** One process of it, without the queue. */
+export class Binder implements BindingWorld {
   readonly #claims: Newest<PersistentVolumeClaim>;
   readonly #volumes: Newest<PersistentVolume>;
 
