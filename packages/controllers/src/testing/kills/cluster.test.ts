@@ -7,8 +7,11 @@ import {
   HorizontalPodAutoscaler,
   type KubeObject,
   Namespace,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
+  ResourceQuota,
   Secret,
   Service,
 } from '@orbitkit/core';
@@ -19,7 +22,13 @@ import { endpointSlices } from '../../builtin/endpoints/endpoint-slices.js';
 import { garbageCollector } from '../../builtin/garbage-collector/garbage-collector.js';
 import { horizontalPodAutoscalers } from '../../builtin/horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
 import { namespaces } from '../../builtin/namespace/namespaces.js';
+import { persistentVolumeBinder } from '../../builtin/persistent-volume/binder.js';
+import {
+  persistentVolumeClaimProtection,
+  persistentVolumeProtection,
+} from '../../builtin/persistent-volume/protection.js';
 import { replicaSets } from '../../builtin/replica-set/replica-sets.js';
+import { resourceQuotas } from '../../builtin/resource-quota/resource-quotas.js';
 import { playedPods } from '../played-pods.js';
 import { killEverywhere } from './kill-everywhere.js';
 
@@ -160,6 +169,57 @@ it('a budget counts its pods', { timeout: minuteMs }, async () => {
       await client.create(PodDisruptionBudget, { metadata: key, spec: { selector, maxUnavailable: 1 } });
       await client.create(Deployment, deployment(2));
       await until(async () => (await client.get(PodDisruptionBudget, key)).status?.disruptionsAllowed === 1);
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(2);
+});
+
+it('a claim is bound to a volume that fits, and the volume is released', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [persistentVolumeBinder(), persistentVolumeClaimProtection(), persistentVolumeProtection()],
+    kinds: [PersistentVolume, PersistentVolumeClaim],
+    async scenario({ client, until }) {
+      const volume = (name: string, storage: string) => ({
+        metadata: { name },
+        spec: {
+          capacity: { storage },
+          accessModes: ['ReadWriteOnce'],
+          storageClassName: '',
+          persistentVolumeReclaimPolicy: 'Retain',
+          hostPath: { path: `/nowhere/${name}` },
+        },
+      });
+      const claim = (name: string, storage: string) => ({
+        metadata: { name, namespace },
+        spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage } } },
+      });
+      await client.create(PersistentVolume, volume('small', '1Gi') as never);
+      await client.create(PersistentVolume, volume('large', '5Gi') as never);
+      await client.create(PersistentVolumeClaim, claim('wide', '2Gi') as never);
+      await client.create(PersistentVolumeClaim, claim('narrow', '1Gi') as never);
+      const phases = async () => (await client.list(PersistentVolume)).items.map(({ status }) => status?.phase).join();
+      await until(async () => (await phases()) === 'Bound,Bound');
+      await until(async () =>
+        (await client.list(PersistentVolumeClaim)).items.every(({ status }) => status?.phase === 'Bound'),
+      );
+      await client.delete(PersistentVolumeClaim, { name: 'narrow', namespace });
+      await until(async () => (await phases()) === 'Bound,Released');
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(6);
+});
+
+it('a quota counts what is there', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [resourceQuotas()],
+    kinds: [ResourceQuota],
+    async scenario({ client, until }) {
+      const used = async () => (await client.get(ResourceQuota, key)).status?.used?.['count/configmaps'];
+      await client.create(ResourceQuota, { metadata: key, spec: { hard: { 'count/configmaps': '9' } } } as never);
+      await client.create(ConfigMap, { metadata: { name: 'a', namespace } });
+      await until(async () => (await used()) === '1');
+      await client.delete(ConfigMap, { name: 'a', namespace });
+      await until(async () => (await used()) === '0');
     },
   });
   expect(kills).toBeGreaterThanOrEqual(2);
