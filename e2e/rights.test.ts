@@ -32,6 +32,7 @@ import {
   ResourceQuota,
   Secret,
   Service,
+  ServiceAccount,
   StatefulSet,
   silentLogger,
 } from '@orbitkit/core';
@@ -128,6 +129,14 @@ it('nothing that a component needs is refused, and nobody is more than it is', {
   await admin.create(ResourceQuota, { ...at('all'), spec: { hard: { pods: '50' } } } as never);
   await admin.create(ConfigMap, { ...at('settings'), data: { a: 'b' } });
   await admin.create(Secret, { ...at('key'), stringData: { a: 'b' } } as never);
+  await admin.create(ServiceAccount, { ...at('robot') } as never);
+  await admin.create(Secret, {
+    metadata: { name: 'robot', namespace, annotations: { 'kubernetes.io/service-account.name': 'robot' } },
+    type: 'kubernetes.io/service-account-token',
+  } as never);
+  await eventually(
+    async () => (await admin.get(Secret, { name: 'robot', namespace })).data?.['token'] !== undefined,
+  ).toBe(true);
   await admin.create(Service, { ...at('web'), spec: { selector: labels('web'), ports: [{ port: 80 }] } } as never);
   const volumes = [
     { name: 'settings', configMap: { name: 'settings' } },
