@@ -30,7 +30,7 @@ const sameAttributes = (volume: VolumeView, claim: ClaimView): boolean =>
   (volume.spec.volumeAttributesClassName ?? '') === (claim.spec.volumeAttributesClassName ?? '');
 
 /** Whether a pod on the node could reach the volume. */
-export function reachableFrom(volume: VolumeView, node: DeepReadonly<Node>): boolean {
+function reachableFrom(volume: VolumeView, node: DeepReadonly<Node>): boolean {
   const required = volume.spec.nodeAffinity?.required;
   return !required || required.nodeSelectorTerms.some(term => matchesNodeTerm(term, node));
 }
