@@ -1,5 +1,5 @@
 /** Two servers over one store: what there is only one of is given once, and each sees at once what the other wrote. */
-import { ConfigMap, Service } from '@orbitkit/core';
+import { ConfigMap, Pod, ResourceQuota, Service } from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Store, StoreFactory } from '../storage/contract.js';
 import { etcdStore } from '../storage/etcd/index.js';
@@ -100,6 +100,37 @@ describe.each(shared)('two servers over one store ($name)', ({ runs, stores }) =
         );
         expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       }
+    },
+    60_000,
+  );
+
+  it.skipIf(!runs)(
+    'keep a quota to the last pod, and give back what is deleted at either',
+    async () => {
+      const both = await servers();
+      const quota = { metadata: { name: 'q', namespace: 'default' }, spec: { hard: { pods: '7' } } };
+      await both[0].create(ResourceQuota, quota);
+      const pod = (name: string) => ({
+        metadata: { name, namespace: 'default' },
+        spec: { containers: [{ name: 'c', image: 'i' }] },
+      });
+      const round = async (prefix: string): Promise<string[]> => {
+        const names = Array.from({ length: 50 }, (_, i) => `${prefix}${i}`);
+        const made = await Promise.allSettled(names.map((name, i) => both[i % 2]!.create(Pod, pod(name))));
+        return names.filter((_, i) => made[i]!.status === 'fulfilled');
+      };
+      // Whoever has not seen the quota yet would let everything pass: both know it first.
+      for (const server of both) await server.list(ResourceQuota, { namespace: 'default' });
+      const first = await round('a');
+      expect(first).toHaveLength(7);
+      await Promise.all(
+        first.map((name, i) =>
+          both[(i + 1) % 2]!.delete(Pod, { namespace: 'default', name }, { gracePeriodSeconds: 0 }),
+        ),
+      );
+      expect(await round('b')).toHaveLength(7);
+      const { status } = (await both[1].get(ResourceQuota, { namespace: 'default', name: 'q' })) as any;
+      expect(status.used).toEqual({ pods: '7' });
     },
     60_000,
   );
