@@ -169,6 +169,28 @@ it('a container with a terminal has one, and hears SIGTERM', async () => {
   expect((await lab.runtime.containerStatus(id)).exitCode).toBe(3);
 });
 
+it.each([200_000, 400_000, 600_000, 900_000])(
+  'of %i bytes of an exec nothing is lost to a client that is behind',
+  async size => {
+    const { id } = await lab.pod({ image: 'busybox', command: ['sleep', '600'] });
+    let came = 0;
+    let first = true;
+    const exitCode = await lab.runtime.exec(id, {
+      command: ['head', '-c', `${size}`, '/dev/zero'],
+      tty: false,
+      onStderr: () => undefined,
+      onStdout: chunk => {
+        came += chunk.length;
+        if (!first) return undefined;
+        first = false;
+        // Longer than the runtime waits for descendants that hold the pipe.
+        return new Promise(resolve => setTimeout(resolve, 2_500));
+      },
+    });
+    expect([exitCode, came]).toEqual([0, size]);
+  },
+);
+
 it.skipIf(process.getuid?.() !== 0)('a directory of another user is refused', async () => {
   const dataDir = await mkdtemp(join(folder, 'strange-'));
   await mkdir(join(dataDir, 'process-runtime'));
