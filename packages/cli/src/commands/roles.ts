@@ -22,6 +22,7 @@ import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.
 import { CommandError, type Terminal } from '../terminal.js';
 import type { ClientKeyPair, ClusterTrust } from '../trust.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
+import { schedulerExplainCommand } from './scheduler-explain.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
 interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
@@ -88,13 +89,14 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       );
     });
 
-  role('scheduler', 'run the scheduler alone')
+  const scheduler = role('scheduler', 'run the scheduler alone')
     .option('--profile <name>', 'default or minik8s (nodes take turns)', 'default')
     .action(async (_flags, command) => {
       const { schedulerOf } = await import('../cluster.js');
       const flags = globalFlags(command) as RoleFlags;
       await serveAsClient([schedulerOf(profileName(flags.profile))], flags, terminal, 'scheduler');
     });
+  schedulerExplainCommand(scheduler, terminal);
 
   timingOptions(
     role('controller-manager', 'run the controllers alone').option(
