@@ -46,4 +46,4 @@ it('the last one runs', async () => {
     log.mockRestore();
   }
   expect(printed).toEqual(['2']);
-});
+}, 120_000);

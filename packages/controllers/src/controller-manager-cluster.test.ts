@@ -32,7 +32,8 @@ it('of several managers one works; the next one follows when it stops, in a late
           .predicate(({ object }) => object.metadata.name.startsWith('my-'))
           .reconcile(({ name, term }) => void seen.push(`${identity}${term} ${name}`)),
       ],
-      { election: { identity, retryPeriodMs: 50, renewDeadlineMs: 500, leaseDurationMs: 1_000 } },
+      // Only how soon the next one asks is short: a slow machine must not cost the leader its lease.
+      { election: { identity, retryPeriodMs: 100, renewDeadlineMs: 20_000, leaseDurationMs: 30_000 } },
     );
   await plane.client.create(ConfigMap, { metadata: key('my-a') });
   const a = candidate('a');

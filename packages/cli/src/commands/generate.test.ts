@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createTestControlPlane } from '@orbitkit/controllers/testing';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
 import { execute } from '../main.js';
 
+// The compiler reads all of core.
+vi.setConfig({ testTimeout: 120_000 });
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
 beforeAll(async () => {
