@@ -149,6 +149,10 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
       const template = isPod || subresource !== undefined ? undefined : templates[`${kind.group}/${kind.plural}`];
       if (!isPod && !template) return;
       if (exempt.namespaces?.includes(namespace) || exempt.usernames?.includes(user.username)) return;
+      // Most namespaces demand nothing: that must cost next to nothing.
+      const known = cluster.peek(namespaces, { name: namespace });
+      const policy = known && policyOf(known.object().metadata.labels ?? {});
+      if (policy && modes.every(mode => policy[mode].level === 'privileged')) return;
       if (isPod) {
         if (subresource !== undefined && subresource !== 'ephemeralcontainers') return;
         if (oldObject !== undefined && !isSignificant(object, oldObject)) return;
