@@ -1,4 +1,7 @@
 /** The harness finds what it is for, and its dead are dead. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigMap, controllerReference, manualClock, Secret, type Transport } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { controller } from '../../controller-builder.js';
@@ -87,6 +90,28 @@ it('is bounded', async () => {
   await expect(killEverywhere({ ...options(() => [copies({ name: 'copy' }, false)]), maxKills: 0 })).rejects.toThrow(
     'the scenario has more than 0 steps',
   );
+});
+
+it('runs as the README shows it', async () => {
+  const root = fileURLToPath(new URL('../../..', import.meta.url));
+  const example = /```ts\n([^`]*killEverywhere[^`]*)```/.exec(readFileSync(`${root}README.md`, 'utf8'))![1]!;
+  const folder = mkdtempSync(join(root, '.readme-'));
+  const before = `
+    import { controller } from '@orbitkit/controllers';
+    import { killEverywhere, playedPods } from '@orbitkit/controllers/testing';
+    import { ConfigMap, Secret } from '@orbitkit/core';
+    const copies = () => controller(ConfigMap).owns(Secret).reconcile(async ({ object, read, client }) => {
+      const { name, namespace } = object.metadata;
+      if (!read(Secret).has({ name, namespace })) await client.create(Secret, { metadata: { name, namespace } });
+    });\n`;
+  try {
+    writeFileSync(join(folder, 'example.ts'), `${before}${example}\nexport const outcome = { kills, steps };`);
+    const { outcome } = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'example.ts')).href);
+    expect(outcome.kills).toBeGreaterThan(0);
+    expect(outcome.steps).toHaveLength(outcome.kills);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('a mortal life', () => {
