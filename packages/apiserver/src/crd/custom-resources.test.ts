@@ -196,6 +196,53 @@ describe('an object', () => {
     expect((await patch('merge-patch+json', { spec: { size: 0 } })).status).toBe(422);
   });
 
+  it('is looked into within lists, maps, embedded objects and what is kept: pruned, filled in, or refused when strict', async () => {
+    server = await crdServer();
+    const entry = {
+      type: 'object',
+      properties: { a: { type: 'string' }, d: { type: 'integer', default: 4 }, n: { type: 'string', nullable: true } },
+    };
+    await server.define(
+      widgets({
+        type: 'object',
+        properties: {
+          list: { type: 'array', items: entry },
+          map: { type: 'object', additionalProperties: entry },
+          open: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { known: entry } },
+          inner: {
+            type: 'object',
+            'x-kubernetes-embedded-resource': true,
+            'x-kubernetes-preserve-unknown-fields': true,
+          },
+          port: { 'x-kubernetes-int-or-string': true },
+        },
+      } as never),
+    );
+    const spec = {
+      list: [{ a: 'x', no: 1, n: null, d: null }],
+      map: { k: { a: 'y', no: 1 } },
+      open: { known: { no: 1 }, any: { thing: 1 } },
+      inner: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', no: 1 }, spec: { any: 1 } },
+      port: '25%',
+    };
+    const strict = await server.request('POST', `${widgetPath}?fieldValidation=Strict`, widget('w1', spec));
+    expect(strict.status).toBe(400);
+    for (const path of ['list[0].no', 'map.k.no', 'open.known.no', 'inner.metadata.no'])
+      expect(strict.body.message).toContain(`unknown field "spec.${path}"`);
+    const made = await server.request('POST', widgetPath, widget('w1', spec));
+    expect(made.body.spec).toEqual({
+      list: [{ a: 'x', n: null, d: 4 }],
+      map: { k: { a: 'y', d: 4 } },
+      open: { known: { d: 4 }, any: { thing: 1 } },
+      inner: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { any: 1 } },
+      port: '25%',
+    });
+    const wrong = await server.request('POST', widgetPath, widget('w2', { port: 1.5, inner: { metadata: {} } }));
+    expect(wrong.status).toBe(422);
+    for (const text of ['spec.port', 'spec.inner.apiVersion', 'spec.inner.kind'])
+      expect(wrong.body.message).toContain(text);
+  });
+
   it('has status and scale where the definition says so', async () => {
     server = await crdServer();
     await server.define(
