@@ -149,14 +149,32 @@ describe('translate', () => {
       what: 'function add',
     });
     expect(translate({ type: 'time', params: '10s', name: 'add', args: 10 })).toMatchObject({ outcome: 'waits' });
-    expect(
-      translate(
-        pod(
-          { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'pvc' } }], containers: [] },
-          { name: 'pv-pod' },
-        ),
-      ),
-    ).toMatchObject({ outcome: 'waits', reason: 'its claim "pvc": nobody binds persistent volume claims yet' });
+  });
+
+  it('reads volumes and claims, into the class that finds and makes them', () => {
+    const claim = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', metadata: { name: 'pvc' } };
+    expect(objectOf({ ...claim, spec: { resources: '8Gi' } })).toMatchObject({
+      object: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '8Gi' } } } },
+      warnings: [
+        'spec.resources was read as spec.resources.requests.storage',
+        'spec.accessModes is missing; ReadWriteOnce was taken',
+      ],
+    });
+    const remote = { serverIP: '127.0.0.1', path: '/' };
+    const volume = { kind: 'PersistentVolume', apiVersion: 'v1', metadata: { name: 'pv', namespace: 'default' } };
+    const { object, warnings } = objectOf({
+      ...volume,
+      spec: { capacity: '5Gi', accessModes: ['ReadWriteMany'], reclaimPolicy: 'Recycle', remote },
+    });
+    expect(object.metadata).toEqual({ name: 'pv' });
+    expect(object.spec).toEqual({
+      capacity: { storage: '5Gi' },
+      accessModes: ['ReadWriteMany'],
+      persistentVolumeReclaimPolicy: 'Retain',
+      nfs: { server: '127.0.0.1', path: '/' },
+      storageClassName: 'local-path',
+    });
+    expect(warnings).toHaveLength(5);
   });
 
   it('refuses what is no manifest at all', () => {

@@ -2,12 +2,13 @@
  * Reads manifests of two older MiniK8s systems as Kubernetes objects.
  *
  * Every deviation that is understood is rewritten and said in a warning; nothing is dropped in silence. What has no counterpart yet
- * (volume claims, functions, jobs, DNS routes) is not an error but `waits`, with the reason. What is not a quirk of those systems is
+ * (functions, jobs, DNS routes) is not an error but `waits`, with the reason. What is not a quirk of those systems is
  * left as it is, so that the API server's own validation speaks. The input is not changed.
  */
 import type { DynamicObject } from '@orbitkit/core';
 import { legalName } from './names.js';
 import { podQuirks } from './pod-quirks.js';
+import { claimQuirks, volumeQuirks } from './volume-quirks.js';
 
 export type Translated =
   | { outcome: 'object'; object: DynamicObject; warnings: string[] }
@@ -19,8 +20,6 @@ export type Warn = (message: string) => void;
 
 /** Kinds that those systems have and this distribution has not, with what they wait for. */
 const waiting: Readonly<Record<string, string>> = {
-  PersistentVolume: 'nobody binds persistent volumes yet',
-  PersistentVolumeClaim: 'nobody binds persistent volume claims yet',
   Dns: 'DNS routes are not served yet',
   DNS: 'DNS routes are not served yet',
   Hpa: 'this older autoscaler counts pods by label, without a workload to scale; autoscaling comes later',
@@ -86,6 +85,12 @@ export function translate(document: unknown): Translated {
     case 'Service':
       serviceQuirks(object, warn);
       break;
+    case 'PersistentVolume':
+      volumeQuirks(object, warn);
+      break;
+    case 'PersistentVolumeClaim':
+      claimQuirks(object, warn);
+      break;
     case 'Node':
       nodeQuirks(object, warn);
       break;
@@ -93,13 +98,6 @@ export function translate(document: unknown): Translated {
       autoscalerQuirks(object, warn);
       break;
   }
-  const claim = claimOf(object);
-  if (claim)
-    return {
-      outcome: 'waits',
-      what: `${object.kind} ${object.metadata.name}`,
-      reason: `its claim "${claim}": ${waiting.PersistentVolumeClaim}`,
-    };
   return { outcome: 'object', object: object as DynamicObject, warnings };
 }
 
@@ -177,10 +175,4 @@ function autoscalerQuirks(object: Json, warn: Warn): void {
     resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } },
   });
   warn('spec.targetCPUUtilizationPercentage was read as a cpu metric');
-}
-
-function claimOf(object: Json): string | undefined {
-  const spec = object.spec?.template?.spec ?? object.spec;
-  const volume = spec?.volumes?.find?.((each: Json) => each?.persistentVolumeClaim);
-  return volume?.persistentVolumeClaim?.claimName;
 }
