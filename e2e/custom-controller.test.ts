@@ -25,7 +25,7 @@ beforeAll(async () => {
     said += chunk;
   });
   await eventually('the operator is ready', () => said.includes('website operator is ready'));
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   if (operator.exitCode === null) operator.kill('SIGKILL');
   await cluster?.stop();
@@ -39,21 +39,21 @@ it('serves a website, follows its changes, and takes everything away with it', a
     const { status } = await cluster.client.get(Website, key);
     return status?.readyReplicas === replicas && status.conditions?.[0]?.status === 'True' && (status.url as string);
   };
-  const url = await eventually('two servers are ready', () => ready(2), 30_000);
+  const url = await eventually('two servers are ready', () => ready(2), 60_000);
   await eventually(
     'the page is served',
     async () => (await (await fetch(url as string)).text()).includes('Hello'),
-    15_000,
+    60_000,
   );
   const listed = await cluster.orbit(['get', 'websites']);
   expect(listed.out).toMatch(/NAME\s+READY\s+URL\s+AGE\nhello\s+2\s+http:/);
   expect(await cluster.orbit(['scale', 'website', 'hello', '--replicas', '3'])).toMatchObject({ code: 0 });
-  await eventually('three servers are ready', () => ready(3), 30_000);
+  await eventually('three servers are ready', () => ready(3), 60_000);
   const refused = await cluster.orbit(['scale', 'website', 'hello', '--replicas', '4']);
   expect(refused.err).toContain('a small website has at most 3 replicas');
   expect(await cluster.orbit(['delete', 'website', 'hello'])).toMatchObject({ code: 0 });
   const owned = ['get', 'deployments,configmaps', '-l', 'app.kubernetes.io/managed-by=website'];
-  await eventually('all is gone', async () => !(await cluster.orbit(owned)).out.includes('hello'), 30_000);
+  await eventually('all is gone', async () => !(await cluster.orbit(owned)).out.includes('hello'), 60_000);
   expect(said).toContain('withdrawn');
 
   const gone = new Promise(resolve => operator.once('exit', resolve));
@@ -61,4 +61,4 @@ it('serves a website, follows its changes, and takes everything away with it', a
   expect(await gone).toBe(0);
   const lease = await cluster.client.get(Lease, { name: 'website', namespace: 'kube-system' });
   expect(lease.spec.holderIdentity).toBe('');
-}, 120_000);
+}, 240_000);
