@@ -185,7 +185,7 @@ class Scratch {
 const scratches: Scratch[] = [];
 
 /** kube-scheduler's numFeasibleNodesToFind: 50 % falling by one for each 125 nodes, at least 5 %; all of 100 or fewer, never fewer than 100. */
-export function nodesToFind(total: number, percentage: number | undefined): number {
+function nodesToFind(total: number, percentage: number | undefined): number {
   if (total < 100) return total;
   const share = percentage || Math.max(5, 50 - Math.floor(total / 125));
   if (share >= 100) return total;

@@ -21,7 +21,7 @@ export function amountsOf(list: Record<string, string | number> | undefined): Ma
   return amounts;
 }
 
-export function addTo(total: Map<string, number>, amounts: Amounts, sign: 1 | -1 = 1): void {
+function addTo(total: Map<string, number>, amounts: Amounts, sign: 1 | -1 = 1): void {
   for (const [resource, amount] of amounts) total.set(resource, (total.get(resource) ?? 0) + sign * amount);
 }
 
