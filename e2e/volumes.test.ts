@@ -24,9 +24,14 @@ const namespace = 'default';
 const timing = { nodeGrace: 5, eviction: 1, heartbeat: 1 };
 const file = '"$ORBIT_ROOT/data/words"';
 
+const claimSpec: PersistentVolumeClaim['spec'] = {
+  accessModes: ['ReadWriteOnce'],
+  resources: { requests: { storage: '1Gi' } },
+};
+
 const claimDraft = (name: string, spec: Partial<PersistentVolumeClaim['spec']> = {}): Draft<PersistentVolumeClaim> => ({
   metadata: { name, namespace },
-  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, ...spec },
+  spec: { ...claimSpec, ...spec },
 });
 
 const user = (name: string, volume: Omit<corev1.Volume, 'name'>): Draft<Pod> =>
@@ -151,7 +156,7 @@ describe.each(layouts)('volumes of a cluster in %s', layout => {
           metadata: { labels: { app: 'db' } },
           spec: { containers: [container], terminationGracePeriodSeconds: 2 },
         },
-        volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claimDraft('').spec }],
+        volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claimSpec } as PersistentVolumeClaim],
       },
     });
     for (const name of ['db-0', 'db-1']) {
@@ -183,7 +188,7 @@ describe.each(layouts)('volumes of a cluster in %s', layout => {
 
   it('an ephemeral volume comes and goes with its pod', async () => {
     const { client } = cluster;
-    await client.create(Pod, user('short', { ephemeral: { volumeClaimTemplate: { spec: claimDraft('').spec } } }));
+    await client.create(Pod, user('short', { ephemeral: { volumeClaimTemplate: { spec: claimSpec } } }));
     await running(cluster, 'short');
     await write('short', 'word');
     const volume = await volumeOf(await bound('short-data'));

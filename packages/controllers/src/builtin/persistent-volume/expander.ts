@@ -47,6 +47,7 @@ export function persistentVolumeExpander(provisioners: readonly Provisioner[] = 
       const asked = Quantity.parse(requestOf(claim));
       const held = Quantity.parse(claim.status.capacity?.[storage] ?? 0);
       if (asked.compare(held) <= 0) {
+        // Taken back: what it has is what it asks for.
         if (claim.status.allocatedResourceStatuses?.[storage]) await settle(request, claim.status.capacity?.[storage]);
         return;
       }
@@ -114,7 +115,11 @@ async function grow(request: Request, volume: PersistentVolume, provisioner: Pro
     }
     throw error;
   }
-  if (!outcome.nodeExpansionRequired) return settle({ ...request, object: state }, size);
+  if (!outcome.nodeExpansionRequired) {
+    await settle({ ...request, object: state }, size);
+    events.event(claim, 'Normal', 'VolumeResizeSuccessful', 'Resize volume succeeded');
+    return;
+  }
   await client.updateStatus(PersistentVolumeClaim, {
     ...state,
     status: {
@@ -137,7 +142,7 @@ async function grow(request: Request, volume: PersistentVolume, provisioner: Pro
 
 /** The claim has what it asks for. */
 async function settle(
-  { object: claim, client, events, log }: Pick<Request, 'object' | 'client' | 'events' | 'log'>,
+  { object: claim, client, log }: Pick<Request, 'object' | 'client' | 'log'>,
   size: string | number | undefined,
 ): Promise<void> {
   const { allocatedResourceStatuses: states, conditions, ...status } = claim.status;
@@ -158,5 +163,4 @@ async function settle(
     },
   });
   log.debug('a claim has the size that it asks for', { claim: keyOf(claim), size });
-  events.event(claim, 'Normal', 'VolumeResizeSuccessful', 'Resize volume succeeded');
 }
