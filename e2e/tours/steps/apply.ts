@@ -5,9 +5,10 @@ import { expect } from 'vitest';
 import { type Chapter, echo, map, type Tour } from '../tour.js';
 
 const managersOf = async (tour: Tour, reference: string): Promise<string[]> =>
-  (await tour.json(['get', reference, '--show-managed-fields'])).metadata.managedFields.map(
-    ({ manager, operation }: any) => `${manager} ${operation}`,
-  );
+  (await tour.json(['get', reference, '--show-managed-fields'])).metadata.managedFields
+    .map(({ manager, operation }: any) => `${manager} ${operation}`)
+    // The server's order is that of their times, in whole seconds.
+    .sort();
 
 export const apply: Chapter = {
   name: 'apply',
