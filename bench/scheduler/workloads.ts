@@ -73,7 +73,7 @@ const inZone = labelled(
   {},
   {
     affinity: {
-      nodeAffinity: required([] as never[]) && {
+      nodeAffinity: {
         requiredDuringSchedulingIgnoredDuringExecution: {
           nodeSelectorTerms: [{ matchExpressions: [{ key: zone, operator: 'In', values: ['zone-1', 'zone-2'] }] }],
         },
