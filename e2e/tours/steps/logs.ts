@@ -88,7 +88,10 @@ export const logs: Chapter = {
       run: async tour => {
         const ending = two('ending', 'for i in 1 2 3; do echo a$i; sleep 0.3; done', 'echo b1; sleep 0.5; echo b2');
         await tour.ok(['create', '-f', await tour.file('ending.yaml', ending)]);
-        const all = await tour.ok('logs ending -f --all-containers --prefix --pod-running-timeout=30s');
+        // A container that has not begun has no log to follow, and says so.
+        const all = await eventually('both have begun', () =>
+          tour.ok('logs ending -f --all-containers --prefix --pod-running-timeout=30s'),
+        );
         expect(lines(all)).toEqual([
           '[pod/ending/a] a1',
           '[pod/ending/a] a2',
