@@ -74,7 +74,9 @@ it('rotated by hand: the new key signs here at once, elsewhere within half a min
   expect((await b.byId(first))?.id).toBe(first);
   expect(await ids(b)).toEqual([second, first]);
   await Promise.all([a.rotate(), b.rotate()]);
+  // Whichever was first hears of the other's key when it looks, as it does for a key set.
   expect(await ids(a)).toHaveLength(4);
+  expect(await ids(b)).toEqual(await ids(a));
   expect((await a.current()).id).toBe((await b.current()).id);
   await a.rotate({ revoke: true });
   expect(await ids(a)).toHaveLength(1);
