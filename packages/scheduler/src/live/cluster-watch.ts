@@ -176,7 +176,8 @@ export function watchCluster({ client, clock, log, signal, state, listener }: Cl
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-function nodeChanges(before: Node, after: Node): ClusterEventType[] {
+/** What a changed node may mean to pods that wait. */
+export function nodeChanges(before: Node, after: Node): ClusterEventType[] {
   const types: ClusterEventType[] = [];
   if (!same(before.status.allocatable, after.status.allocatable)) types.push('NodeAllocatable');
   if (!same(before.metadata.labels, after.metadata.labels)) types.push('NodeLabel');

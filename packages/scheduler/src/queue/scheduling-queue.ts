@@ -72,6 +72,8 @@ export interface SchedulingQueue {
   notice(event: ClusterEvent | ClusterEventType): void;
   /** Rules changed: order and refusals are out of date. */
   reconsider(): void;
+  /** Milliseconds until a pod that backs off or rests is due: 0 or less when one can be taken now, Infinity when none waits for time. */
+  untilDue(): number;
   has(uid: string): boolean;
   readonly sizes: { active: number; backoff: number; unschedulable: number; gated: number };
 }
@@ -320,6 +322,10 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
         if (waiting.place === 'gated' && !isGated(waiting.pod)) delay(waiting);
         else if (waiting.place === 'unschedulable') delay(waiting);
       }
+    },
+    untilDue() {
+      const next = settle();
+      return sizes.active > 0 ? 0 : next;
     },
     has: uid => all.has(uid),
     get sizes() {
