@@ -16,6 +16,7 @@ import {
   type Draft,
   hasFinalizer,
   isAlreadyExists,
+  isConflict,
   isDeleting,
   isNotFound,
   keyOf,
@@ -50,6 +51,7 @@ export interface VolumeProvisionerOptions {
 
 const name = 'volume-provisioner';
 const pendingMs = 30_000;
+const letGoAttempts = 5;
 
 export function volumeProvisioner(
   provisioners: readonly Provisioner[],
@@ -264,11 +266,22 @@ class Worker {
     await this.context.client.update(PersistentVolume, draft);
   }
 
-  /** By the version that is there now: the deletion a moment ago made a new one. */
+  /**
+   * By the version that is there now: the deletion a moment ago made a new one, and the controller that protects volumes writes as well. Tried
+   * here and not by the queue, which would ask for the data to be deleted once more.
+   */
   async #letGo(volume: VolumeView): Promise<void> {
-    const draft = await this.context.client.get(PersistentVolume, { name: volume.metadata.name });
-    if (draft.metadata.uid !== volume.metadata.uid) return;
-    if (removeFinalizer(draft, finalizers.provisioned)) await this.context.client.update(PersistentVolume, draft);
+    for (let attempt = 1; ; attempt++) {
+      const draft = await this.context.client.get(PersistentVolume, { name: volume.metadata.name });
+      if (draft.metadata.uid !== volume.metadata.uid) return;
+      if (!removeFinalizer(draft, finalizers.provisioned)) return;
+      try {
+        await this.context.client.update(PersistentVolume, draft);
+        return;
+      } catch (error) {
+        if (!isConflict(error) || attempt === letGoAttempts) throw error;
+      }
+    }
   }
 }
 
