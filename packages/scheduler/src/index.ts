@@ -8,6 +8,19 @@ export {
   refusalsByNode,
 } from './explain.js';
 export { type ExplainPodOptions, explainPod } from './explain-pod.js';
+export type { ExtenderConfig } from './extender/config.js';
+export { type ExtenderOfOptions, extenderOf } from './extender/extender-of.js';
+export {
+  type ExtenderBindQuestion,
+  type ExtenderFilterReply,
+  type ExtenderHandler,
+  type ExtenderPreemptQuestion,
+  type ExtenderQuestion,
+  type ExtenderServerOptions,
+  type ExtenderVerbs,
+  type ExtenderVictims,
+  extenderServer,
+} from './extender/server.js';
 export type * from './framework/event.js';
 export type { SchedulerHandle } from './framework/handle.js';
 export type * from './framework/plugin.js';
@@ -46,6 +59,7 @@ export { defaultPlugins, type MiniK8sOptions, miniK8sPlugins, withoutScore } fro
 export {
   commit,
   type Decision,
+  type ExtenderVerdict,
   type NodeScore,
   rollback,
   type ScheduleOptions,

@@ -48,6 +48,13 @@ export type Decision =
       readonly preemption?: Preemption;
     });
 
+/** What extenders said of nodes that the plugins let through: those they leave, why not the others, and points added to the total. */
+export interface ExtenderVerdict {
+  readonly nodes: ReadonlySet<string>;
+  readonly refusals: ReadonlyMap<string, NodeRefusal>;
+  readonly scores: ReadonlyMap<string, number>;
+}
+
 export interface ScheduleOptions {
   /** `nextStart` of the decision before. */
   start?: number;
@@ -55,6 +62,10 @@ export interface ScheduleOptions {
   detail?: 'full' | 'choice';
   /** Look at every node. Default: as the profile says. */
   allNodes?: boolean;
+  /** Only nodes that extenders leave can take the pod, if the plugins still let it there; all nodes are looked at. */
+  extended?: ExtenderVerdict;
+  /** The nominated node is a node like others. */
+  ignoreNomination?: boolean;
   /** Do not look for a way out. */
   withoutPostFilter?: boolean;
 }
@@ -73,9 +84,13 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     return refused({ pod, snapshot, profile, cycle, refusals, examined: total, options });
   }
   const { only } = before;
+  const { extended } = options;
   const full = options.detail !== 'choice';
   const start = (options.start ?? 0) % total;
-  const nominatedSlot = pod.status.nominatedNodeName ? snapshot.get(pod.status.nominatedNodeName)?.slot : undefined;
+  const nominatedSlot =
+    pod.status.nominatedNodeName && !options.ignoreNomination && !extended
+      ? snapshot.get(pod.status.nominatedNodeName)?.slot
+      : undefined;
   // The node that victims were removed from for this pod: if it fits there now, nobody else is asked.
   if (nominatedSlot !== undefined && (!only || only.has(nominatedSlot)) && !refusalAt(nominatedSlot, 0)) {
     const info = snapshot.at(nominatedSlot);
@@ -90,8 +105,8 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     };
   }
 
-  const wanted = options.allNodes ? total : nodesToFind(total, profile.percentageOfNodesToScore);
-  if (!full && !only && nominated.size === 0) {
+  const wanted = options.allNodes || extended ? total : nodesToFind(total, profile.percentageOfNodesToScore);
+  if (!full && !only && !extended && nominated.size === 0) {
     const local = plan.chooseLocal(start, wanted);
     if (local && local.best >= 0) {
       const { best, count: feasible, examined } = local;
@@ -120,7 +135,13 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     if (++index === total) index = 0;
     let refusal: NodeRefusal | undefined;
     if (only && !only.has(slot)) refusal = before.elsewhere!;
-    else {
+    else if (extended && !extended.nodes.has(snapshot.at(slot).name)) {
+      const { name } = snapshot.at(slot);
+      const known = extended.refusals.get(name) ?? (full ? refusalAt(slot, 0) : undefined);
+      // Neither refused by plugins nor shown to extenders: there were enough others.
+      if (!known) continue;
+      refusal = known;
+    } else {
       const verdict = plan.check(slot);
       if (verdict === 0 && nominated.size === 0) {
         slots[count++] = slot;
@@ -141,7 +162,7 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     scratches.push(scratch);
     return refused({ pod, snapshot, profile, cycle, refusals: refusals(), examined, options });
   }
-  const { best, scores } = choose(plan, snapshot, scratch, count, full);
+  const { best, scores } = choose(plan, snapshot, scratch, count, full, extended?.scores);
   scratches.push(scratch);
   return {
     outcome: 'placed',
@@ -192,7 +213,14 @@ function nodesToFind(total: number, percentage: number | undefined): number {
   return Math.max(100, Math.floor((total * share) / 100));
 }
 
-function choose(plan: Plan, snapshot: Snapshot, scratch: Scratch, count: number, full: boolean) {
+function choose(
+  plan: Plan,
+  snapshot: Snapshot,
+  scratch: Scratch,
+  count: number,
+  full: boolean,
+  extra?: ReadonlyMap<string, number>,
+) {
   if (count === 1) return { best: scratch.slots[0]!, scores: [] };
   const { totals, scores } = scratch;
   const slots = scratch.slots.subarray(0, count);
@@ -224,6 +252,13 @@ function choose(plan: Plan, snapshot: Snapshot, scratch: Scratch, count: number,
       totals[i]! += weight * score;
     }
     if (detail) for (let i = 0; i < count; i++) detail[i]![plugin] = scores[i]!;
+  }
+  if (extra?.size) {
+    for (let i = 0; i < count; i++) {
+      const points = extra.get(snapshot.at(slots[i]!).name) ?? 0;
+      totals[i]! += points;
+      if (detail) detail[i]!.Extenders = points;
+    }
   }
   let best = 0;
   for (let i = 1; i < count; i++) if (totals[i]! > totals[best]!) best = i;

@@ -3,7 +3,7 @@
  *
  * One pod is decided at a time, so that each decision sees the one before it; binding goes on beside. What cannot be placed gets the
  * condition PodScheduled=False and a FailedScheduling event with the nodes' reasons, and is tried again when something relevant
- * changes. A placement whose binding failed is taken back, also when another scheduler was faster. It may be killed at any instruction: what is bound
+ * changes. Pods that extenders have a say in are asked about beside the other decisions and decided with the answers, in the cluster as it is then. A placement whose binding failed is taken back, also when another scheduler was faster. It may be killed at any instruction: what is bound
  * is in the store, what is not is decided again.
  */
 import {
@@ -16,7 +16,9 @@ import {
   type Pod,
 } from '@orbitkit/core';
 import { refusalsByNode } from './explain.js';
-import type { NodeRefusal, Plugin } from './framework/plugin.js';
+import { checkExtenders, type ExtenderConfig, ignoredResourcesOf } from './extender/config.js';
+import { extendersOf } from './extender/extenders.js';
+import type { NodeRefusal, Plugin, Preemption } from './framework/plugin.js';
 import { type Profile, profile } from './framework/profile.js';
 import { watchCluster } from './live/cluster-watch.js';
 import { type DecisionLog, decisionLog } from './live/decision-log.js';
@@ -26,6 +28,7 @@ import { defaultPlugins } from './profiles.js';
 import { schedulingQueue } from './queue/scheduling-queue.js';
 import { commit, type Decision, rollback, schedule, summaryOf } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
+import type { NodeInfo } from './snapshot/node-info.js';
 
 export interface SchedulerOptions {
   /** Default: `defaultPlugins()`. */
@@ -34,6 +37,8 @@ export interface SchedulerOptions {
   schedulerName?: string;
   /** Several sets of rules in one scheduler, each for its own `spec.schedulerName`; instead of the two above. The first one's sort orders the queue. */
   profiles?: readonly Profile[];
+  /** Asked over HTTP about each pod, after the plugins' filters and scores: kube-scheduler's `extenders`, of all profiles. */
+  extenders?: readonly ExtenderConfig[];
   /** Bindings under way at the most; deciding waits beyond it. Pods that wait in Permit do not count. Default 128. */
   bindConcurrency?: number;
   /** Bound on waiting in Permit, and on PreBind and Bind together. Default 60 s. */
@@ -52,7 +57,7 @@ export interface SchedulerComponent extends Component {
 /** Below this many nodes every live decision is kept with all scores. */
 const detailedNodes = 100;
 
-/** @throws Error when two profiles are for one scheduler name. */
+/** @throws Error when two profiles are for one scheduler name, or an extender is not configured right. */
 export function scheduler(options: SchedulerOptions = {}): SchedulerComponent {
   const profiles = options.profiles ?? [
     profile({
@@ -64,6 +69,7 @@ export function scheduler(options: SchedulerOptions = {}): SchedulerComponent {
   if (!first) throw new Error('profiles: give at least one');
   const byName = new Map(profiles.map(each => [each.schedulerName, each]));
   if (byName.size !== profiles.length) throw new Error('profiles: two are for one schedulerName');
+  checkExtenders(options.extenders ?? []);
   const decisions = decisionLog(options.keptDecisions);
   return {
     name: first.schedulerName === 'default-scheduler' ? 'kube-scheduler' : first.schedulerName,
@@ -93,6 +99,10 @@ async function run(
     'Seconds from entering the queue to bound',
   );
   const slots = new Slots(options.bindConcurrency ?? 128);
+  const consultations = new Slots(options.bindConcurrency ?? 128);
+  const configs = options.extenders ?? [];
+  const extenders = configs.length > 0 ? extendersOf(configs, { clock, log }) : undefined;
+  const ignoredResources = ignoredResourcesOf(configs);
   const work = new Set<Promise<void>>();
   const eachPlugin = (act: (plugin: Plugin) => void): void => {
     for (const each of profiles.values()) for (const plugin of each.plugins) act(plugin);
@@ -103,7 +113,7 @@ async function run(
     eachPlugin(plugin => {
       if (attached.has(plugin)) return;
       attached.add(plugin);
-      plugin.attach?.({ client, clock, snapshot: state, signal, notice });
+      plugin.attach?.({ client, clock, snapshot: state, signal, notice, ignoredResources });
     });
   attach();
   const forgetListeners = [...profiles.values()].map(each =>
@@ -139,11 +149,22 @@ async function run(
     const byNode = refusalsByNode(decision);
     const message = byNode ? `${decision.message} ${byNode}` : decision.message;
     recorder.event(pod, 'Warning', 'FailedScheduling', message);
-    const { preemption } = decision;
+    const { preemption: found } = decision;
+    const preemption = found && extenders ? await wayOut(pod, found) : found;
     if (!preemption) return writer.waits(pod, message);
     state.nominate(pod.metadata.uid, pod, preemption.node);
     await writer.waits(pod, message, preemption.node);
     await writer.preempt(pod, preemption);
+  }
+
+  /** What extenders leave of it. Without their answer nobody ends; the pod waits. */
+  async function wayOut(pod: Pod, found: Preemption): Promise<Preemption | undefined> {
+    try {
+      return await extenders!.preempt(pod, found, signal);
+    } catch (error) {
+      if (!signal.aborted) log.warn('an extender failed; nobody is preempted', { pod: pod.metadata.name, error });
+      return undefined;
+    }
   }
 
   const refusedAt = (node: string, refusal: NodeRefusal): Decision & { outcome: 'unschedulable' } => {
@@ -214,7 +235,7 @@ async function run(
 
   async function bindNow(pod: Pod, node: string, rules: Profile, sending: () => void): Promise<void> {
     // The default way needs no timer of its own: the client's requests are bounded.
-    const own = rules.plugins.some(plugin => plugin.preBind || plugin.bind);
+    const own = extenders?.binds(pod) || rules.plugins.some(plugin => plugin.preBind || plugin.bind);
     if (!own) {
       sending();
       return writer.bind(pod, node, signal);
@@ -222,6 +243,7 @@ async function run(
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
     for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded);
     sending();
+    if (await extenders?.bind(pod, node, bounded)) return;
     for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded)) return;
     await writer.bind(pod, node, bounded);
   }
@@ -248,9 +270,62 @@ async function run(
       queue.done(pod.metadata.uid);
       return;
     }
+    if (extenders?.decides(pod)) {
+      track(decideWithExtenders(pod, rules, enqueuedAt));
+      return;
+    }
     const detail = state.order.length <= detailedNodes ? 'full' : 'choice';
     const decision = schedule(pod, state, rules, { start: starts.get(rules) ?? 0, detail });
     starts.set(rules, decision.nextStart);
+    settle(pod, decision, rules, enqueuedAt);
+  }
+
+  /**
+   * Plugins, then extenders with what the plugins left, then the plugins again among what the extenders left: others were placed meanwhile. A pod
+   * whose room went to them is decided again.
+   */
+  async function decideWithExtenders(pod: Pod, rules: Profile, enqueuedAt: number): Promise<void> {
+    const { uid } = pod.metadata;
+    await consultations.take();
+    try {
+      let first = schedule(pod, state, rules, { start: starts.get(rules) ?? 0 });
+      starts.set(rules, first.nextStart);
+      if (first.outcome === 'unschedulable') return settle(pod, first, rules, enqueuedAt);
+      let verdict = await extenders!.consult(pod, feasibleOf(first), signal);
+      if (verdict.nodes.size === 0 && pod.status.nominatedNodeName === first.node) {
+        // The nominated node alone was asked about.
+        first = schedule(pod, state, rules, { ignoreNomination: true });
+        if (first.outcome === 'placed') verdict = await extenders!.consult(pod, feasibleOf(first), signal);
+      }
+      // Gone, or bound by another.
+      if (!queue.has(uid)) return;
+      const decision = schedule(pod, state, rules, { extended: verdict });
+      if (decision.outcome === 'unschedulable' && verdict.nodes.size > 0) {
+        queue.retry(uid);
+        return;
+      }
+      settle(pod, decision, rules, enqueuedAt);
+    } catch (error) {
+      if (!signal.aborted) failed(pod, error, 'an extender or a plugin failed');
+    } finally {
+      consultations.give();
+    }
+  }
+
+  function feasibleOf(decision: Decision & { outcome: 'placed' }): NodeInfo[] {
+    const names = decision.scores.length > 0 ? decision.scores.map(({ node }) => node) : [decision.node];
+    return names.flatMap(name => state.get(name) ?? []);
+  }
+
+  function failed(pod: Pod, error: unknown, what: string): void {
+    attempts.inc({ result: 'error' });
+    log.error(`${what}; the pod will be decided again`, { pod: pod.metadata.name, error });
+    const text = error instanceof Error ? error.message : String(error);
+    recorder.event(pod, 'Warning', 'FailedScheduling', `${what}: ${text}`);
+    queue.retry(pod.metadata.uid);
+  }
+
+  function settle(pod: Pod, decision: Decision, rules: Profile, enqueuedAt: number): void {
     decisions.add(pod, decision, clock.now());
     if (decision.outcome === 'unschedulable') {
       track(refuse(pod, decision));
@@ -270,17 +345,14 @@ async function run(
     context.ready();
     for (;;) {
       await slots.free();
+      await consultations.free();
       const next = await queue.pop(signal);
       if (!next) return;
       const { pod, enqueuedAt } = next;
       try {
         decide(pod, enqueuedAt);
       } catch (error) {
-        attempts.inc({ result: 'error' });
-        log.error('a plugin failed; the pod will be decided again', { pod: pod.metadata.name, error });
-        const text = error instanceof Error ? error.message : String(error);
-        recorder.event(pod, 'Warning', 'FailedScheduling', `a scheduler plugin failed: ${text}`);
-        queue.retry(pod.metadata.uid);
+        failed(pod, error, 'a scheduler plugin failed');
       }
     }
   }
@@ -292,6 +364,7 @@ async function run(
   } finally {
     for (const forget of forgetListeners) forget();
     await Promise.allSettled([...work]);
+    await extenders?.close();
     await cluster.ended;
     await recorder.flush();
   }

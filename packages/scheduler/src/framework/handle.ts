@@ -7,6 +7,8 @@ export interface SchedulerHandle {
   readonly client: Client;
   readonly clock: Clock;
   readonly snapshot: Snapshot;
+  /** Resources that extenders look after alone: NodeResourcesFit leaves them out. */
+  readonly ignoredResources?: ReadonlySet<string>;
   /** Ends with the scheduler. */
   readonly signal: AbortSignal;
   /** Tries pods again that wait because of this. */

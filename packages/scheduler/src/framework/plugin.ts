@@ -58,6 +58,8 @@ export interface Preemption {
   readonly node: string;
   /** Pods that must end before the pod fits. */
   readonly victims: readonly Pod[];
+  /** All ways out that were looked at, with how many disruption budgets each would break: extenders choose among them. */
+  readonly candidates?: readonly { readonly node: string; readonly victims: readonly Pod[]; readonly broken: number }[];
 }
 
 export interface Plugin {

@@ -112,11 +112,21 @@ function victimsOn(pod: Pod, info: NodeInfo, cycle: Cycle, budgets: readonly Bud
         if (list === breaking) broken += 1;
       }
     }
-    victims.sort(byImportance);
-    const top = victims[0] ? priorityOf(victims[0]) : Number.NEGATIVE_INFINITY;
-    return { node: info.name, victims, broken, top, sum: sumOf(victims), start: topStart(victims) };
+    // Nobody's end is what it needs: it was refused for something else, by an extender say.
+    if (victims.length === 0) return undefined;
+    return candidateOf(info.name, victims, broken);
   });
 }
+
+function candidateOf(node: string, given: readonly Pod[], broken: number): Candidate {
+  const victims = [...given].sort(byImportance);
+  const top = victims[0] ? priorityOf(victims[0]) : Number.NEGATIVE_INFINITY;
+  return { node, victims, broken, top, sum: sumOf(victims), start: topStart(victims) };
+}
+
+/** The least costly of candidates that others (extenders) changed. */
+export const cheapestOf = (candidates: NonNullable<Preemption['candidates']>): Preemption | undefined =>
+  cheapest(candidates.map(({ node, victims, broken }) => candidateOf(node, victims, broken)));
 
 /** Raised, so that more victims never cost less than fewer of negative priority. */
 const sumOf = (victims: readonly Pod[]): number =>
@@ -179,5 +189,5 @@ const compare = (a: Candidate, b: Candidate): number =>
 function cheapest(candidates: readonly Candidate[]): Preemption | undefined {
   let best = candidates[0];
   for (let i = 1; i < candidates.length; i++) if (compare(candidates[i]!, best!) < 0) best = candidates[i];
-  return best && { node: best.node, victims: best.victims };
+  return best && { node: best.node, victims: best.victims, candidates };
 }

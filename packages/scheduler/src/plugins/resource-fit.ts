@@ -29,14 +29,18 @@ const tooMany = 'Too many pods';
 
 export const resourceFit = (options: ResourceFitOptions = {}): Plugin => {
   const rate = ratingOf(options.scoringStrategy ?? {});
+  const ignored = new Set(options.ignoredResources);
   return {
     name: 'NodeResourcesFit',
     weight: options.weight ?? 1,
     events: ['NodeAdd', 'NodeAllocatable', 'PodDelete'],
+    attach({ ignoredResources }) {
+      for (const name of ignoredResources ?? []) ignored.add(name);
+    },
     compile(pod, snapshot) {
       const podClass = classOf(pod);
       return {
-        filter: fit(podClass, snapshot.columns, new Set(options.ignoredResources)),
+        filter: fit(podClass, snapshot.columns, ignored),
         score: { scope: 'node', of: scoreOf(podClass, snapshot, options.scoringStrategy?.resources ?? both, rate) },
       };
     },
