@@ -19,6 +19,7 @@ import { portForwardCommand } from './commands/port-forward.js';
 import { roleCommands } from './commands/roles.js';
 import { scaleCommand } from './commands/scale.js';
 import { signingKeysCommand } from './commands/signing-keys.js';
+import { simulateCommand } from './commands/simulate.js';
 import { snapshotCommand } from './commands/snapshot.js';
 import { storeCommands } from './commands/store.js';
 import { topCommand } from './commands/top.js';
@@ -61,6 +62,7 @@ export function program(terminal: Terminal): Command {
     certificateCommand,
     clearCommand,
     uiCommand,
+    simulateCommand,
     snapshotCommand,
     storeCommands,
     generateCommand,

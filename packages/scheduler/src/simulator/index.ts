@@ -10,5 +10,9 @@ export {
   policyNames,
 } from './policies.js';
 export type { PolicyReport, Report } from './report.js';
+export { reportHtml } from './report-html.js';
+export { reportText } from './report-text.js';
+export { parseScenario, type ScenarioOptions } from './scenario.js';
 export { type SimulateOptions, simulate } from './simulate.js';
+export { readTrace, type TraceFormat, type TraceOptions } from './trace.js';
 export { type Arrival, type GeneratedWorkload, podTemplate, type Workload } from './workload.js';

@@ -272,16 +272,10 @@ class PolicyRun {
     this.#queue.notice({ type: 'PodAdd', after: pod });
   }
 
-  #come(arrival: Arrival, index: number, number: number, from: string | undefined): void {
+  #come(arrival: Arrival, index: number, number: number, from: string | undefined, since = this.#clock.seconds): void {
     const pod = podOf(arrival, index, number, this.#clock.now());
-    const since = this.#clock.seconds;
     const life: Life = {
-      arrival,
-      index,
-      number,
-      pod,
-      since,
-      from,
+      ...{ arrival, index, number, pod, since, from },
       phase: 'waits',
       node: undefined,
       placedAt: 0,
@@ -294,14 +288,16 @@ class PolicyRun {
 
   #evict(life: Life | undefined, cause: EvictionCause): void {
     if (!life || life.phase === 'waits' || life.phase === 'over') return;
-    const { arrival, index, number, node } = life;
-    if (life.phase === 'permit') {
-      life.phase = 'over';
-      rollback(life.pod, node!, this.#rules);
-    }
-    this.#ledger.evictions[cause] += 1;
+    const { arrival, from, index, node, number, phase, pod, since } = life;
     this.#leave(life);
-    this.#come(arrival, index, number + 1, node);
+    if (phase === 'runs') {
+      this.#ledger.evictions[cause] += 1;
+      this.#come(arrival, index, number + 1, node);
+    } else {
+      // It held a place and did not run yet: it goes on waiting.
+      rollback(pod, node!, this.#rules);
+      this.#come(arrival, index, number + 1, from, since);
+    }
   }
 
   /** It is gone, and its room free. */
