@@ -23,6 +23,7 @@ import { CommandError, type Terminal } from '../terminal.js';
 import type { ClientKeyPair, ClusterTrust } from '../trust.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
 import { schedulerExplainCommand } from './scheduler-explain.js';
+import { schedulerRecordCommand } from './scheduler-record.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
 interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
@@ -97,6 +98,7 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       await serveAsClient([schedulerOf(profileName(flags.profile))], flags, terminal, 'scheduler');
     });
   schedulerExplainCommand(scheduler, terminal);
+  schedulerRecordCommand(scheduler, terminal);
 
   timingOptions(
     role('controller-manager', 'run the controllers alone').option(

@@ -35,7 +35,7 @@ export function simulateCommand(program: Command, terminal: Terminal): void {
       const { parseScenario, reportHtml, reportText, simulate } = await import('@orbitkit/scheduler/simulator');
       const scenario = parseScenario(text, {
         file,
-        readTrace: trace => readFileSync(resolve(dirname(path), trace), 'utf8'),
+        readFile: trace => readFileSync(resolve(dirname(path), trace), 'utf8'),
       });
       const report = await simulate({
         ...scenario,

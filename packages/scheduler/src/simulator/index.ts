@@ -9,6 +9,7 @@ export {
   type PolicyName,
   policyNames,
 } from './policies.js';
+export { type Recording, type RecordOptions, readRecording, recordCluster, recordedPolicy } from './recording.js';
 export type { PolicyReport, Report } from './report.js';
 export { reportHtml } from './report-html.js';
 export { reportText } from './report-text.js';

@@ -4,9 +4,11 @@
  * Fragmentation as Weng et al. have it (USENIX ATC 2023, for GPUs): the part of what is free that a pod drawn from the workload cannot use,
  * since on its node the pod does not fit.
  */
+import type { Node } from '@orbitkit/core';
 import type { ClusterState } from '../snapshot/cluster-state.js';
 import { isUsable } from '../snapshot/node-info.js';
 import { requestsOf } from '../snapshot/resources.js';
+import type { NodeChange } from './nodes.js';
 import { percentile, type Sample, type Spread } from './report.js';
 import { type Arrival, podOf } from './workload.js';
 
@@ -35,10 +37,16 @@ export function shapesOf(arrivals: readonly Arrival[]): Shape[] {
   return top.map(({ requests, count }) => ({ requests, share: count / total }));
 }
 
-/** CPU, memory, and what else nodes offer and pods ask for. */
-export function resourcesOf(state: ClusterState, shapes: readonly Shape[]): string[] {
+/** CPU, memory, and what else pods ask for, where some node offers it at some time. */
+export function resourcesOf(
+  { nodes, changes }: { readonly nodes: readonly Node[]; readonly changes: readonly NodeChange[] },
+  shapes: readonly Shape[],
+): string[] {
+  const offered = new Set<string>();
+  for (const node of [...nodes, ...changes.flatMap(change => (change.what === 'set' ? [change.node] : []))])
+    for (const name of Object.keys(node.status.allocatable ?? node.status.capacity ?? {})) offered.add(name);
   const asked = new Set(['cpu', 'memory', ...shapes.flatMap(each => each.requests.map(([name]) => name))]);
-  return [...asked].filter(name => state.nodes.some(node => (node.allocatable.get(name) ?? 0) > 0));
+  return [...asked].filter(name => offered.has(name));
 }
 
 export class Measures {

@@ -75,6 +75,8 @@ class PolicyRun {
   readonly #queue;
   readonly #measures: Measures;
   readonly #lives = new Map<string, Life>();
+  /** Of pods that their owners will delete, who stands for them by now. */
+  readonly #latest = new Map<number, Life>();
   readonly #ledger = new Ledger();
   readonly #hasPermit: boolean;
   #permits = 0;
@@ -95,7 +97,7 @@ class PolicyRun {
     for (const object of world.objects) this.#state.objects.set(object);
     for (const node of world.nodes) this.#setNode(node);
     const shapes = shapesOf(world.arrivals);
-    this.#measures = new Measures(this.#state, resourcesOf(this.#state, shapes), shapes);
+    this.#measures = new Measures(this.#state, resourcesOf(world, shapes), shapes);
     this.#plan();
     if (this.#rules.plugins.some(plugin => measured.has(plugin.name))) this.#measureLoads();
   }
@@ -282,7 +284,11 @@ class PolicyRun {
       end: undefined,
     };
     this.#lives.set(pod.metadata.uid, life);
-    if (number === 0) this.#ledger.came(arrival);
+    if (number === 0) {
+      this.#ledger.came(arrival);
+      if (arrival.deletedAt !== undefined) this.#clock.at(arrival.deletedAt, () => this.#delete(index));
+    }
+    if (arrival.deletedAt !== undefined) this.#latest.set(index, life);
     this.#queue.add(pod);
   }
 
@@ -298,6 +304,17 @@ class PolicyRun {
       rollback(pod, node!, this.#rules);
       this.#come(arrival, index, number + 1, from, since);
     }
+  }
+
+  /** The pod, or the replacement that there is by now, is deleted by its owner. */
+  #delete(index: number): void {
+    const life = this.#latest.get(index)!;
+    const { arrival, node, phase, pod, since } = life;
+    if (phase === 'over') return;
+    this.#leave(life);
+    if (phase === 'runs') this.#ledger.completed += 1;
+    else this.#ledger.waited(arrival, this.#clock.seconds - since);
+    if (phase === 'permit') rollback(pod, node!, this.#rules);
   }
 
   /** It is gone, and its room free. */

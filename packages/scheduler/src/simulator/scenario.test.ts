@@ -65,7 +65,7 @@ describe('scenario files', () => {
   });
 
   it.each(['spread-or-pack.yaml', 'trace.yaml'])('%s runs', async name => {
-    const options = parseScenario(example(name), { file: name, readTrace: example });
+    const options = parseScenario(example(name), { file: name, readFile: example });
     const report = await simulate(options);
     expect(report.pods).toBeGreaterThan(10);
     for (const policy of report.policies) expect(policy.placements).toBeGreaterThan(0);

@@ -3,14 +3,14 @@
  *
  * Times are seconds or texts such as `90s`, `15m`, `2h`, `1d`; resources are quantities as in pods.
  */
-import type { corev1 } from '@orbitkit/core';
-import { Quantity } from '@orbitkit/core';
+import { type corev1, type Node, Quantity } from '@orbitkit/core';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nodePool } from './nodes.js';
-import { namedPolicy, policyNames } from './policies.js';
+import { type NamedPolicyOptions, namedPolicy, policyNames } from './policies.js';
+import { readRecording, recordedPolicy } from './recording.js';
 import type { SimulateOptions } from './simulate.js';
-import { readTrace, traceColumns, traceFormats } from './trace.js';
+import { readTrace, type TraceOptions, traceColumns, traceFormats } from './trace.js';
 import type { GeneratedWorkload, Workload } from './workload.js';
 
 const units: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400 };
@@ -123,9 +123,11 @@ const trace = z.strictObject({
   speedup: positive.optional(),
 });
 
-const policyName = z.enum(policyNames);
+/** Beside the named policies: each pod where it was. */
+const recorded = 'recorded';
+const policyName = z.enum([...policyNames, recorded]);
 const policyFields = z.strictObject({
-  policy: policyName,
+  policy: z.enum(policyNames),
   name: z.string().min(1).optional(),
   gang: z.boolean().optional(),
   without: z.array(z.string()).optional(),
@@ -145,26 +147,38 @@ const workload = either(value => (isObject(value) && 'trace' in value ? trace : 
 const policy = either(value => (isObject(value) ? policyFields : policyName));
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
-const scenario = z.strictObject({
+const fields = z.strictObject({
   name: z.string().optional(),
   seed: z.int().optional(),
-  until: duration,
+  until: duration.optional(),
   warmup: seconds.optional(),
   sampleEvery: duration.optional(),
   permitTimeout: duration.optional(),
   slo: z.strictObject({ waiting: seconds }).optional(),
-  nodes: z.array(pool).min(1),
-  workload: z.array(workload).min(1),
+  /** A file of `orbit scheduler record`: its nodes and pods, before those below. */
+  recording: z.string().min(1).optional(),
+  nodes: z.array(pool).default([]),
+  workload: z.array(workload).default([]),
   failures: z.strictObject({ meanTimeBetween: duration, repair: duration, evictAfter: seconds.optional() }).optional(),
   rolling: z.strictObject({ at: seconds, seconds: duration, parallel: count.optional() }).optional(),
   policies: z.array(policy).min(1),
+});
+const scenario = fields.superRefine(({ nodes, policies, recording, until, workload: sources }, context) => {
+  const demand = (holds: boolean, field: string, message: string): void => {
+    if (!holds) context.addIssue({ code: 'custom', path: [field], message });
+  };
+  const replay = recording !== undefined;
+  demand(replay || until !== undefined, 'until', 'say how long to simulate: 2h');
+  demand(replay || nodes.length > 0, 'nodes', 'give at least one pool of nodes, or a recording');
+  demand(replay || sources.length > 0, 'workload', 'give at least one, or a recording');
+  demand(replay || !policies.includes(recorded), 'policies', `"${recorded}" needs a recording`);
 });
 
 export interface ScenarioOptions {
   /** Name of the file, for errors. */
   readonly file?: string;
-  /** Reads a trace that the scenario names. Without it traces are refused. */
-  readTrace?(path: string): string;
+  /** Reads a trace or recording that the scenario names. Without it they are refused. */
+  readFile?(path: string): string;
 }
 
 /** What `simulate()` wants, of a scenario file. @throws Error with file and field path of everything that is wrong. */
@@ -178,40 +192,53 @@ export function parseScenario(text: string, options: ScenarioOptions = {}): Simu
     throw new Error(
       result.error.issues.map(({ path, message }) => `${file}: ${pathText(path)}: ${message}`).join('\n'),
     );
-  const { nodes, workload: sources, policies, slo, ...rest } = result.data;
+  const { nodes, workload: sources, policies, slo, recording, until, ...rest } = result.data;
+  const read = (field: string, path: string): string => {
+    if (!options.readFile) throw new Error(`${file}: ${field}: there is no way to read files here`);
+    return options.readFile(path);
+  };
+  const replay = recording === undefined ? undefined : readRecording(read('recording', recording), recording);
   return {
     // What is absent is absent, not undefined: zod leaves it out.
-    ...(rest as Omit<SimulateOptions, 'nodes' | 'workload' | 'policies'>),
-    nodes: nodes.flatMap(each => {
-      const { name, count: size, pods, zones, labels: own, taints } = each;
-      return nodePool({
-        name,
-        count: size,
-        resources: { ...resourcesOf(each), ...(pods === undefined ? {} : { pods }) },
-        ...(zones ? { zones } : {}),
-        ...(own ? { labels: own } : {}),
-        ...(taints ? { taints: taints as corev1.Taint[] } : {}),
-      });
-    }),
-    workload: sources.map((each, i): Workload => {
-      if ('trace' in each) {
-        if (!options.readTrace) throw new Error(`${file}: workload[${i}].trace: there is no way to read files here`);
+    ...(rest as Omit<SimulateOptions, 'nodes' | 'workload' | 'policies' | 'until'>),
+    until: until ?? replay!.until,
+    nodes: [...(replay?.nodes ?? []), ...nodes.flatMap(nodesOf)],
+    ...(replay ? { changes: replay.changes } : {}),
+    workload: [
+      ...(replay ? [{ pods: replay.pods }] : []),
+      ...sources.map((each, i): Workload => {
+        if (!('trace' in each)) return generatedOf(each);
         const { trace: path, ...how } = each;
-        return { pods: readTrace(options.readTrace(path), { ...how, file: path } as Parameters<typeof readTrace>[1]) };
-      }
-      return {
-        ...each,
-        shapes: each.shapes.map(shape => ({ ...shape, requests: resourcesOf(shape) })),
-      } as GeneratedWorkload;
-    }),
+        return { pods: readTrace(read(`workload[${i}].trace`, path), { ...how, file: path } as TraceOptions) };
+      }),
+    ],
     policies: policies.map(each => {
-      if (typeof each === 'string') return namedPolicy(each);
-      const { policy: name, ...how } = each;
-      return namedPolicy(name, how as Parameters<typeof namedPolicy>[1]);
+      if (typeof each !== 'string') return namedPolicy(each.policy, each as NamedPolicyOptions);
+      return each === recorded ? recordedPolicy() : namedPolicy(each);
     }),
     ...(slo ? { sloWaiting: slo.waiting } : {}),
   };
 }
+
+function nodesOf({ name, count: size, pods, zones, labels: own, taints, ...wanted }: z.output<typeof pool>): Node[] {
+  return nodePool({
+    name,
+    count: size,
+    resources: { ...resourcesOf(wanted), ...(pods === undefined ? {} : { pods }) },
+    ...(zones ? { zones } : {}),
+    ...(own ? { labels: own } : {}),
+    ...(taints ? { taints: taints as corev1.Taint[] } : {}),
+  });
+}
+
+const generatedOf = (given: z.output<typeof generated>): GeneratedWorkload =>
+  ({
+    ...given,
+    shapes: given.shapes.map(({ weight, ...wanted }) => ({
+      ...(weight === undefined ? {} : { weight }),
+      requests: resourcesOf(wanted),
+    })),
+  }) as GeneratedWorkload;
 
 /** `workload[0].shapes[1].cpu` */
 const pathText = (path: readonly PropertyKey[]): string =>

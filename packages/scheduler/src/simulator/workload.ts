@@ -14,7 +14,6 @@ export type ResourceList = Record<string, string | number>;
 export interface PodTemplate {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
   readonly spec: corev1.PodSpec;
 }
 
@@ -29,7 +28,9 @@ export interface Arrival {
   readonly template: PodTemplate;
   /** Share of its requests that it really uses; what metrics tell load-aware policies. Default 1. */
   readonly usage?: number;
-  /** Its annotations, beside those of the template. */
+  /** Seconds at which its owner deletes it, whether it runs or waits. */
+  readonly deletedAt?: number;
+
   readonly annotations?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -143,7 +144,7 @@ function generate(source: GeneratedWorkload, index: number, seed: number, until:
 /** The pod as the API would have it when it comes. `life` counts its replacements. */
 export function podOf(arrival: Arrival, index: number, life: number, now: number): Pod {
   const { template, name } = arrival;
-  const annotations = arrival.annotations ?? template.annotations;
+  const { annotations } = arrival;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
