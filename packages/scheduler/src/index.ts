@@ -1,4 +1,25 @@
 /** @orbitkit/scheduler: decide where. */
+export { type DeschedulerComponent, type DeschedulerOptions, descheduler } from './descheduler/descheduler.js';
+export type { EvictorOptions } from './descheduler/evictor.js';
+export {
+  type DeschedulePass,
+  type DescheduleStrategy,
+  type PlannedEviction,
+  type PlanOptions,
+  planEvictions,
+} from './descheduler/plan.js';
+export {
+  removeDuplicates,
+  removePodsViolatingTopologySpreadConstraint,
+  type SpreadViolationOptions,
+} from './descheduler/spread.js';
+export { highNodeUtilization, lowNodeUtilization, type Thresholds } from './descheduler/utilization.js';
+export {
+  type NodeTaintsOptions,
+  removePodsViolatingInterPodAntiAffinity,
+  removePodsViolatingNodeAffinity,
+  removePodsViolatingNodeTaints,
+} from './descheduler/violations.js';
 export {
   type Explanation,
   explain,
