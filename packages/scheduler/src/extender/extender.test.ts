@@ -399,6 +399,35 @@ describe('a live scheduler with extenders', () => {
     await expect.poll(() => nodeOf(client, 'slow'), { timeout: 8_000 }).toBe('c');
   });
 
+  it('does not give room twice that another pod took meanwhile', async () => {
+    let release = (): void => {};
+    const thinking = new Promise<void>(resolve => {
+      release = resolve;
+    });
+    let calls = 0;
+    const url = await serve({
+      async filter({ nodeNames }) {
+        calls += 1;
+        await thinking;
+        return { nodes: nodeNames };
+      },
+    });
+    const managedResources = [{ name: 'example.com/ip', ignoredByScheduler: true }];
+    const client = await plane({
+      extenders: [{ urlPrefix: url, filterVerb: 'filter', httpTimeout: '20s', managedResources }],
+    });
+    const onC = { nodeSelector: { 'kubernetes.io/hostname': 'c' } };
+    await add(client, 'slow', { 'example.com/ip': '1', cpu: '3' }, onC);
+    await expect.poll(() => calls, { timeout: 8_000 }).toBe(1);
+    await add(client, 'quick', { cpu: '3' }, onC);
+    await expect.poll(() => nodeOf(client, 'quick'), { timeout: 8_000 }).toBe('c');
+    release();
+    const message = async () =>
+      (await client.get(Pod, { namespace: 'default', name: 'slow' })).status.conditions?.[0]?.message;
+    await expect.poll(message, { timeout: 8_000 }).toContain('Insufficient cpu');
+    expect(await nodeOf(client, 'slow')).toBeUndefined();
+  });
+
   it('keeps a pod pending with their reasons, and tries again when they failed', async () => {
     let calls = 0;
     const url = await serve({
