@@ -6,13 +6,13 @@
  * expect(test.trace([testPod('one'), testPod('two')])).toEqual(['a', 'b']);
  * ```
  */
-import type { KubeObject, Node, Pod } from '@orbitkit/core';
+import { type KubeObject, labelSelectorOf, type Node, type Pod, selectsNode, tolerates } from '@orbitkit/core';
 import type { Plugin } from '../framework/plugin.js';
 import { type Profile, profile } from '../framework/profile.js';
 import { resourceFit } from '../plugins/resource-fit.js';
 import { commit, type Decision, rollback, type ScheduleOptions, schedule } from '../schedule.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
-import { isUsable } from '../snapshot/node-info.js';
+import { isUsable, type NodeInfo } from '../snapshot/node-info.js';
 
 export interface PolicyTestOptions {
   plugins: readonly Plugin[];
@@ -71,7 +71,7 @@ export function policyTest(options: PolicyTestOptions): PolicyTest {
   };
 }
 
-/** What is wrong after the pods were placed in turn: a node with more than it has, or a policy that answers the same question differently. Empty: nothing. */
+/** What is wrong after the pods were placed in turn: a node with more than it has, a required term not respected, or a policy that answers the same question differently. Empty: nothing. */
 export function problemsOf(plugins: () => readonly Plugin[], nodes: readonly Node[], pods: readonly Pod[]): string[] {
   const problems: string[] = [];
   const run = () => policyTest({ plugins: [...plugins(), ...fitIfMissing(plugins())], nodes });
@@ -86,10 +86,33 @@ export function problemsOf(plugins: () => readonly Plugin[], nodes: readonly Nod
       const total = node.allocatable.get(resource) ?? 0;
       if (used > total) problems.push(`${node.name}: ${used} of ${total} ${resource}`);
     }
-    for (const pod of node.pods) {
-      const labels = node.node.metadata.labels ?? {};
-      for (const [key, value] of Object.entries(pod.spec.nodeSelector ?? {}))
-        if (labels[key] !== value) problems.push(`${pod.metadata.name}: on ${node.name}, whose ${key} is not ${value}`);
+    for (const pod of node.pods) problems.push(...requiredOf(pod, node, test.state.nodes));
+  }
+  return problems;
+}
+
+/** What the pod, or its node, requires and did not get. */
+function requiredOf(pod: Pod, node: NodeInfo, nodes: readonly NodeInfo[]): string[] {
+  const problems: string[] = [];
+  const say = (what: string): void => void problems.push(`${pod.metadata.name}: on ${node.name}, ${what}`);
+  if (!selectsNode(pod.spec, node.node)) say('which its node selector or required node affinity excludes');
+  for (const taint of node.node.spec.taints ?? []) {
+    if (taint.effect !== 'NoSchedule' || pod.spec.tolerations?.some(each => tolerates(each, taint))) continue;
+    say(`whose taint ${taint.key} it does not tolerate`);
+  }
+  for (const term of pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []) {
+    const { topologyKey } = term;
+    const place = node.node.metadata.labels?.[topologyKey];
+    // Terms with a namespace selector are about namespaces, which are not known here.
+    if (place === undefined || term.namespaceSelector) continue;
+    const selector = labelSelectorOf(term.labelSelector);
+    const namespaces = term.namespaces?.length ? term.namespaces : [pod.metadata.namespace];
+    for (const near of nodes) {
+      if (near.node.metadata.labels?.[topologyKey] !== place) continue;
+      for (const other of near.pods) {
+        if (other.metadata.uid === pod.metadata.uid || !namespaces.includes(other.metadata.namespace)) continue;
+        if (selector.matches(other.metadata.labels ?? {})) say(`beside ${other.metadata.name}, which it must avoid`);
+      }
     }
   }
   return problems;
