@@ -1,7 +1,12 @@
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { apiServer, memoryStore } from '@orbitkit/apiserver';
+import { createAuthority, issueClientCertificate, issueServingCertificate } from '@orbitkit/apiserver/pki';
 import { type Client, compose, Event, Node, Pod, PriorityClass, silentLogger, systemClock } from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { profile } from '../framework/profile.js';
@@ -20,15 +25,15 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-async function listen(handler: RequestListener): Promise<string> {
-  const server = createServer(handler).listen(0, '127.0.0.1');
+async function listen(handler: RequestListener, tls?: ServerOptions): Promise<string> {
+  const server = (tls ? createTlsServer(tls, handler) : createServer(handler)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   stops.push(async () => {
     server.closeAllConnections();
     server.close();
     await once(server, 'close');
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 const serve = (options: ExtenderServerOptions) => listen(extenderServer(options));
 
@@ -226,6 +231,37 @@ describe('asking', () => {
       const verdict = await ask({ ...config, filterVerb: 'filter', ignorable: true }).consult(pod, world.nodes, never);
       expect(verdict.nodes.size).toBe(3);
     }
+  });
+
+  it('over TLS knows the server by its authority, and shows its own certificate', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'orbit-extender-'));
+    stops.push(() => rm(dir, { recursive: true, force: true }));
+    const authority = await createAuthority({ dir });
+    const own = await issueServingCertificate(authority, { name: 'extender', hosts: ['127.0.0.1'] });
+    const client = await issueClientCertificate(authority, { name: 'scheduler', username: 'scheduler' });
+    const tls = {
+      cert: own.certificate,
+      key: own.key,
+      ca: authority.certificate,
+      requestCert: true,
+      rejectUnauthorized: true,
+    };
+    const url = await listen(extenderServer({ filter: ({ nodeNames }) => ({ nodes: nodeNames.slice(1) }) }), tls);
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const tlsConfig = {
+      caData: base64(authority.certificate),
+      certData: base64(client.certificate),
+      keyData: base64(client.key),
+    };
+    const { host } = new URL(url);
+    const config = { urlPrefix: `http://${host}`, enableHTTPS: true, filterVerb: 'filter', tlsConfig };
+    expect([...(await ask(config).consult(pod, world.nodes, never)).nodes]).toEqual(['b', 'c']);
+    const { caData: _caData, ...withoutCa } = tlsConfig;
+    await expect(ask({ ...config, tlsConfig: withoutCa }).consult(pod, world.nodes, never)).rejects.toThrow(
+      /certificate/,
+    );
+    const insecure = { ...withoutCa, insecure: true };
+    expect((await ask({ ...config, tlsConfig: insecure }).consult(pod, world.nodes, never)).nodes.size).toBe(2);
   });
 
   it('asks only about pods with managed resources, in requests or limits, of init containers too', () => {
