@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { createTestControlPlane } from '@orbitkit/controllers/testing';
+import { Node, Pod } from '@orbitkit/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { execute } from '../main.js';
 
@@ -27,10 +29,19 @@ policies: [default, mostAllocated]
 });
 afterAll(() => rm(cwd, { recursive: true, force: true }));
 
-async function orbit(...words: string[]) {
+const orbit = (...words: string[]) => orbitUntil(undefined, ...words);
+
+/** Interrupted when it has written that. */
+async function orbitUntil(enough: string | undefined, ...words: string[]) {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const [out, err] = [text(stdout), text(stderr)];
-  const { signal } = new AbortController();
+  const controller = new AbortController();
+  let written = '';
+  stdout.on('data', chunk => {
+    written += chunk;
+    if (enough && written.includes(enough)) controller.abort();
+  });
+  const { signal } = controller;
   const code = await execute(words, { stdin: new PassThrough(), stdout, stderr, env: {}, cwd, signal });
   stdout.end();
   stderr.end();
@@ -67,4 +78,35 @@ it('says what is wrong, and fails', async () => {
   expect((await orbit('simulate', 'none.yaml')).err).toContain('none.yaml: ENOENT');
   expect((await orbit('simulate', 'both.yaml', '-o', 'xml')).err).toContain('one of text, json, html');
   expect((await orbit('simulate', 'both.yaml', '--seed', 'x')).code).toBe(1);
+});
+
+it('replays what was recorded of a cluster', async () => {
+  await using plane = await createTestControlPlane({ port: 0, housekeeping: false });
+  const allocatable = { cpu: '4', memory: '8Gi', pods: '110' };
+  const made = await plane.client.create(Node, { metadata: { name: 'a' }, spec: {} });
+  const conditions = [{ type: 'Ready', status: 'True' as const }];
+  await plane.client.updateStatus(Node, { ...made, status: { allocatable, conditions } });
+  await plane.client.create(Pod, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { nodeName: 'a', containers: [{ name: 'main', image: 'web' }] },
+  });
+  const config = {
+    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
+    clusters: [{ name: 'c', cluster: { server: plane.url } }],
+    users: [{ name: 'u', user: {} }],
+    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+  };
+  await writeFile(join(cwd, 'kubeconfig'), JSON.stringify(config));
+  const record = ['--kubeconfig', join(cwd, 'kubeconfig'), 'scheduler', 'record'];
+  const recorded = await orbitUntil('"synced"', ...record);
+  expect(recorded).toMatchObject({ code: 0, err: '' });
+  await writeFile(join(cwd, 'r.jsonl'), recorded.out);
+  await writeFile(join(cwd, 'replay.yaml'), 'recording: r.jsonl\nuntil: 1m\npolicies: [recorded, default]\n');
+  const replayed = await orbit('simulate', 'replay.yaml', '-o', 'json');
+  expect(replayed.err).toBe('');
+  // Ends by itself as well.
+  expect((await orbit(...record, '--for', '0.05')).code).toBe(0);
+  expect((await orbit(...record, '--for', 'ever')).err).toContain('give seconds');
+  const { nodes, pods, policies } = JSON.parse(replayed.out);
+  expect([nodes, pods, policies[0].placements, policies[1].placements]).toEqual([1, 1, 1, 1]);
 });
