@@ -360,7 +360,7 @@ function behaves(place: Place): void {
       'DNS routes waits: DNS routes are not served yet',
       'Dns more-routes waits: DNS routes are not served yet',
       'Func double waits: functions are not served yet',
-      'Hpa scaler waits: this older autoscaler counts pods by label, without a workload to scale; autoscaling comes later',
+      'Hpa scaler waits: this older autoscaler counts pods by label, without a workload to scale; a HorizontalPodAutoscaler scales one',
       'Job matrices waits: cluster jobs are not served yet',
       'event of function double waits: events of functions are not served yet',
       'function double waits: functions are not served yet',

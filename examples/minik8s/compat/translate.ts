@@ -22,7 +22,7 @@ export type Warn = (message: string) => void;
 const waiting: Readonly<Record<string, string>> = {
   Dns: 'DNS routes are not served yet',
   DNS: 'DNS routes are not served yet',
-  Hpa: 'this older autoscaler counts pods by label, without a workload to scale; autoscaling comes later',
+  Hpa: 'this older autoscaler counts pods by label, without a workload to scale; a HorizontalPodAutoscaler scales one',
   Func: 'functions are not served yet',
   Job: 'cluster jobs are not served yet',
 };
