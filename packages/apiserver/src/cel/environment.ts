@@ -2,7 +2,7 @@
  * The CEL environment of a Kubernetes API server: the language, and the libraries that its rules may use. Made once; whoever declares variables
  * or types takes a copy (`clone`), which is cheap.
  *
- * The engine is `@marcbachmann/cel-js`. What it lacks: equality of lists of type set without order.
+ * The engine is `@marcbachmann/cel-js`. What it does not know, lists without order, is in values.ts.
  */
 import { Environment } from '@marcbachmann/cel-js';
 import type { CelEnvironment } from './expression.js';

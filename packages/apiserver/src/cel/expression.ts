@@ -4,6 +4,7 @@
  */
 import type { Environment } from '@marcbachmann/cel-js';
 import { type Budget, callBudget, type Meter, metered, paidFrom } from './budget.js';
+import { isKeyed, sameValue, united } from './values.js';
 
 export type CelEnvironment = Environment;
 
@@ -60,6 +61,7 @@ export function compile(environment: CelEnvironment, text: string, wanted: reado
   if (type !== 'dyn' && !wanted.includes(type)) {
     throw new CompileError(`must evaluate to ${wanted.join(' or ')}, but evaluates to ${type}`);
   }
+  compareKeyedLists(parsed.ast);
   const meter: Meter = { left: 0 };
   metered(parsed.ast, meter);
   return {
@@ -139,6 +141,25 @@ function renameMatches(ast: unknown): void {
 }
 
 export const linearMatches = 'matchesInLinearTime';
+
+type Handle = (left: unknown, right: unknown, ...more: unknown[]) => unknown;
+
+/** Equality and `+` of lists that have no order are ours (values.ts); a checked node of the engine keeps what it does in `handle`. */
+function compareKeyedLists(ast: unknown): void {
+  for (const node of nodesOf(ast)) {
+    const ours = ofKeyedLists[node.op];
+    const { handle } = node as { handle?: Handle };
+    if (ours === undefined || handle === undefined) continue;
+    (node as { handle?: Handle }).handle = (left, right, ...more) =>
+      isKeyed(left) ? ours(left, right) : handle(left, right, ...more);
+  }
+}
+
+const ofKeyedLists: Readonly<Record<string, (left: unknown, right: unknown) => unknown>> = {
+  '==': sameValue,
+  '!=': (left, right) => !sameValue(left, right),
+  '+': (left, right) => united(left as unknown[], right as unknown[]),
+};
 
 function variablesOf(ast: unknown): ReadonlySet<string> {
   const names = new Set<string>();

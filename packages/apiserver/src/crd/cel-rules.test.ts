@@ -152,6 +152,65 @@ describe('transitions', () => {
   });
 });
 
+describe('lists without order', () => {
+  const set: JsonSchema = { type: 'array', 'x-kubernetes-list-type': 'set', items: text };
+  const map: JsonSchema = { ...keyed, items: { type: 'object', properties: { k: text, v: int } } };
+  const plain: JsonSchema = { type: 'array', items: text };
+  const properties = { s: set, m: map, p: plain, sets: { type: 'array', items: set } as JsonSchema };
+
+  it.each<[string, object, object, boolean]>([
+    ['self.s == oldSelf.s', { s: ['a', 'b'] }, { s: ['b', 'a'] }, true],
+    ['self.s == oldSelf.s', { s: ['a', 'b'] }, { s: ['a', 'c'] }, false],
+    ['self.s == oldSelf.s', { s: ['a'] }, { s: ['a', 'b'] }, false],
+    ['self.s != oldSelf.s', { s: ['a', 'b'] }, { s: ['b', 'a'], p: [] }, false],
+    ["self.s == ['b', 'a']", { s: ['a', 'b'] }, {}, true],
+    ["['b', 'a'] == self.s", { s: ['a', 'b'] }, {}, false],
+    ['self.p == oldSelf.p', { p: ['a', 'b'] }, { p: ['b', 'a'] }, false],
+    [
+      'self.m == oldSelf.m',
+      {
+        m: [
+          { k: 'a', v: 1 },
+          { k: 'b', v: 2 },
+        ],
+      },
+      {
+        m: [
+          { k: 'b', v: 2 },
+          { k: 'a', v: 1 },
+        ],
+      },
+      true,
+    ],
+    ['self.m == oldSelf.m', { m: [{ k: 'a', v: 1 }] }, { m: [{ k: 'a', v: 2 }] }, false],
+    ['self.m == oldSelf.m', { m: [{ k: 'a', v: 1 }] }, { m: [{ k: 'b', v: 1 }] }, false],
+    ['self == oldSelf', { s: ['a', 'b'] }, { s: ['b', 'a'] }, true],
+    ['self.sets == oldSelf.sets', { sets: [['a', 'b']] }, { sets: [['b', 'a']] }, true],
+    ['self.sets == oldSelf.sets', { sets: [['a'], ['b']] }, { sets: [['b'], ['a']] }, false],
+    ["size(self.s + ['a', 'c']) == 3 && (self.s + ['c']) == ['c', 'b', 'a']", { s: ['a', 'b'] }, {}, true],
+    ["size(self.p + ['a', 'c']) == 4", { p: ['a', 'b'] }, {}, true],
+    [
+      'size(self.m + oldSelf.m) == 2 && (self.m + oldSelf.m)[0].v == 5',
+      { m: [{ k: 'a', v: 1 }] },
+      {
+        m: [
+          { k: 'a', v: 5 },
+          { k: 'b', v: 2 },
+        ],
+      },
+      true,
+    ],
+  ])('%s of %j after %j', (rule, value, old, holds) => {
+    expect(check(properties, { rule }, value, old)).toHaveLength(holds ? 0 : 1);
+  });
+
+  it('durations inside of objects are compared by what they last', () => {
+    const d: JsonSchema = { type: 'string', format: 'duration' };
+    expect(check({ d }, { rule: 'self == oldSelf' }, { d: '60s' }, { d: '1m' })).toEqual([]);
+    expect(check({ d }, { rule: 'self == oldSelf' }, { d: '61s' }, { d: '1m' })).toHaveLength(1);
+  });
+});
+
 describe('the budget', () => {
   it('refuses an object whose rules take too long, and ends', () => {
     const l: JsonSchema = { type: 'array', items: int };

@@ -2,12 +2,14 @@
  * What validation rules see of a custom resource: each object of the schema becomes a type of its own with its fields, and JSON becomes values
  * of these types. Fields that a schema leaves open are not visible, nor is metadata but for `name` and `generateName`.
  *
+ * Lists of type set or map are compared without order (cel/values.ts).
+ *
  * Names that are no identifiers are written as Kubernetes does: `foo-bar` is `foo__dash__bar`. A null that the schema allows is an absent field.
  * Source: apiserver `cel/common` (SchemaDeclType, values; v0.33).
  */
 import { celEnvironment } from '../cel/environment.js';
 import type { CelEnvironment } from '../cel/expression.js';
-import { sameValue } from '../cel/values.js';
+import { keyOfValue, markKeyed, sameValue } from '../cel/values.js';
 import { isObject, type Structural } from './structural.js';
 
 /** Turns JSON of one place in the schema into a value. */
@@ -17,6 +19,8 @@ export interface CelType {
   /** As declarations name it: `int`, `list<string>`, `object.spec`. */
   readonly name: string;
   readonly toCel: ToCel;
+  /** A list, or map of lists, that is not compared element by element. */
+  readonly keyed?: true;
 }
 
 const reserved = new Set(
@@ -74,13 +78,19 @@ export class CelTypes {
       case 'array': {
         const items = node.items && this.typeOf(node.items, `${name}.items`);
         if (!items) return undefined;
-        return { name: `list<${items.name}>`, toCel: value => (Array.isArray(value) ? value.map(items.toCel) : value) };
+        return listType(node, items);
       }
       case 'object':
         if (node.properties.size === 0 && typeof node.additional === 'object') {
           const values = this.typeOf(node.additional, `${name}.values`);
           if (!values) return undefined;
-          return { name: `map<string, ${values.name}>`, toCel: value => mapOf(value, values.toCel) };
+          const mapName = `map<string, ${values.name}>`;
+          if (!values.keyed) return { name: mapName, toCel: value => mapOf(value, values.toCel) };
+          return {
+            name: mapName,
+            keyed: true,
+            toCel: value => (isObject(value) ? markKeyed(mapOf(value, values.toCel) as object, undefined) : value),
+          };
         }
         return this.#objectType(node, name, isResource);
       default:
@@ -146,6 +156,26 @@ export class CelTypes {
 }
 
 const same: ToCel = value => value;
+
+function listType({ listType: type, listMapKeys }: Structural, items: CelType): CelType {
+  const name = `list<${items.name}>`;
+  const elements = (value: unknown[]): unknown[] => value.map(items.toCel);
+  if (type === 'atomic' && !items.keyed)
+    return { name, toCel: value => (Array.isArray(value) ? elements(value) : value) };
+  const fields = listMapKeys.map(key => escapedName(key) ?? key);
+  const keyOf =
+    type === 'set'
+      ? keyOfValue
+      : type === 'map'
+        ? (element: unknown) =>
+            keyOfValue(fields.map(field => (element as Record<string, unknown> | null)?.[field] ?? null))
+        : undefined;
+  return {
+    name,
+    keyed: true,
+    toCel: value => (Array.isArray(value) ? markKeyed(elements(value), keyOf) : value),
+  };
+}
 
 function mapOf(value: unknown, toCel: ToCel): unknown {
   if (!isObject(value)) return value;

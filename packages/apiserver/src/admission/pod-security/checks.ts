@@ -1,6 +1,7 @@
 /**
  * The Pod Security Standards: what a pod may not ask for at the levels baseline and restricted, in upstream's order and words.
- * Source: kubernetes.io "Pod Security Standards", pod-security-admission `policy` (v0.33; the rules of the newest version).
+ * Each rule holds from the minor version that brought it, in the form that it had in the version asked for (`enforce-version: v1.24`).
+ * Source: kubernetes.io "Pod Security Standards", pod-security-admission `policy` (v0.33).
  */
 import type { corev1 } from '@orbitkit/core';
 
@@ -14,10 +15,17 @@ interface Violation {
 
 type Pod = Pick<corev1.Pod, 'spec'> & { readonly metadata?: Partial<corev1.Pod['metadata']> | undefined };
 type Container = corev1.Container;
-type Check = (pod: Pod, containers: readonly Container[]) => string | readonly string[] | undefined;
+/** @param minor Of the version whose rules hold: 24 for `v1.24`. */
+type Check = (pod: Pod, containers: readonly Container[], minor: number) => string | readonly string[] | undefined;
+
+/** The minor of `v1.24`; `latest`, and whatever is newer than what is known here, are the newest rules. */
+export function minorOf(version: string): number {
+  const minor = /^v1\.(\d+)$/.exec(version)?.[1];
+  return minor === undefined ? Number.POSITIVE_INFINITY : Number(minor);
+}
 
 /** @returns reasons and details, in order; empty when the pod may come. */
-export function violationsOf(level: Level, pod: Pod): Violation[] {
+export function violationsOf(level: Level, pod: Pod, minor = Number.POSITIVE_INFINITY): Violation[] {
   if (level === 'privileged') return [];
   const { spec } = pod;
   const containers = [
@@ -25,9 +33,13 @@ export function violationsOf(level: Level, pod: Pod): Violation[] {
     ...(spec.containers ?? []),
     ...((spec.ephemeralContainers ?? []) as unknown as Container[]),
   ];
-  const checks = level === 'baseline' ? baseline : [...baseline.filter(each => !each.replaced), ...restricted];
-  return checks.flatMap(({ reason, check }) => {
-    const found = check(pod, containers);
+  const rules =
+    level === 'baseline'
+      ? baseline
+      : [...baseline.filter(({ replacedIn }) => replacedIn === undefined || minor < replacedIn), ...restricted];
+  return rules.flatMap(({ reason, since = 0, check }) => {
+    if (minor < since) return [];
+    const found = check(pod, containers, minor);
     const details = typeof found === 'string' ? [found] : (found ?? []);
     return details.length > 0 ? [{ reason, detail: details.join('; ') }] : [];
   });
@@ -49,7 +61,8 @@ function setters(byPod: boolean, containers: readonly Container[]): string | und
   return all.length === 0 ? undefined : all.join(' and ');
 }
 
-const isWindows = ({ spec }: Pod): boolean => spec.os?.name === 'windows';
+/** Rules that mean nothing on Windows pass its pods since 1.25, when `os` had become a field to rely on. */
+const isWindows = ({ spec }: Pod, minor: number): boolean => minor >= 25 && spec.os?.name === 'windows';
 
 const plainCapabilities = new Set(
   'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
@@ -105,18 +118,30 @@ const hostNamespaces: Check = ({ spec }) => {
   return all.length > 0 ? all.join(', ') : undefined;
 };
 
-const selinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+/** By the version since which each is allowed. */
+const selinuxTypes: Readonly<Record<string, number>> = {
+  '': 0,
+  container_t: 0,
+  container_init_t: 0,
+  container_kvm_t: 0,
+  container_engine_t: 31,
+};
 
-const selinux: Check = ({ spec }, containers) => {
+/** Whether a version of the standards has this name in its list of what is allowed. */
+const isAllowed = (allowed: Readonly<Record<string, number>>, name: string, minor: number): boolean =>
+  Object.hasOwn(allowed, name) && minor >= allowed[name]!;
+
+const selinux: Check = ({ spec }, containers, minor) => {
   const holders = [spec, ...containers].map(each => each.securityContext?.seLinuxOptions);
+  const badType = (type = ''): boolean => !isAllowed(selinuxTypes, type, minor);
   const bad = (options: corev1.SELinuxOptions | undefined): boolean =>
-    options !== undefined && (!selinuxTypes.has(options.type ?? '') || Boolean(options.user) || Boolean(options.role));
+    options !== undefined && (badType(options.type) || Boolean(options.user) || Boolean(options.role));
   const who = setters(
     bad(spec.securityContext?.seLinuxOptions),
     containers.filter(each => bad(each.securityContext?.seLinuxOptions)),
   );
   if (!who) return undefined;
-  const types = sorted(holders.flatMap(each => (each && !selinuxTypes.has(each.type ?? '') ? [each.type!] : [])));
+  const types = sorted(holders.flatMap(each => (each && badType(each.type) ? [each.type!] : [])));
   const details = [
     ...(types.length > 0 ? [`${types.length === 1 ? 'type' : 'types'} ${quoted(types)}`] : []),
     ...(holders.some(each => each?.user) ? ['user may not be set'] : []),
@@ -137,25 +162,43 @@ const unconfined: Check = ({ spec }, containers) => {
   return `${who} must not set securityContext.seccompProfile.type to ${quoted(sorted(types))}`;
 };
 
-const safeSysctls = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
-]);
+const seccompAnnotation = 'seccomp.security.alpha.kubernetes.io/pod';
+const seccompAnnotationOf = (container: Container): string =>
+  `container.seccomp.security.alpha.kubernetes.io/${container.name}`;
+
+/** Before seccomp had fields, in 1.19, it had annotations. */
+const unconfinedByAnnotation: Check = ({ metadata }, containers) => {
+  const bad = [seccompAnnotation, ...containers.map(seccompAnnotationOf)].flatMap(key => {
+    const value = metadata?.annotations?.[key];
+    const good = value === undefined || /^(?:runtime\/default|docker\/default|localhost\/.*)$/.test(value);
+    return good ? [] : [`${key}=${JSON.stringify(value)}`];
+  });
+  if (bad.length === 0) return undefined;
+  return `forbidden ${bad.length === 1 ? 'annotation' : 'annotations'} ${sorted(bad).join(', ')}`;
+};
+
+/** By the version since which each is allowed. */
+const safeSysctls: Readonly<Record<string, number>> = {
+  'kernel.shm_rmid_forced': 0,
+  'net.ipv4.ip_local_port_range': 0,
+  'net.ipv4.ip_unprivileged_port_start': 0,
+  'net.ipv4.ping_group_range': 0,
+  'net.ipv4.tcp_syncookies': 0,
+  'net.ipv4.ip_local_reserved_ports': 27,
+  'net.ipv4.tcp_fin_timeout': 29,
+  'net.ipv4.tcp_keepalive_intvl': 29,
+  'net.ipv4.tcp_keepalive_probes': 29,
+  'net.ipv4.tcp_keepalive_time': 29,
+  'net.ipv4.tcp_rmem': 32,
+  'net.ipv4.tcp_wmem': 32,
+};
 
 interface Rule {
   readonly reason: string;
-  /** A stricter rule of `restricted` takes its place. */
-  readonly replaced?: true;
+  /** The minor version that brought it. Default: it has been there always. */
+  readonly since?: number;
+  /** Since this minor version a stricter rule of `restricted` takes its place. */
+  readonly replacedIn?: number;
   readonly check: Check;
 }
 
@@ -163,13 +206,13 @@ const baseline: readonly Rule[] = [
   { reason: 'forbidden AppArmor profiles', check: appArmor },
   {
     reason: 'non-default capabilities',
-    replaced: true,
+    replacedIn: 22,
     check: (_pod, containers) => addedCapabilities(containers, plainCapabilities),
   },
   { reason: 'host namespaces', check: hostNamespaces },
   {
     reason: 'hostPath volumes',
-    replaced: true,
+    replacedIn: 0,
     check({ spec }) {
       const bad = (spec.volumes ?? []).filter(each => each.hostPath !== undefined);
       if (bad.length === 0) return undefined;
@@ -194,11 +237,15 @@ const baseline: readonly Rule[] = [
     },
   },
   { reason: 'seLinuxOptions', check: selinux },
-  { reason: 'seccompProfile', replaced: true, check: unconfined },
+  {
+    reason: 'seccompProfile',
+    replacedIn: 19,
+    check: (pod, containers, minor) => (minor < 19 ? unconfinedByAnnotation : unconfined)(pod, containers, minor),
+  },
   {
     reason: 'forbidden sysctls',
-    check({ spec }) {
-      const bad = (spec.securityContext?.sysctls ?? []).filter(each => !safeSysctls.has(each.name));
+    check({ spec }, _containers, minor) {
+      const bad = (spec.securityContext?.sysctls ?? []).filter(each => !isAllowed(safeSysctls, each.name, minor));
       return bad.length > 0 ? sorted(bad.map(each => each.name)).join(', ') : undefined;
     },
   },
@@ -235,8 +282,8 @@ const restrictedVolumes: Check = ({ spec }) => {
   return `${volume} ${quoted(bad.map(each => each.name))} ${use} restricted volume ${type} ${quoted(types)}`;
 };
 
-const droppedCapabilities: Check = (pod, containers) => {
-  if (isWindows(pod)) return undefined;
+const droppedCapabilities: Check = (pod, containers, minor) => {
+  if (isWindows(pod, minor)) return undefined;
   const keeping = containers.filter(each => !each.securityContext?.capabilities?.drop?.includes('ALL'));
   const adding = addedCapabilities(containers, new Set(['NET_BIND_SERVICE']));
   return [
@@ -257,9 +304,9 @@ const nonRoot: Check = ({ spec }, containers) => {
   return `pod or ${named(open)} must set securityContext.runAsNonRoot=true`;
 };
 
-const confined: Check = (pod, containers) => {
-  if (isWindows(pod)) return undefined;
-  const wrong = unconfined(pod, containers);
+const confined: Check = (pod, containers, minor) => {
+  if (isWindows(pod, minor)) return undefined;
+  const wrong = unconfined(pod, containers, minor);
   if (wrong) return wrong;
   if (pod.spec.securityContext?.seccompProfile) return undefined;
   const open = containers.filter(each => !each.securityContext?.seccompProfile);
@@ -270,17 +317,19 @@ const confined: Check = (pod, containers) => {
 const restricted: readonly Rule[] = [
   {
     reason: 'allowPrivilegeEscalation != false',
-    check(pod, containers) {
-      if (isWindows(pod)) return undefined;
+    since: 8,
+    check(pod, containers, minor) {
+      if (isWindows(pod, minor)) return undefined;
       const bad = containers.filter(each => each.securityContext?.allowPrivilegeEscalation !== false);
       return bad.length > 0 ? `${named(bad)} must set securityContext.allowPrivilegeEscalation=false` : undefined;
     },
   },
-  { reason: 'unrestricted capabilities', check: droppedCapabilities },
+  { reason: 'unrestricted capabilities', since: 22, check: droppedCapabilities },
   { reason: 'restricted volume types', check: restrictedVolumes },
   { reason: 'runAsNonRoot != true', check: nonRoot },
   {
     reason: 'runAsUser=0',
+    since: 23,
     check({ spec }, containers) {
       const who = setters(
         spec.securityContext?.runAsUser === 0,
@@ -289,5 +338,5 @@ const restricted: readonly Rule[] = [
       return who && `${who} must not set runAsUser=0`;
     },
   },
-  { reason: 'seccompProfile', check: confined },
+  { reason: 'seccompProfile', since: 19, check: confined },
 ];

@@ -1,7 +1,7 @@
 import type { corev1 } from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AdmissionServer, admissionServer, podOf } from '../admission-fixture.js';
-import { type Level, textOf, violationsOf } from './checks.js';
+import { type Level, minorOf, textOf, violationsOf } from './checks.js';
 import { type PodSecurityOptions, podSecurity } from './pod-security.js';
 
 /** What `restricted` lets pass. */
@@ -26,7 +26,8 @@ const withPod = (securityContext: object): any => {
   Object.assign(pod.spec.securityContext, securityContext);
   return pod;
 };
-const judged = (level: Level, pod: corev1.Pod): string => textOf(violationsOf(level, pod));
+const judged = (level: Level, pod: corev1.Pod, version = 'latest'): string =>
+  textOf(violationsOf(level, pod, minorOf(version)));
 
 describe('the standards', () => {
   it('let everything come where nothing is demanded, and what is restricted everywhere', () => {
@@ -152,6 +153,74 @@ describe('the standards', () => {
   });
 });
 
+describe('the rules of a version', () => {
+  const plain = { spec: { containers: [{ name: 'c', image: 'i' }] } } as never;
+  const sysctl = (name: string) => withPod({ sysctls: [{ name, value: '1' }] });
+  const annotated = (value: string) => ({
+    ...good(),
+    metadata: { annotations: { 'container.seccomp.security.alpha.kubernetes.io/c': value } },
+  });
+
+  it.each<[string, Level, any, string, string, string]>([
+    ['tcp_rmem', 'baseline', sysctl('net.ipv4.tcp_rmem'), 'v1.31', 'v1.32', 'forbidden sysctls (net.ipv4.tcp_rmem)'],
+    [
+      'tcp_fin_timeout',
+      'baseline',
+      sysctl('net.ipv4.tcp_fin_timeout'),
+      'v1.28',
+      'v1.29',
+      'forbidden sysctls (net.ipv4.tcp_fin_timeout)',
+    ],
+    [
+      'reserved ports',
+      'baseline',
+      sysctl('net.ipv4.ip_local_reserved_ports'),
+      'v1.26',
+      'v1.27',
+      'forbidden sysctls (net.ipv4.ip_local_reserved_ports)',
+    ],
+    [
+      'container_engine_t',
+      'baseline',
+      withPod({ seLinuxOptions: { type: 'container_engine_t' } }),
+      'v1.30',
+      'v1.31',
+      'seLinuxOptions (pod set forbidden securityContext.seLinuxOptions: type "container_engine_t")',
+    ],
+    [
+      'seccomp by annotation',
+      'baseline',
+      annotated('unconfined'),
+      'v1.18',
+      'v1.19',
+      'seccompProfile (forbidden annotation container.seccomp.security.alpha.kubernetes.io/c="unconfined")',
+    ],
+    [
+      'what Windows lacks',
+      'restricted',
+      { spec: { ...good().spec, os: { name: 'windows' }, containers: [{ name: 'c', image: 'i' }] } },
+      'v1.24',
+      'v1.25',
+      'allowPrivilegeEscalation != false (container "c" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])',
+    ],
+  ])('%s', (_name, level, pod, strict, open, problem) => {
+    expect(judged(level, pod, strict)).toBe(problem);
+    expect(judged(level, pod, open)).toBe('');
+    expect(judged(level, pod)).toBe('');
+  });
+
+  it('are fewer in older versions, and those of baseline stand where there was no stricter one', () => {
+    expect(judged('restricted', withPod({ runAsUser: 0 }), 'v1.22')).toBe('');
+    expect(judged('restricted', withPod({ runAsUser: 0 }), 'v1.23')).toContain('runAsUser=0');
+    const adding = withContainer({ capabilities: { add: ['SYS_ADMIN'] } });
+    expect(judged('restricted', adding, 'v1.21')).toContain('non-default capabilities');
+    expect(judged('restricted', adding, 'v1.22')).toContain('unrestricted capabilities');
+    expect(judged('restricted', plain, 'v1.7')).not.toContain('allowPrivilegeEscalation');
+    expect(judged('restricted', plain, 'v1.18')).not.toContain('seccompProfile');
+    expect(judged('restricted', plain, 'v1.99')).toBe(judged('restricted', plain));
+  });
+});
+
 describe('a namespace', () => {
   let server: AdmissionServer;
   afterEach(() => server?.stop());
@@ -183,6 +252,19 @@ describe('a namespace', () => {
     expect(plain.headers['warning']).toContain(
       'would violate PodSecurity \\"restricted:v1.30\\": allowPrivilegeEscalation != false',
     );
+  });
+
+  it('is judged by the version that it pins', async () => {
+    await start({ enforce: 'baseline', 'enforce-version': 'v1.31' });
+    const sysctls = [{ name: 'net.ipv4.tcp_rmem', value: '4096 87380 6291456' }];
+    const pod = (name: string) => podOf(name, undefined, { securityContext: { sysctls } });
+    expect((await server.post(pods, pod('a'))).body.message).toContain(
+      'violates PodSecurity "baseline:v1.31": forbidden sysctls (net.ipv4.tcp_rmem)',
+    );
+    await server.send('PATCH', '/api/v1/namespaces/team', {
+      metadata: { labels: { 'pod-security.kubernetes.io/enforce-version': 'v1.32' } },
+    });
+    expect((await server.post(pods, pod('a'))).status).toBe(201);
   });
 
   it('warns the author of a workload, and lets it be', async () => {

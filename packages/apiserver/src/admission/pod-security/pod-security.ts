@@ -6,13 +6,13 @@
  *   of workloads, whose author sees the warning then, not the controller.
  * - Labels that cannot be read are refused when they are written; stricter ones warn of pods that are there already.
  * - A namespace without labels has `defaults`, by default: everything may come. Exempt users, namespaces and runtime classes are not judged.
- * - `-version` labels are checked and shown, and the rules of the newest version hold.
+ * - A `-version` label pins the rules to those of that Kubernetes version; without one, or with `latest`, they are the newest.
  */
 import { type corev1, type DynamicObject, invalid, notFound } from '@orbitkit/core';
 import { sameJson } from '../../registry/json-value.js';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../contract.js';
 import { refused } from '../functions.js';
-import { type Level, textOf, violationsOf } from './checks.js';
+import { type Level, minorOf, textOf, violationsOf } from './checks.js';
 
 export interface PodSecurityOptions {
   /** Where a namespace says nothing. Default: privileged, all three. */
@@ -82,12 +82,12 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
     const { enforce, audit, warn } = policyOf(await labelsOf(request, cluster));
     if (enforcing) {
       request.annotate(`${prefix}enforce-policy`, `${enforce.level}:${enforce.version}`);
-      const violations = violationsOf(enforce.level, pod);
+      const violations = violationsOf(enforce.level, pod, minorOf(enforce.version));
       if (violations.length > 0)
         throw refused(request, `violates PodSecurity ${shown(enforce)}: ${textOf(violations)}`);
     }
     const would = (standard: Standard): string | undefined => {
-      const violations = violationsOf(standard.level, pod);
+      const violations = violationsOf(standard.level, pod, minorOf(standard.version));
       return violations.length > 0 ? `would violate PodSecurity ${shown(standard)}: ${textOf(violations)}` : undefined;
     };
     const audited = would(audit);
@@ -116,7 +116,7 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
     for (const stored of pods.slice(0, podsLookedAt)) {
       const pod = stored.object() as unknown as corev1.Pod;
       if (exempt.runtimeClasses?.includes(pod.spec.runtimeClassName ?? '')) continue;
-      const reasons = violationsOf(enforce.level, pod).map(each => each.reason);
+      const reasons = violationsOf(enforce.level, pod, minorOf(enforce.version)).map(each => each.reason);
       const text = reasons.join(', ');
       if (reasons.length > 0) violating.set(text, [...(violating.get(text) ?? []), pod.metadata.name]);
     }
