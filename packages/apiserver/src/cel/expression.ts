@@ -44,8 +44,8 @@ const callText = 'operation cancelled: actual cost limit exceeded';
 /** Length of an expression. */
 const maxText = 16_384;
 
-/** @param wanted Types that the result may have. @throws CompileError */
-export function compile(environment: CelEnvironment, text: string, wanted: readonly string[]): Expression {
+/** @param wanted Types that the result may have. Default: any. @throws CompileError */
+export function compile(environment: CelEnvironment, text: string, wanted?: readonly string[]): Expression {
   if (text.length > maxText) throw new CompileError(`the expression is longer than ${maxText} characters`);
   let parsed: ReturnType<CelEnvironment['parse']>;
   try {
@@ -58,7 +58,7 @@ export function compile(environment: CelEnvironment, text: string, wanted: reado
   const checked = parsed.check();
   if (!checked.valid) throw new CompileError(`compilation failed: ${located(checked.error, text)}`);
   const type = checked.type ?? 'dyn';
-  if (type !== 'dyn' && !wanted.includes(type)) {
+  if (type !== 'dyn' && wanted && !wanted.includes(type)) {
     throw new CompileError(`must evaluate to ${wanted.join(' or ')}, but evaluates to ${type}`);
   }
   compareKeyedLists(parsed.ast);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import {
   builtinKinds,
   ConfigMap,
+  CustomResourceDefinition,
   compose,
   kindRegistry,
   silentLogger,
@@ -103,6 +104,21 @@ describe('a policy', () => {
     );
   });
 
+  it.each([
+    ['lists', '[1, 2].map(x, x * 2)', 'variables.v == [2, 4]'],
+    ['maps', "{'a': 1}", "variables.v['a'] == 1 && variables.v.a == 1"],
+    ['lists of anything', "[1, 'a', object.metadata.name]", "size(variables.v) == 3 && variables.v[2] == 'one'"],
+    ['optional values', 'object[?"none"]', '!variables.v.hasValue()'],
+    ['durations', "duration('1h')", "variables.v > duration('5m')"],
+    ['quantities', "quantity('1Gi')", "variables.v.isGreaterThan(quantity('1Mi'))"],
+    ['the authorizer', "authorizer.group('').resource('secrets')", "variables.v.check('get').allowed()"],
+    ['null', 'object == null ? null : null', 'variables.v == null'],
+    ['parts of the object', 'object.data', "variables.v.a == 'b'"],
+  ])('has variables that are %s', async (_name, expression, rule) => {
+    await policy({ variables: [{ name: 'v', expression }], validations: [{ expression: rule }] });
+    expect(await make('one')).toMatchObject({ status: 201 });
+  });
+
   it('takes parameters from the binding', async () => {
     await server.post(configMaps, { metadata: { name: 'limits' }, data: { max: '2' } });
     await policy(
@@ -194,6 +210,33 @@ describe('a policy', () => {
       { variables: [{ name: 'x', expression: 'nobody' }], validations: [{ expression: 'true' }] },
       'spec.variables[0].expression',
     ],
+    [{ validations: [{ expression: 'variables.nobody == 1' }] }, 'spec.validations[0].expression'],
+    [
+      { variables: [{ name: 'x', expression: "'text'" }], validations: [{ expression: 'variables.x + 1 == 2' }] },
+      'spec.validations[0].expression',
+    ],
+    [
+      {
+        variables: [
+          { name: 'x', expression: 'variables.y' },
+          { name: 'y', expression: '1' },
+        ],
+        validations: [{ expression: 'true' }],
+      },
+      'spec.variables[0].expression',
+    ],
+    [
+      {
+        variables: [{ name: 'x', expression: '1' }],
+        matchConditions: [{ name: 'early', expression: 'variables.x == 1' }],
+        validations: [{ expression: 'true' }],
+      },
+      'spec.matchConditions[0].expression',
+    ],
+    [
+      { validations: [{ expression: 'true' }], auditAnnotations: [{ key: 'k', valueExpression: '1' }] },
+      'spec.auditAnnotations[0].valueExpression',
+    ],
   ])('is refused when its expressions do not compile: %j', async (spec, field) => {
     const { status, body } = await policy(spec);
     expect(status).toBe(422);
@@ -233,7 +276,18 @@ describe('type checking', () => {
     ['what is right', { validations: [{ expression: 'object.spec.replicas <= 5' }] }],
     ['other members', { validations: [{ expression: "object.metadata.labels['a'] == 'b' && oldObject == null" }] }],
     ['optional fields', { validations: [{ expression: 'has(object.spec.template.spec.hostNetwork)' }] }],
-    ['variables', { validations: [{ expression: 'variables.x > 1' }] }],
+    [
+      'variables',
+      {
+        variables: [
+          { name: 'x', expression: 'object.spec.replicas' },
+          { name: 'labels', expression: 'object.metadata.labels' },
+          { name: 'twice', expression: 'variables.x * 2' },
+        ],
+        validations: [{ expression: "variables.twice > 1 && variables.labels['a'] == 'b'" }],
+      },
+    ],
+    ['annotations', { auditAnnotations: [{ key: 'k', valueExpression: 'object.metadata.name' }] }],
   ])('is content with %s', (_name, spec) => {
     expect(check({ matchConstraints: about(['deployments']), ...spec })).toEqual([]);
   });
@@ -259,6 +313,24 @@ describe('type checking', () => {
       },
       expect.objectContaining({ fieldRef: 'spec.validations[1].messageExpression' }),
     ]);
+  });
+
+  it('knows the types of variables, and tells of their own mistakes', () => {
+    const warnings = check({
+      matchConstraints: about(['deployments']),
+      variables: [
+        { name: 'name', expression: 'object.metadata.name' },
+        { name: 'wrong', expression: 'object.spec.replicsa' },
+      ],
+      validations: [{ expression: 'variables.name > 5' }, { expression: 'variables.wrong > 5' }],
+      auditAnnotations: [{ key: 'k', valueExpression: 'object.spec.replicas' }],
+    });
+    expect(warnings.map(({ fieldRef }) => fieldRef)).toEqual([
+      'spec.variables[1].expression',
+      'spec.validations[0].expression',
+      'spec.auditAnnotations[0].valueExpression',
+    ]);
+    expect(warnings[1]!.warning).toContain('string > int');
   });
 
   it('knows the kind of parameters', () => {
@@ -304,5 +376,44 @@ describe('type checking', () => {
     expect(mended.status).toEqual({ observedGeneration: 2, typeChecking: {} });
     stopping.abort();
     await running;
+  });
+
+  it('is done again when a kind comes, changes and goes', async () => {
+    const api = apiServer({ store: memoryStore(), listen: false });
+    await using cluster = compose({ log: silentLogger }, api);
+    void cluster.run();
+    await cluster.ready;
+    const admin = api.clientFor({ username: 'ann', groups: ['system:masters'] });
+    const spec = {
+      matchConstraints: about(['ships'], ['port.example']),
+      validations: [{ expression: 'object.spec.crew <= 5' }],
+    };
+    await admin.create(ValidatingAdmissionPolicy, { metadata: { name: 'p' }, spec } as never);
+    const warnings = async () =>
+      (await admin.get(ValidatingAdmissionPolicy, { name: 'p' })).status.typeChecking?.expressionWarnings ?? [];
+    expect(await warnings()).toEqual([]);
+    const version = (crew: string) => ({
+      name: 'v1',
+      served: true,
+      storage: true,
+      schema: {
+        openAPIV3Schema: {
+          type: 'object',
+          properties: { spec: { type: 'object', properties: { crew: { type: crew } } } },
+        },
+      },
+    });
+    const names = { plural: 'ships', singular: 'ship', kind: 'Ship', listKind: 'ShipList' };
+    const metadata = { name: 'ships.port.example' };
+    await admin.create(CustomResourceDefinition, {
+      metadata,
+      spec: { group: 'port.example', scope: 'Namespaced', names, versions: [version('string')] },
+    } as never);
+    await expect.poll(warnings, { timeout: 10_000 }).toHaveLength(1);
+    await admin.patch(CustomResourceDefinition, metadata, {
+      type: 'merge',
+      patch: { spec: { versions: [version('integer')] } },
+    } as never);
+    await expect.poll(warnings, { timeout: 10_000 }).toEqual([]);
   });
 });

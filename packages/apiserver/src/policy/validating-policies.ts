@@ -5,7 +5,7 @@
  * - Policies whose expressions do not compile are refused when they are written.
  * - What fails: `Deny` refuses (reason Invalid unless the rule has another), `Warn` warns, `Audit` leaves a note.
  * - An expression that cannot be evaluated refuses (failurePolicy Fail) or is passed over (Ignore).
- * - Expressions are checked against the kinds that they are about when the policy is written: type-check.ts.
+ * - Expressions are checked against the kinds that they are about when the policy is written, and when these kinds change: type-check.ts.
  */
 import {
   type admissionregistrationv1,
@@ -26,7 +26,8 @@ import { celOf } from '../cel/values.js';
 import type { ObjectBytes } from '../registry/contract.js';
 import { allHold, compileConditions, requestEnvironment, requestVariables } from '../webhook/conditions.js';
 import { matchesNamespace, matchesObject, namespaceOf, ruledKind } from '../webhook/match.js';
-import { type CompiledPolicy, compilePolicy, lazyVariables, type Policy } from './compiled-policy.js';
+import { type CompiledPolicy, compilePolicy, type Policy } from './compiled-policy.js';
+import { lazyVariables } from './policy-variables.js';
 
 type Binding = admissionregistrationv1.ValidatingAdmissionPolicyBinding;
 type Match = admissionregistrationv1.MatchResources;
@@ -183,7 +184,7 @@ function evaluate(
     if (!tolerant) failures.push({ message: text });
   };
   try {
-    if (!allHold(policy.conditions, { ...given, variables: {} })) return [];
+    if (!allHold(policy.conditions, given)) return [];
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
     failed(error.message);

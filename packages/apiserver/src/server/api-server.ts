@@ -44,7 +44,7 @@ import type { HealthEndpoint } from '../http/health.js';
 import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
-import { validatingPolicyStrategy } from '../policy/type-check.js';
+import { keepTypesChecked, validatingPolicyStrategy } from '../policy/type-check.js';
 import { createResources, type SystemObject } from '../registry/index.js';
 import { isStoreUnavailable, type Store } from '../storage/contract.js';
 import { encryptedStore } from '../storage/encryption/index.js';
@@ -316,6 +316,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           }
           context.provideClient(clientFor);
           context.ready();
+          void keepTypesChecked({ resources, kinds, clock, log, signal: stop.signal });
           if (flow) void keepFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
           const dueInMs = () => (kept && identity ? identity.renewAt - kept.authority.clock.now() : dayMs);
           await keepRenewed({ dueInMs, renew: renewServing, clock, log, signal: stop.signal });

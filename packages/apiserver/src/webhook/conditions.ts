@@ -32,12 +32,9 @@ export function typedEnvironment(environment: CelEnvironment, object: string, pa
   return withPolicy(withRequest(environment, object), params);
 }
 
-/** What policies have beside the request. */
+/** What policies have beside the request and their own variables. */
 export function withPolicy(environment: CelEnvironment, params = 'dyn'): CelEnvironment {
-  return environment
-    .registerVariable('params', params)
-    .registerVariable('namespaceObject', 'dyn')
-    .registerVariable('variables', 'dyn');
+  return environment.registerVariable('params', params).registerVariable('namespaceObject', 'dyn');
 }
 
 function withRequest(environment: CelEnvironment, object: string): CelEnvironment {
