@@ -8,7 +8,9 @@ import { type ApiServer, type ApiServerOptions, apiServer, type SystemObject } f
 import { controllerManager, localPathClass, standardControllers } from '@orbitkit/controllers';
 import { type Component, type Kind, StorageClass } from '@orbitkit/core';
 import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
-import { defaultPlugins, miniK8sPlugins, scheduler } from '@orbitkit/scheduler';
+import { defaultPlugins, miniK8sPlugins, type Plugin, type Profile, profile, scheduler } from '@orbitkit/scheduler';
+import { weightedPlugins } from './plugin-files.js';
+import type { PluginFlags } from './plugin-flags.js';
 import { CommandError } from './terminal.js';
 import { defaultTiming, type NodeTiming } from './timing.js';
 import { type ClusterTrust, controllerManagerUser } from './trust.js';
@@ -77,9 +79,13 @@ export const apiServerOf = ({
     kubeconfig: join(dataDir, 'kubeconfig'),
   });
 
-export function schedulerOf(profile: ProfileName): Component {
-  return scheduler({ plugins: profile === 'minik8s' ? miniK8sPlugins() : defaultPlugins() });
+/** The rules of a named profile, with plugins of one's own. */
+export function rulesOf(name: ProfileName, own: readonly Plugin[] = [], flags: PluginFlags = {}): Profile {
+  const plugins = name === 'minik8s' ? miniK8sPlugins() : defaultPlugins();
+  return profile({ plugins: weightedPlugins(plugins, own, flags) });
 }
+
+export const schedulerOf = (rules: Profile): Component => scheduler({ profiles: [rules] });
 
 export const controllersOf = (clusterCIDR: string, timing: NodeTiming, trust: ClusterTrust): Component =>
   controllerManager(

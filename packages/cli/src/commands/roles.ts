@@ -16,6 +16,7 @@ import {
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
+import { type PluginFlags, pluginOptions } from '../plugin-flags.js';
 import { renewedTransport } from '../renewed-transport.js';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
@@ -26,7 +27,7 @@ import { schedulerExplainCommand } from './scheduler-explain.js';
 import { schedulerRecordCommand } from './scheduler-record.js';
 import { heartbeatOption, timingOptions } from './up.js';
 
-interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags {
+interface RoleFlags extends GlobalFlags, StoreFlags, AccessFlags, PluginFlags {
   dataDir: string;
   listen: string;
   advertiseAddress?: string;
@@ -90,13 +91,20 @@ export function roleCommands(program: Command, terminal: Terminal): void {
       );
     });
 
-  const scheduler = role('scheduler', 'run the scheduler alone')
-    .option('--profile <name>', 'default or minik8s (nodes take turns)', 'default')
-    .action(async (_flags, command) => {
-      const { schedulerOf } = await import('../cluster.js');
-      const flags = globalFlags(command) as RoleFlags;
-      await serveAsClient([schedulerOf(profileName(flags.profile))], flags, terminal, 'scheduler');
-    });
+  const scheduler = pluginOptions(
+    role('scheduler', 'run the scheduler alone').option(
+      '--profile <name>',
+      'default or minik8s (nodes take turns)',
+      'default',
+    ),
+  ).action(async (_flags, command) => {
+    const { rulesOf, schedulerOf } = await import('../cluster.js');
+    const { pluginsFrom } = await import('../plugin-files.js');
+    const flags = globalFlags(command) as RoleFlags;
+    const plugins = await pluginsFrom(flags.schedulerPlugin, terminal);
+    const rules = rulesOf(profileName(flags.profile), plugins(), flags);
+    await serveAsClient([schedulerOf(rules)], flags, terminal, 'scheduler');
+  });
   schedulerExplainCommand(scheduler, terminal);
   schedulerRecordCommand(scheduler, terminal);
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Component, compose, logger } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
+import { type PluginFlags, pluginOptions } from '../plugin-flags.js';
 import { during } from '../progress.js';
 import { defaultStateDirectory } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
@@ -15,7 +16,7 @@ import type { Terminal } from '../terminal.js';
 import { defaultHeartbeatSeconds, defaultTiming } from '../timing.js';
 import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
 
-interface UpFlags extends StoreFlags, AccessFlags {
+interface UpFlags extends StoreFlags, AccessFlags, PluginFlags {
   dataDir: string;
   listen: string;
   advertiseAddress?: string;
@@ -63,58 +64,67 @@ export function upCommand(program: Command, terminal: Terminal): void {
       .option('--profile <name>', "the scheduler's rules: default or minik8s (nodes take turns)", 'default')
       .option('--log-level <level>', 'debug, info, warn or error', 'warn'),
   );
-  accessOptions(encryptionOption(storeOptions(heartbeatOption(command)))).action(async (flags: UpFlags) => {
-    // A server is loaded by those who run one; `orbit get` must start at once.
-    const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, schedulerOf } = await import('../cluster.js');
-    const { serverStore } = await import('../store-options.js');
-    const { trustOf } = await import('../trust.js');
-    const dataDir = pathIn(terminal, flags.dataDir);
-    const runtime = runtimeName(flags.runtime);
-    const count = wholeNumber('--nodes', flags.nodes, 1, 100);
-    const timing = {
-      gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
-      evictionSeconds: seconds('--eviction', flags.eviction),
-    };
-    const heartbeatSeconds = seconds('--heartbeat', flags.heartbeat);
-    const listen = hostAndPort(flags.listen);
-    const profile = profileName(flags.profile);
-    const ranges = await clusterRanges(dataDir, runtime);
-    const store = await serverStore(flags, dataDir, terminal);
-    const access = await accessOf(flags, dataDir, terminal);
-    const server = apiServerOf({
-      dataDir,
-      listen,
-      advertiseAddress: flags.advertiseAddress,
-      serviceCIDR: ranges.serviceCIDR,
-      store,
-      access,
-    });
-    const nodes = await Promise.all(
-      Array.from({ length: count }, (_, index) =>
-        nodeOf({
-          name: `n${index + 1}`,
-          dataDir: join(dataDir, 'nodes', `n${index + 1}`),
-          runtime,
-          clusterCA: () => server.certificateAuthority(),
-          stopPodsOnShutdown: true,
-          heartbeatSeconds,
-        }),
-      ),
-    );
-    const components: Component[] = [
-      server,
-      schedulerOf(profile),
-      controllersOf(ranges.podCIDR, timing, trustOf(dataDir)),
-      proxyOf('n1'),
-      ...nodes,
-    ];
-    const cluster = compose({ log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000 }, ...components);
-    const running = cluster.run({ signal: terminal.signal }).finally(() => ranges.release());
-    await during(terminal, 'starting the cluster', () => Promise.race([cluster.ready, running]));
-    if (terminal.signal.aborted) return running;
-    terminal.stdout.write(
-      `orbit is up: ${server.endpoint?.url}, ${count} ${count === 1 ? 'node' : 'nodes'} (${runtime}), kubeconfig ${join(dataDir, 'kubeconfig')}\n`,
-    );
-    await running;
-  });
+  accessOptions(encryptionOption(storeOptions(heartbeatOption(pluginOptions(command))))).action(
+    async (flags: UpFlags) => {
+      // A server is loaded by those who run one; `orbit get` must start at once.
+      const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, rulesOf, schedulerOf } = await import(
+        '../cluster.js'
+      );
+      const { pluginsFrom } = await import('../plugin-files.js');
+      const { serverStore } = await import('../store-options.js');
+      const { trustOf } = await import('../trust.js');
+      const dataDir = pathIn(terminal, flags.dataDir);
+      const runtime = runtimeName(flags.runtime);
+      const count = wholeNumber('--nodes', flags.nodes, 1, 100);
+      const timing = {
+        gracePeriodSeconds: seconds('--node-grace', flags.nodeGrace),
+        evictionSeconds: seconds('--eviction', flags.eviction),
+      };
+      const heartbeatSeconds = seconds('--heartbeat', flags.heartbeat);
+      const listen = hostAndPort(flags.listen);
+      const plugins = await pluginsFrom(flags.schedulerPlugin, terminal);
+      const rules = rulesOf(profileName(flags.profile), plugins(), flags);
+      const ranges = await clusterRanges(dataDir, runtime);
+      const store = await serverStore(flags, dataDir, terminal);
+      const access = await accessOf(flags, dataDir, terminal);
+      const server = apiServerOf({
+        dataDir,
+        listen,
+        advertiseAddress: flags.advertiseAddress,
+        serviceCIDR: ranges.serviceCIDR,
+        store,
+        access,
+      });
+      const nodes = await Promise.all(
+        Array.from({ length: count }, (_, index) =>
+          nodeOf({
+            name: `n${index + 1}`,
+            dataDir: join(dataDir, 'nodes', `n${index + 1}`),
+            runtime,
+            clusterCA: () => server.certificateAuthority(),
+            stopPodsOnShutdown: true,
+            heartbeatSeconds,
+          }),
+        ),
+      );
+      const components: Component[] = [
+        server,
+        schedulerOf(rules),
+        controllersOf(ranges.podCIDR, timing, trustOf(dataDir)),
+        proxyOf('n1'),
+        ...nodes,
+      ];
+      const cluster = compose(
+        { log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000 },
+        ...components,
+      );
+      const running = cluster.run({ signal: terminal.signal }).finally(() => ranges.release());
+      await during(terminal, 'starting the cluster', () => Promise.race([cluster.ready, running]));
+      if (terminal.signal.aborted) return running;
+      terminal.stdout.write(
+        `orbit is up: ${server.endpoint?.url}, ${count} ${count === 1 ? 'node' : 'nodes'} (${runtime}), kubeconfig ${join(dataDir, 'kubeconfig')}\n`,
+      );
+      await running;
+    },
+  );
 }
