@@ -16,7 +16,8 @@ interface Model {
   queue: Waiting[];
   /** Handed out in a row while aged ones waited behind. */
   sinceAged: number;
-  processing: Set<string>;
+  /** With the priority that it was handed out with. */
+  processing: Map<string, number>;
   again: Map<string, number>;
   /** Items due at the same time come in the order in which they were added. */
   due: Map<string, { at: number; order: number }>;
@@ -50,7 +51,7 @@ function modelRequeue(model: Model, key: string, priority: number): void {
 }
 
 /** The contract, in the slowest way: highest priority, then order; every fourth time the oldest of the heads that have aged behind others. */
-function modelTake(model: Model): string {
+function modelTake(model: Model): Waiting {
   const priorities = [...new Set(model.queue.map(each => each.priority))].sort((a, b) => b - a);
   const heads = priorities.map(priority => model.queue.find(each => each.priority === priority)!);
   const behind = heads.slice(1).sort((a, b) => a.since - b.since)[0];
@@ -63,11 +64,13 @@ function modelTake(model: Model): string {
     }
   }
   model.queue = model.queue.filter(each => each !== next);
-  return next.key;
+  return next;
 }
 
-function modelAddAfter(model: Model, key: string, ms: number, priority = 0): void {
+/** Without a priority of its own it keeps the one that it is worked on with. */
+function modelAddAfter(model: Model, key: string, ms: number, given: number | undefined): void {
   if (model.shut) return;
+  const priority = given ?? model.processing.get(key) ?? 0;
   if (ms <= 0) {
     modelAdd(model, key, priority);
     return;
@@ -98,20 +101,20 @@ const commands: fc.Arbitrary<Command>[] = [
       expectSame('length', queue.length, model.queue.length);
     }),
   ),
-  fc.tuple(key, fc.integer({ min: -5, max: 50 }), priority).map(([k, ms, p]) =>
+  fc.tuple(key, fc.integer({ min: -5, max: 50 }), fc.option(priority, { nil: undefined })).map(([k, ms, p]) =>
     command(`addAfter(${k}, ${ms}, ${p})`, always, async (model, { queue }) => {
-      queue.addAfter(k, ms, { priority: p });
+      queue.addAfter(k, ms, p === undefined ? {} : { priority: p });
       modelAddAfter(model, k, ms, p);
       expectSame('length', queue.length, model.queue.length);
     }),
   ),
-  key.map(k =>
-    command(`addRateLimited(${k})`, always, async (model, { queue }) => {
-      queue.addRateLimited(k);
+  fc.tuple(key, fc.option(priority, { nil: undefined })).map(([k, p]) =>
+    command(`addRateLimited(${k}, ${p})`, always, async (model, { queue }) => {
+      queue.addRateLimited(k, p === undefined ? {} : { priority: p });
       if (!model.shut) {
         const failures = model.failures.get(k) ?? 0;
         model.failures.set(k, failures + 1);
-        modelAddAfter(model, k, 5 * 2 ** failures);
+        modelAddAfter(model, k, 5 * 2 ** failures, p);
       }
       expectSame('numRequeues', queue.numRequeues(k), model.failures.get(k) ?? 0);
     }),
@@ -130,10 +133,10 @@ const commands: fc.Arbitrary<Command>[] = [
       async (model, { queue, working }) => {
         const got = await queue.get();
         const expected = modelTake(model);
-        expectSame('get', got, expected);
+        expectSame('get', got, expected.key);
         if (working.has(got!)) throw new Error(`${got} was handed out while it is being worked on`);
         working.add(got!);
-        model.processing.add(expected);
+        model.processing.set(expected.key, expected.priority);
       },
     ),
   ),
@@ -142,7 +145,7 @@ const commands: fc.Arbitrary<Command>[] = [
       `done(#${n})`,
       model => model.processing.size > 0,
       async (model, { queue, working }) => {
-        const k = [...model.processing][n % model.processing.size]!;
+        const k = [...model.processing.keys()][n % model.processing.size]!;
         queue.done(k);
         working.delete(k);
         model.processing.delete(k);
@@ -188,7 +191,7 @@ it('behaves as its contract in any order of calls', async () => {
       const model: Model = {
         now: clock.now(),
         queue: [],
-        processing: new Set(),
+        processing: new Map(),
         again: new Map(),
         sinceAged: 0,
         due: new Map(),
@@ -199,7 +202,7 @@ it('behaves as its contract in any order of calls', async () => {
       };
       await fc.asyncModelRun(() => ({ model, real: { clock, queue, working: new Set() } }), list);
       // Whatever happened, it can be shut down, every item comes out once, and no timer is left.
-      for (const k of model.processing) {
+      for (const k of model.processing.keys()) {
         queue.done(k);
         const again = model.again.get(k);
         if (again !== undefined) modelRequeue(model, k, again);
@@ -208,7 +211,7 @@ it('behaves as its contract in any order of calls', async () => {
       const rest: string[] = [];
       for await (const k of queue) rest.push(k);
       const expected: string[] = [];
-      while (model.queue.length > 0) expected.push(modelTake(model));
+      while (model.queue.length > 0) expected.push(modelTake(model).key);
       expectSame('what is left', rest, expected);
       expectSame('timers', clock.pending, 0);
     }),

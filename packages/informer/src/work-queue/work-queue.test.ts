@@ -105,6 +105,28 @@ describe('WorkQueue', () => {
     expect(got).toEqual(['a', 'late', 'b', 'slow']);
   });
 
+  it('an item that failed, or is asked for later, comes again with the priority it was handed out with', async () => {
+    const { queue, clock } = queueOn();
+    for (const [key, priority] of [
+      ['high', 5],
+      ['listed', lowPriority],
+      ['looked', lowPriority],
+    ] as const)
+      queue.add(key, { priority });
+    const got: string[] = [];
+    while (queue.length > 0) got.push((await queue.get())!);
+    expect(got).toEqual(['high', 'listed', 'looked']);
+    queue.addRateLimited('listed');
+    queue.addAfter('looked', 5);
+    queue.addRateLimited('high');
+    for (const key of got) queue.done(key);
+    queue.add('changed');
+    await clock.advance(5);
+    const again: unknown[] = [];
+    while (queue.length > 0) again.push(await queue.get());
+    expect(again).toEqual(['high', 'changed', 'listed', 'looked']);
+  });
+
   it('a get that is aborted rejects and takes nothing', async () => {
     const { queue } = queueOn();
     const stop = new AbortController();

@@ -28,7 +28,10 @@ export interface WorkQueueOptions<K> {
 }
 
 export interface AddOptions {
-  /** Higher comes first. Default 0. Of several adds before the item is handed out the highest counts. */
+  /**
+   * Higher comes first. Of several adds before the item is handed out the highest counts. Default 0; later adds (`addAfter`, `addRateLimited`) of an
+   * item that is being worked on keep the priority with which it was handed out, as controller-runtime's priority queue does.
+   */
   priority?: number;
 }
 
@@ -49,8 +52,8 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   /** Needs work, and with which priority. */
   readonly #dirty = new Map<K, number>();
   readonly #delayedPriority = new Map<K, number>();
-  /** Is being worked on. */
-  readonly #processing = new Set<K>();
+  /** Is being worked on, and with which priority it was handed out. */
+  readonly #processing = new Map<K, number>();
   readonly #waiters = new Set<Waiter<K>>();
   readonly #drained = new Set<() => void>();
   #shuttingDown = false;
@@ -92,7 +95,7 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
   }
 
   /** Adds the item when `ms` milliseconds are over; at once when there is nothing to wait for. */
-  addAfter(item: K, ms: number, { priority = 0 }: AddOptions = {}): void {
+  addAfter(item: K, ms: number, { priority = this.#processing.get(item) ?? 0 }: AddOptions = {}): void {
     if (this.#shuttingDown) return;
     if (ms <= 0) {
       this.add(item, { priority });
@@ -206,8 +209,8 @@ export class WorkQueue<K = string> implements AsyncIterable<K> {
 
   #take(): K {
     const item = this.#queue.take();
+    this.#processing.set(item, this.#dirty.get(item) ?? 0);
     this.#dirty.delete(item);
-    this.#processing.add(item);
     this.#metrics?.started(item, this.length);
     return item;
   }
