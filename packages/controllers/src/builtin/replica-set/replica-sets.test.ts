@@ -148,6 +148,35 @@ it('reports status, and writes it only when it changed', async () => {
   expect(after.metadata.resourceVersion).toBe(settled.metadata.resourceVersion);
 });
 
+it('tells nothing of the pods from before it made some, also when the watch is ahead of the answer', async () => {
+  await using plane = await createTestControlPlane({
+    controllers: [replicaSets()],
+    intercept: {
+      async create(next, kind, object, options) {
+        const made = await next(kind, object, options);
+        // Long enough for the watch to bring the pod; a slower one makes this test weaker, not wrong.
+        if ((kind as { kind: string }).kind === 'Pod') await new Promise(resolve => setTimeout(resolve, 100));
+        return made;
+      },
+    },
+  });
+  const { client, eventually } = plane;
+  const stop = new AbortController();
+  const told: string[] = [];
+  const watching = (async () => {
+    for await (const event of client.watch(ReplicaSet, { namespace, signal: stop.signal }))
+      if (event.type === 'MODIFIED') told.push(`${event.object.status.replicas}`);
+  })().catch(error => {
+    if (!stop.signal.aborted) throw error;
+  });
+  const set = await client.create(ReplicaSet, setNamed('web', 2));
+  await eventually(async () => (await client.get(ReplicaSet, set.metadata)).status.replicas === 2);
+  await eventually(() => told.includes('2'));
+  stop.abort();
+  await watching;
+  expect(told).toEqual(['2']);
+});
+
 it('a set that is being deleted neither adopts nor creates', async () => {
   await using plane = await start();
   const { client, eventually } = plane;

@@ -165,6 +165,18 @@ function selectorOf(variant: Variant, set: SetView): ParsedLabelSelector | undef
   }
 }
 
+interface Failure {
+  reason: 'FailedCreate' | 'FailedDelete';
+  message: string;
+  error: unknown;
+}
+
+interface Scaled {
+  /** Pods were made or deleted. */
+  acted: boolean;
+  failure?: Failure;
+}
+
 class ReplicaSetWorker {
   readonly #client: Client;
 
@@ -206,10 +218,9 @@ class ReplicaSetWorker {
       objects: candidates,
     });
 
-    let failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string; error: unknown } | undefined;
-    if (mayAct && !isDeleting(set)) failure = await this.#scale(key, set, owned);
-    // What was done just now brings the set here again when the cache shows it: its status is written then, once.
-    const acted = mayAct && !this.expectations.satisfied(key);
+    const { acted, failure }: Scaled =
+      mayAct && !isDeleting(set) ? await this.#scale(key, set, owned) : { acted: false };
+    // What was done just now brings the set here again when the cache shows it, also when it did so already: its status is written then, once.
     if (failure || !acted) await this.#writeStatus(set, owned, failure);
     if (failure) throw failure.error;
 
@@ -222,14 +233,14 @@ class ReplicaSetWorker {
     return left === undefined ? undefined : { requeueAfter: left + 1 };
   }
 
-  async #scale(key: string, set: SetView, owned: readonly PodView[]) {
+  async #scale(key: string, set: SetView, owned: readonly PodView[]): Promise<Scaled> {
     const surplus = owned.length - (set.spec.replicas ?? 1);
     if (surplus < 0) return this.#create(key, set, Math.min(-surplus, burstReplicas));
     if (surplus > 0) return this.#delete(key, set, owned, Math.min(surplus, burstReplicas));
-    return undefined;
+    return { acted: false };
   }
 
-  async #create(key: string, set: SetView, count: number) {
+  async #create(key: string, set: SetView, count: number): Promise<Scaled> {
     this.expectations.expect(key, { creations: count });
     const { succeeded, error } = await slowStart(count, async () => {
       try {
@@ -240,15 +251,16 @@ class ReplicaSetWorker {
         throw error;
       }
     });
-    if (error === undefined) return undefined;
+    const acted = succeeded > 0;
+    if (error === undefined) return { acted };
     this.expectations.creationObserved(key, count - succeeded);
     // The namespace is going: the set will go too.
     if (isForbidden(error) && error.details.causes?.some(cause => cause.reason === 'NamespaceTerminating'))
-      return undefined;
-    return { reason: 'FailedCreate' as const, message: messageOf(error), error };
+      return { acted };
+    return { acted, failure: { reason: 'FailedCreate', message: messageOf(error), error } };
   }
 
-  async #delete(key: string, set: SetView, owned: readonly PodView[], count: number) {
+  async #delete(key: string, set: SetView, owned: readonly PodView[], count: number): Promise<Scaled> {
     const victims = inDeletionOrder(owned, this.#related(set, owned), this.context.clock.now()).slice(0, count);
     this.expectations.expect(key, { deletions: victims.map(pod => pod.metadata.uid) });
     const results = await Promise.allSettled(
@@ -268,9 +280,11 @@ class ReplicaSetWorker {
       }),
     );
     const failed = results.find(result => result.status === 'rejected');
-    return (
-      failed && { reason: 'FailedDelete' as const, message: messageOf(failed.reason), error: failed.reason as unknown }
-    );
+    if (!failed) return { acted: true };
+    return {
+      acted: true,
+      failure: { reason: 'FailedDelete', message: messageOf(failed.reason), error: failed.reason },
+    };
   }
 
   /** Pods of all sets under the same owner: during a rollout, old and new ones share the nodes. */
@@ -282,11 +296,7 @@ class ReplicaSetWorker {
       .flatMap(sibling => this.pods.byIndex('byController', sibling.metadata.uid).filter(isActive));
   }
 
-  async #writeStatus(
-    set: SetView,
-    owned: readonly PodView[],
-    failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string } | undefined,
-  ): Promise<void> {
+  async #writeStatus(set: SetView, owned: readonly PodView[], failure: Failure | undefined): Promise<void> {
     const reported = failure && { reason: failure.reason, message: failure.message };
     const status = statusOf(set, owned, reported, this.context.clock.now());
     if (sameStatus(set.status, status)) return;
