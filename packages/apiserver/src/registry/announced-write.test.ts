@@ -9,7 +9,7 @@ it('is known in its parsed form when the cache hears of it', async () => {
   const known: boolean[] = [];
   const stop = made.resources.cache.observe('core/configmaps', {
     changed: (_path: string, object: StoredObject | undefined) => {
-      if (object !== undefined) known.push(made.resources.cache.parsed.get(object) !== undefined);
+      if (object !== undefined) known.push(made.resources.cache.forms.getParsed(object) !== undefined);
     },
     reset: () => undefined,
   });

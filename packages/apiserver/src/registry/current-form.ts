@@ -4,7 +4,7 @@
  */
 import type { DynamicObject, Kind, StorageForm } from '@orbitkit/core';
 import { decodeValue } from '../storage/value.js';
-import { type ParsedObjects, StoredObject, serialize } from './object-bytes.js';
+import { type RecentForms, StoredObject, serialize } from './object-bytes.js';
 
 const forms = new WeakMap<Kind, WeakMap<StoredObject, StoredObject>>();
 
@@ -14,7 +14,7 @@ export const hasForm = (kind: Kind): kind is Kind & { storage: StorageForm } => 
 export async function currentForm(
   kind: Kind & { storage: StorageForm },
   stored: StoredObject,
-  parsed: ParsedObjects,
+  recent: RecentForms,
 ): Promise<StoredObject> {
   let made = forms.get(kind);
   if (made === undefined) {
@@ -29,7 +29,7 @@ export async function currentForm(
     form = stored;
     if ((object as unknown) !== from) {
       const copy = { ...object, metadata: { ...object.metadata } };
-      form = new StoredObject(decodeValue(serialize(copy)), stored.revision, parsed, true);
+      form = new StoredObject(decodeValue(serialize(copy)), stored.revision, recent, true);
     }
     made.set(stored, form);
   }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { EventWindow } from './event-window.js';
-import { ParsedObjects, StoredObject } from './object-bytes.js';
+import { RecentForms, StoredObject } from './object-bytes.js';
 import { CacheEvent } from './watch-events.js';
 
-const parsed = new ParsedObjects();
+const forms = new RecentForms();
 const event = (revision: bigint, time = 0, bytes = 40) => {
-  const object = new StoredObject(Buffer.from(`{"metadata":{"name":"${'x'.repeat(bytes)}"}}`), revision, parsed);
+  const object = new StoredObject(Buffer.from(`{"metadata":{"name":"${'x'.repeat(bytes)}"}}`), revision, forms);
   return new CacheEvent('ADDED', 'a', '', 'a', object, undefined, time);
 };
 const revisions = (window: EventWindow, after: bigint) => window.after(after).map(each => each.revision);

@@ -1,7 +1,7 @@
 import type { DynamicObject } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { decodeValue } from '../storage/value.js';
-import { ParsedObjects, StoredObject, serialize } from './object-bytes.js';
+import { RecentForms, StoredObject, serialize } from './object-bytes.js';
 
 const object = (name: string): DynamicObject => ({
   spec: { template: { metadata: { labels: { a: 'ä' } } } },
@@ -9,8 +9,8 @@ const object = (name: string): DynamicObject => ({
   apiVersion: 'v1',
   kind: 'Thing',
 });
-const stored = (name: string, revision: bigint, parsed = new ParsedObjects()) =>
-  new StoredObject(decodeValue(serialize(object(name))), revision, parsed);
+const stored = (name: string, revision: bigint, forms = new RecentForms()) =>
+  new StoredObject(decodeValue(serialize(object(name))), revision, forms);
 
 describe('serialize', () => {
   it('writes what JSON.stringify writes, managedFields in their place', () => {
@@ -81,14 +81,31 @@ describe('StoredObject', () => {
   });
 
   it('keeps parsed forms of the last objects only', () => {
-    const parsed = new ParsedObjects(2);
-    const [a, b, c] = ['a', 'b', 'c'].map(name => stored(name, 1n, parsed));
+    const forms = new RecentForms(2);
+    const [a, b, c] = ['a', 'b', 'c'].map(name => stored(name, 1n, forms));
     const kept = a!.object();
     b!.object();
     expect(a!.object()).toBe(kept);
     c!.object();
-    expect(parsed.size).toBe(2);
+    expect(forms.parsed).toBe(2);
     expect(a!.object()).toBe(kept);
-    expect(parsed.get(b!)).toBeUndefined();
+    expect(forms.getParsed(b!)).toBeUndefined();
+  });
+
+  it('keeps spliced forms of the last objects only, and makes the others again', () => {
+    const forms = new RecentForms(2, 1_000);
+    const objects = Array.from({ length: 3_000 }, (_, n) => stored(`n${n}`, BigInt(n + 1), forms));
+    const texts = objects.map((each, n) => (n % 2 ? each.bytes : each.frame('ADDED')).toString());
+    expect(forms.splicedBytes).toBeLessThanOrEqual(1_000);
+    const [first, last] = [objects[0]!, objects[objects.length - 1]!];
+    expect(last.bytes).toBe(last.bytes);
+    expect(first.frame('ADDED')).not.toBe(undefined);
+    for (const [n, each] of objects.entries())
+      expect((n % 2 ? each.bytes : each.frame('ADDED')).toString()).toBe(texts[n]);
+    // What a watcher was given stays as it was.
+    const kept = first.frame('MODIFIED');
+    for (const each of objects) void each.bytes;
+    expect(kept.toString()).toBe(`{"type":"MODIFIED","object":${first.bytes}}\n`);
+    expect(forms.splicedBytes).toBeLessThanOrEqual(1_000);
   });
 });

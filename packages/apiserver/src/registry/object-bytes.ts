@@ -1,11 +1,11 @@
 /**
- * One version of one object, as bytes. The store keeps JSON without resourceVersion; here the version is spliced in, once, on the
- * first read, behind `"metadata":{` (which `serialize` puts first, with kind and apiVersion before it, so the first occurrence
+ * One version of one object, as bytes. The store keeps JSON without resourceVersion, and this is a view into it; the version is spliced in
+ * on the first read, behind `"metadata":{` (which `serialize` puts first, with kind and apiVersion before it, so the first occurrence
  * in the text is the object's own). When the first reader is a watcher, splice and framing are one copy: `bytes` is then a part of
  * the frame.
  *
- * Parsed forms are kept for a bounded number of objects only (`ParsedObjects`): keeping all costs 40 % of the write rate and half
- * second pauses (performance.md 2.9).
+ * What is made of the stored bytes is kept for the objects that were read last only (`RecentForms`): spliced copies of all would double the
+ * memory of a server, and parsed forms of all cost 40 % of the write rate and pauses of half a second (measured).
  */
 import { type DynamicObject, type FieldManagers, managersText } from '@orbitkit/core';
 import { allocateKept } from '../storage/byte-slabs.js';
@@ -32,34 +32,62 @@ export interface Selectable {
 }
 const noLabels: Readonly<Record<string, string>> = Object.freeze({});
 
-/** The parsed forms of the objects that were read last. */
-export class ParsedObjects {
-  readonly #recent = new Map<StoredObject, ReadonlyObject>();
+/** What was made of the stored bytes of the objects that were read last: parsed forms by number, spliced ones by bytes. */
+export class RecentForms {
+  readonly #parsed = new Map<StoredObject, ReadonlyObject>();
+  /** In the order in which they were made, from `#head` on. */
+  #spliced: (StoredObject | undefined)[] = [];
+  #sizes: number[] = [];
+  #head = 0;
+  #splicedBytes = 0;
 
-  constructor(readonly limit = 2048) {}
+  constructor(
+    readonly parsedLimit = 2048,
+    readonly splicedLimit = 32 << 20,
+  ) {}
 
-  get(owner: StoredObject): ReadonlyObject | undefined {
-    const parsed = this.#recent.get(owner);
+  get parsed(): number {
+    return this.#parsed.size;
+  }
+  get splicedBytes(): number {
+    return this.#splicedBytes;
+  }
+
+  getParsed(owner: StoredObject): ReadonlyObject | undefined {
+    const parsed = this.#parsed.get(owner);
     if (parsed !== undefined) {
-      this.#recent.delete(owner);
-      this.#recent.set(owner, parsed);
+      this.#parsed.delete(owner);
+      this.#parsed.set(owner, parsed);
     }
     return parsed;
   }
 
-  set(owner: StoredObject, parsed: ReadonlyObject): void {
-    this.#recent.set(owner, parsed);
-    if (this.#recent.size > this.limit) this.#recent.delete(this.#recent.keys().next().value!);
+  setParsed(owner: StoredObject, parsed: ReadonlyObject): void {
+    this.#parsed.set(owner, parsed);
+    if (this.#parsed.size > this.parsedLimit) this.#parsed.delete(this.#parsed.keys().next().value!);
   }
 
-  get size(): number {
-    return this.#recent.size;
+  /** The owner has made a form of so many bytes; it will be told to forget it. */
+  addSpliced(owner: StoredObject, bytes: number): void {
+    this.#spliced.push(owner);
+    this.#sizes.push(bytes);
+    this.#splicedBytes += bytes;
+    while (this.#splicedBytes > this.splicedLimit) {
+      this.#spliced[this.#head]!.forgetSpliced();
+      this.#splicedBytes -= this.#sizes[this.#head]!;
+      this.#spliced[this.#head++] = undefined;
+    }
+    if (this.#head > 1024 && this.#head * 2 > this.#spliced.length) {
+      this.#spliced = this.#spliced.slice(this.#head);
+      this.#sizes = this.#sizes.slice(this.#head);
+      this.#head = 0;
+    }
   }
 }
 
 export class StoredObject implements ObjectBytes {
-  /** JSON without resourceVersion: a view into the stored value, until the splice. */
-  #json: Buffer | undefined;
+  /** JSON without resourceVersion: a view into the stored value. */
+  readonly #json: Buffer;
   #bytes: Buffer | undefined;
   #frame: Buffer | undefined;
   #frameType: ChangeType | undefined;
@@ -70,7 +98,7 @@ export class StoredObject implements ObjectBytes {
   constructor(
     json: Buffer,
     readonly revision: bigint,
-    private readonly parsed: ParsedObjects,
+    private readonly forms: RecentForms,
     /** In another form than that in which it is stored (current-form.ts). */
     readonly stale = false,
   ) {
@@ -79,43 +107,50 @@ export class StoredObject implements ObjectBytes {
 
   /** Length of the bytes, roughly: for bounds. */
   get size(): number {
-    return (this.#bytes ?? this.#json!).length;
+    return this.#json.length;
   }
 
   get bytes(): Buffer {
+    if (this.revision === 0n) return this.#json;
     if (this.#bytes === undefined) {
-      const json = this.#json!;
-      this.#bytes = this.revision === 0n ? json : splice(json, this.revision, undefined);
-      this.#json = undefined;
+      this.#bytes = splice(this.#json, this.revision, undefined);
+      this.forms.addSpliced(this, this.#bytes.length);
     }
     return this.#bytes;
   }
 
   /**
-   * `{"type":…,"object":…}` and a newline. The first type that is asked for is kept, and `bytes` then lies within it: one copy in
-   * memory for readers and watchers.
+   * `{"type":…,"object":…}` and a newline. The first type that is asked for is kept for a while, and `bytes` then lies within it: one copy
+   * in memory for readers and watchers.
    */
   frame(type: ChangeType): Buffer {
     if (this.#frameType === type) return this.#frame!;
     const start = frameStart[type];
     const frame =
       this.#bytes === undefined && this.revision !== 0n
-        ? splice(this.#json!, this.revision, start)
+        ? splice(this.#json, this.revision, start)
         : Buffer.concat([start, this.bytes, frameEnd]);
     if (this.#frame === undefined) {
-      this.#json = undefined;
       this.#bytes = frame.subarray(start.length, frame.length - frameEnd.length);
       this.#frame = frame;
       this.#frameType = type;
+      this.forms.addSpliced(this, frame.length);
     }
     return frame;
   }
 
+  /** What was made of the stored bytes goes; it is made again for the next reader. */
+  forgetSpliced(): void {
+    this.#bytes = undefined;
+    this.#frame = undefined;
+    this.#frameType = undefined;
+  }
+
   object(): ReadonlyObject {
-    let object = this.parsed.get(this);
+    let object = this.forms.getParsed(this);
     if (object === undefined) {
       object = this.#parse();
-      this.parsed.set(this, object);
+      this.forms.setParsed(this, object);
     }
     return object;
   }
@@ -130,15 +165,14 @@ export class StoredObject implements ObjectBytes {
   }
 
   #parse(): DynamicObject {
-    if (this.#bytes !== undefined) return JSON.parse(this.#bytes.toString()) as DynamicObject;
-    const object = JSON.parse(this.#json!.toString()) as DynamicObject;
+    const object = JSON.parse(this.#json.toString()) as DynamicObject;
     if (this.revision !== 0n) object.metadata.resourceVersion = String(this.revision);
     return object;
   }
 
   /** Offers the parsed form that a writer already has. It must not change any more. */
   offerParsed(object: DynamicObject): void {
-    if (this.parsed.get(this) === undefined) this.parsed.set(this, object);
+    if (this.forms.getParsed(this) === undefined) this.forms.setParsed(this, object);
   }
 
   selectable(fields: SelectableFields): Selectable {
@@ -152,27 +186,17 @@ export class StoredObject implements ObjectBytes {
 
   /** Whether this JSON is the object's, but for its resourceVersion. */
   sameJson(json: Buffer): boolean {
-    if (this.#json !== undefined) return this.#json.equals(json);
-    const at = json.indexOf(metadataStart) + metadataStart.length;
-    const bytes = this.#bytes!;
-    const cut = resourceVersionText(this.revision).length;
-    return (
-      bytes.length === json.length + cut &&
-      bytes.compare(json, 0, at, 0, at) === 0 &&
-      bytes.compare(json, at, json.length, at + cut, bytes.length) === 0
-    );
+    return this.#json.equals(json);
   }
 
   /** Length of the JSON without resourceVersion. */
   get jsonLength(): number {
-    return this.#json !== undefined
-      ? this.#json.length
-      : this.#bytes!.length - (this.revision === 0n ? 0 : resourceVersionText(this.revision).length);
+    return this.#json.length;
   }
 
   /** The same state under another revision: what DELETED events carry. */
   at(revision: bigint): StoredObject {
-    return new StoredObject(this.#json ?? unsplice(this.#bytes!, this.revision), revision, this.parsed);
+    return new StoredObject(this.#json, revision, this.forms);
   }
 }
 
@@ -189,12 +213,6 @@ function splice(json: Buffer, revision: bigint, start: Buffer | undefined): Buff
   json.copy(bytes, lead + at + version.length, at);
   if (start !== undefined) frameEnd.copy(bytes, bytes.length - frameEnd.length);
   return bytes;
-}
-
-function unsplice(bytes: Buffer, revision: bigint): Buffer {
-  if (revision === 0n) return bytes;
-  const at = bytes.indexOf(metadataStart) + metadataStart.length;
-  return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + resourceVersionText(revision).length)]);
 }
 
 /**

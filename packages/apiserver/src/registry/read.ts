@@ -57,7 +57,7 @@ export async function newestObject(
 export function ofEntry(cache: WatchCache, resource: ResourceCache, path: string, entry: Entry): StoredObject {
   const cached = resource.objects.get(path);
   if (cached?.revision === entry.modRevision) return cached;
-  return new StoredObject(jsonOf(entry.key, entry.value), entry.modRevision, cache.parsed);
+  return new StoredObject(jsonOf(entry.key, entry.value), entry.modRevision, cache.forms);
 }
 
 export async function notOlderThan(cache: WatchCache, revision: bigint, signal: AbortSignal): Promise<void> {

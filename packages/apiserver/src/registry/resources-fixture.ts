@@ -13,7 +13,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './contract.js';
-import type { ParsedObjects } from './object-bytes.js';
+import type { RecentForms } from './object-bytes.js';
 import { createResources, type ResourcesOptions } from './resources.js';
 
 export interface Fixture extends AsyncDisposable {
@@ -48,7 +48,7 @@ export async function fixture(options: Partial<ResourcesOptions> = {}): Promise<
   const clock: Clock = options.clock ?? systemClock;
   const store = options.store ?? (await memoryStore({ clock })());
   const resources = createResources({ ...options, store, clock });
-  freezeShared(resources.cache.parsed);
+  freezeShared(resources.cache.forms);
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
   const running = resources.run({ signal: stop.signal });
@@ -111,9 +111,9 @@ export async function fixture(options: Partial<ResourcesOptions> = {}): Promise<
 }
 
 /** What is shared must not be changed by whoever reads it: here that throws. */
-function freezeShared(parsed: ParsedObjects): void {
-  const set = parsed.set.bind(parsed);
-  parsed.set = (owner, object) => set(owner, deepFreeze(object));
+function freezeShared(forms: RecentForms): void {
+  const set = forms.setParsed.bind(forms);
+  forms.setParsed = (owner, object) => set(owner, deepFreeze(object));
 }
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {

@@ -59,7 +59,7 @@ function scaleObject(scale: ScaleOf, object: ReadonlyObject): DynamicObject {
 
 /** The Scale of one version of an object, as bytes of their own. */
 export function scaleBytes(cache: WatchCache, scale: ScaleOf, of: StoredObject): StoredObject {
-  return new StoredObject(decodeValue(serialize(scaleObject(scale, of.object()))), of.revision, cache.parsed);
+  return new StoredObject(decodeValue(serialize(scaleObject(scale, of.object()))), of.revision, cache.forms);
 }
 
 function decodeScale(

@@ -22,7 +22,7 @@ import { decodeValue } from '../storage/value.js';
 import type { WatchEvent } from './contract.js';
 import type { WindowBounds } from './event-window.js';
 import type { Filter } from './filter.js';
-import { ParsedObjects, StoredObject } from './object-bytes.js';
+import { RecentForms, StoredObject } from './object-bytes.js';
 import { ResourceCache } from './resource-cache.js';
 import { parseStorageKey, type ResourceId, registryPrefix, resourceIdOf, storageKey } from './storage-keys.js';
 import { bookmark, EventBatch, errorEvent } from './watch-events.js';
@@ -71,7 +71,7 @@ export interface CacheObserver {
 export class WatchCache {
   readonly store: Store;
   readonly clock: Clock;
-  readonly parsed: ParsedObjects;
+  readonly forms: RecentForms;
   readonly #log: Logger | undefined;
   readonly #window: WindowBounds | undefined;
   readonly #queueBytes: number;
@@ -92,7 +92,7 @@ export class WatchCache {
   constructor(options: WatchCacheOptions) {
     this.store = options.store;
     this.clock = options.clock ?? systemClock;
-    this.parsed = new ParsedObjects(options.parsedObjects ?? 2048);
+    this.forms = new RecentForms(options.parsedObjects ?? 2048);
     this.#log = options.log;
     this.#window = options.window;
     this.#queueBytes = options.watcherQueueBytes ?? 8 << 20;
@@ -235,7 +235,7 @@ export class WatchCache {
   /** Or why it cannot be read: one such value must not take the others along. */
   #stored(key: string, value: Uint8Array, revision: bigint): StoredObject | StatusError {
     try {
-      return new StoredObject(jsonOf(key, value), revision, this.parsed);
+      return new StoredObject(jsonOf(key, value), revision, this.forms);
     } catch (error) {
       const unreadable = error as StatusError;
       this.#log?.error('a stored object cannot be read', { error: unreadable.message });
@@ -287,7 +287,7 @@ export class WatchCache {
       cached.offerParsed(object);
       return cached;
     }
-    const made = new StoredObject(decodeValue(value), revision, this.parsed);
+    const made = new StoredObject(decodeValue(value), revision, this.forms);
     made.offerParsed(object);
     if (revision > this.#revision && this.#live) {
       if (this.#offered.size >= 4096) this.#offered.clear();

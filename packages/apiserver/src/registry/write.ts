@@ -76,7 +76,7 @@ export async function writeObject(
   const key = storageKey(id, path);
   const { signal } = context;
   const inForm = (object: StoredObject | undefined) =>
-    object !== undefined && hasForm(kind) ? currentForm(kind, object, cache.parsed) : object;
+    object !== undefined && hasForm(kind) ? currentForm(kind, object, cache.forms) : object;
   const newest = async () => inForm(await newestObject(cache, kind, path, signal));
   let current: StoredObject | undefined;
   // What is decided is confirmed or compared in the end, so that a look at the cache does for a beginning, also when it has nothing.
@@ -154,7 +154,7 @@ export function serialized(kind: Kind, object: DynamicObject): Buffer {
 
 /** What a dry run answers: the object as it would be; `revision` 0 for one that would be created. */
 export function dryRunAnswer(cache: WatchCache, value: Buffer, revision: bigint): StoredObject {
-  return new StoredObject(decodeValue(value), revision, cache.parsed);
+  return new StoredObject(decodeValue(value), revision, cache.forms);
 }
 
 /** Whether this is what is stored already. */
