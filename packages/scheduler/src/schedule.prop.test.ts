@@ -95,6 +95,64 @@ describe.each([
   });
 });
 
+describe('the short way to a choice', () => {
+  it('takes the node that the long way takes, among 150 nodes, beside pods that are nominated', () => {
+    const step = fc.record({ kind: fc.nat(4), priority: fc.nat(2), nominate: fc.option(fc.nat(149), { freq: 2 }) });
+    const zone = (i: number) => ({ zone: ['a', 'b', 'c'][i % 3]! });
+    const spread = (whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway') => ({
+      topologySpreadConstraints: [
+        { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable, labelSelector: { matchLabels: { app: 'x' } } },
+      ],
+    });
+    const specs = [
+      {},
+      avoids({ app: 'x' }),
+      avoids({ app: 'y' }, 'zone'),
+      spread('DoNotSchedule'),
+      spread('ScheduleAnyway'),
+    ];
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), fc.nat(149), (steps, from) => {
+        const state = new ClusterState();
+        for (let i = 0; i < 150; i++)
+          state.setNode(
+            testNode(`n${i}`, { allocatable: { cpu: '1', pods: '3' }, ...(i % 7 === 0 ? {} : { labels: zone(i) }) }),
+          );
+        const rules = profile({ plugins: defaultPlugins() });
+        let start = from;
+        for (const [index, { kind, priority, nominate }] of steps.entries()) {
+          const pod = testPod(`p${index}`, {
+            labels: { app: kind === 2 ? 'y' : 'x' },
+            requests: { cpu: '400m' },
+            spec: { ...specs[kind], priority },
+          });
+          if (nominate !== null) {
+            state.nominate(pod.metadata.uid, pod, `n${nominate}`);
+            continue;
+          }
+          const options = { start, withoutPostFilter: true };
+          const long = schedule(pod, state, rules, options);
+          const first = schedule(pod, state, rules, { ...options, detail: 'choice' });
+          const kept = schedule(pod, state, rules, { ...options, detail: 'choice' });
+          for (const short of [first, kept]) {
+            expect(short.outcome).toBe(long.outcome);
+            if (short.outcome !== 'placed' || long.outcome !== 'placed') continue;
+            expect([short.node, short.feasible, short.examined, short.nextStart]).toEqual([
+              long.node,
+              long.feasible,
+              long.examined,
+              long.nextStart,
+            ]);
+          }
+          start = long.nextStart;
+          if (long.outcome === 'placed') state.assume(pod, long.node);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
 describe('ClusterState', () => {
   it('keeps sums that equal a recount, whatever happens to pods', () => {
     const step = fc.record({

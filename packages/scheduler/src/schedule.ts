@@ -106,25 +106,25 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
   }
 
   const wanted = options.allNodes || extended ? total : nodesToFind(total, profile.percentageOfNodesToScore);
-  if (!full && !only && !extended && nominated.size === 0) {
-    const local = plan.chooseLocal(start, wanted);
-    if (local && local.best >= 0) {
-      const { best, count: feasible, examined } = local;
-      const nextStart = (start + examined) % total;
+  const scratch = scratches.pop() ?? new Scratch();
+  scratch.reserve(wanted);
+  const { slots } = scratch;
+  if (!full && !only && !extended) {
+    const found = plan.gather(slots, start, wanted, nominated, slot => refusalAt(slot, 0) !== undefined);
+    if (found && found.count > 0) {
+      const { best } = choose(plan, snapshot, scratch, found.count, false);
+      scratches.push(scratch);
       return {
         outcome: 'placed',
         node: snapshot.at(best).name,
         scores: [],
         refusals: noRefusals,
-        examined,
-        feasible,
-        nextStart,
+        examined: found.examined,
+        feasible: found.count,
+        nextStart: (start + found.examined) % total,
       };
     }
   }
-  const scratch = scratches.pop() ?? new Scratch();
-  scratch.reserve(wanted);
-  const { slots } = scratch;
   const refusedSlots: number[] = [];
   const refusedBy: NodeRefusal[] = [];
   let count = 0;
@@ -225,7 +225,7 @@ function choose(
   const { totals, scores } = scratch;
   const slots = scratch.slots.subarray(0, count);
   const detail: Record<string, number>[] | undefined = full ? Array.from(slots, () => ({})) : undefined;
-  for (let i = 0; i < count; i++) totals[i] = plan.localScore(slots[i]!);
+  plan.localScores(totals, slots);
   if (detail) {
     for (const { plugin, rule } of plan.local) for (let i = 0; i < count; i++) detail[i]![plugin] = rule.of(slots[i]!);
   }
@@ -242,15 +242,18 @@ function choose(
     }
     if (rule.begin?.(slots) === 'skip') continue;
     if (kept) for (let i = 0; i < count; i++) scores[i] = kept.of(slots[i]!);
+    else if (rule.fill) rule.fill(scores, slots);
     else for (let i = 0; i < count; i++) scores[i] = rule.of(slots[i]!);
     const { normalize } = rule;
     if (typeof normalize === 'function') normalize(scores, slots);
     else if (normalize) normalizeTo100(scores, count, normalize === 'lowest');
+    let sum = 0;
     for (let i = 0; i < count; i++) {
       const score = scores[i]!;
-      if (!Number.isFinite(score)) throw notANumber(plugin, snapshot.at(slots[i]!).name, score);
+      sum += score;
       totals[i]! += weight * score;
     }
+    if (!Number.isFinite(sum)) refuseNumbers(plugin, snapshot, slots, scores);
     if (detail) for (let i = 0; i < count; i++) detail[i]![plugin] = scores[i]!;
   }
   if (extra?.size) {
@@ -271,6 +274,12 @@ function choose(
     list.sort((a, b) => b.total - a.total);
   }
   return { best: slots[best]!, scores: list };
+}
+
+/** @throws Error that names the first node whose score is no finite number, if there is one. */
+function refuseNumbers(plugin: string, snapshot: Snapshot, slots: Int32Array, scores: Float64Array): void {
+  for (let i = 0; i < slots.length; i++)
+    if (!Number.isFinite(scores[i]!)) throw notANumber(plugin, snapshot.at(slots[i]!).name, scores[i]!);
 }
 
 const notANumber = (plugin: string, node: string, score: number): Error =>

@@ -7,7 +7,7 @@
 import type { Pod } from '@orbitkit/core';
 import type { Cycle, NodeRefusal, Plugin, Refusal } from '../framework/plugin.js';
 import type { Profile } from '../framework/profile.js';
-import type { FilterRule, Rules, ScoreRule } from '../framework/rules.js';
+import type { CountRange, FilterRule, Rules, ScoreRule } from '../framework/rules.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 
 export interface PlannedScore {
@@ -42,6 +42,22 @@ class KeptScores {
       this.#scores[slot] = this.rule.of(slot);
     }
     return this.#scores[slot]!;
+  }
+}
+
+/** A range with the arrays that it reads, for the length of one decision. */
+class HeldRange {
+  readonly domainOf: Int32Array;
+  readonly counts: Float64Array;
+  readonly least: number;
+  readonly most: number;
+  readonly unlabelled: boolean;
+  constructor({ counter, least, most, unlabelled }: CountRange) {
+    this.domainOf = counter.rule.topology.domainOf;
+    this.counts = counter.perDomain;
+    this.least = least;
+    this.most = most;
+    this.unlabelled = unlabelled;
   }
 }
 
@@ -163,22 +179,31 @@ export class Plan {
   }
 
   /**
-   * Filter and choice in one pass, when every score is local or the same for all: slot of the best, or -1; undefined when it cannot be done so.
-   * The answer is what filtering and scoring give.
+   * Fills `slots` with the first `wanted` nodes from `start` on that pass every filter, and answers how many they are and how many were looked
+   * at; undefined for a class of which nothing is kept. `refuses` has the last word about nodes of `held`.
    */
-  chooseLocal(start: number, wanted: number): { best: number; count: number; examined: number } | undefined {
+  gather(
+    slots: Int32Array,
+    start: number,
+    wanted: number,
+    held: ReadonlyMap<number, unknown>,
+    refuses: (slot: number) => boolean,
+  ): { count: number; examined: number } | undefined {
     const nodeAt = this.#nodeAt;
     if (!nodeAt) return undefined;
-    for (const { rule } of this.scores) if (rule.uniform?.() === undefined) return undefined;
     const { order, columns } = this.#snapshot;
     const { generation } = columns;
     const verdicts = this.#nodeVerdict!;
-    const locals = this.#localScore!;
-    const { filters } = this;
-    const kept = this.#keptFilters;
+    const ranges: HeldRange[] = [];
+    const others: FilterRule[] = [];
+    for (let i = this.#keptFilters; i < this.filters.length; i++) {
+      const { rule } = this.filters[i]!;
+      if (rule.ranges) for (const range of rule.ranges()) ranges.push(new HeldRange(range));
+      else others.push(rule);
+    }
+    const { length } = ranges;
     const total = order.length;
-    let best = -1;
-    let bestScore = Number.NEGATIVE_INFINITY;
+    const anyHeld = held.size > 0;
     let count = 0;
     let index = start;
     let examined = 0;
@@ -187,15 +212,19 @@ export class Plan {
       if (++index === total) index = 0;
       if (nodeAt[slot] !== generation[slot]) this.#refresh(slot);
       if (verdicts[slot] !== 0) continue;
-      for (let i = kept; i < filters.length; i++) if (!filters[i]!.rule.passes(slot)) continue next;
-      count += 1;
-      const score = locals[slot]!;
-      if (score > bestScore) {
-        bestScore = score;
-        best = slot;
+      for (let i = 0; i < length; i++) {
+        const range = ranges[i]!;
+        const domain = range.domainOf[slot]!;
+        if (domain >= 0) {
+          const here = range.counts[domain]!;
+          if (here < range.least || here > range.most) continue next;
+        } else if (!range.unlabelled) continue next;
       }
+      for (let i = 0; i < others.length; i++) if (!others[i]!.passes(slot)) continue next;
+      if (anyHeld && held.has(slot) && refuses(slot)) continue;
+      slots[count++] = slot;
     }
-    return { best, count, examined };
+    return { count, examined };
   }
 
   #ask(slot: number, from: number, to: number): number {
@@ -204,9 +233,20 @@ export class Plan {
     return 0;
   }
 
-  /** Sum of the weighted local scores of a node that passed. */
-  localScore(slot: number): number {
-    return this.#nodeAt ? this.#localScore![slot]! : this.#sumLocal(slot);
+  /** Sums of the weighted local scores of nodes that passed. What was supposed of a node meanwhile is not what is kept of it. */
+  localScores(totals: Float64Array, slots: Int32Array): void {
+    const nodeAt = this.#nodeAt;
+    if (!nodeAt) {
+      for (let i = 0; i < slots.length; i++) totals[i] = this.#sumLocal(slots[i]!);
+      return;
+    }
+    const { generation } = this.#snapshot.columns;
+    const kept = this.#localScore!;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (nodeAt[slot] !== generation[slot]) this.#refresh(slot);
+      totals[i] = kept[slot]!;
+    }
   }
 
   #sumLocal(slot: number): number {

@@ -9,6 +9,7 @@
  * Rules read typed arrays of `snapshot.columns` and counters of `snapshot.counts`. They are compiled anew when arrays were replaced, when
  * `counts.version` changed, and when they say that they are `stale`.
  */
+import type { Counter } from '../snapshot/topology.js';
 import type { Refusal } from './plugin.js';
 
 export type Scope = 'object' | 'node' | 'cluster';
@@ -19,6 +20,20 @@ export interface FilterRule {
   passes(slot: number): boolean;
   /** Why not, of a node that does not pass. Equal answers should be one object: they are counted by identity. */
   refusal(slot: number): Refusal;
+  /**
+   * The same answer as numbers, which are compared without a call for each node: a node passes when it passes all of them. Asked after `begin`, once a
+   * decision.
+   */
+  ranges?(): readonly CountRange[];
+}
+
+/** What the counter has for the node's domain lies between `least` and `most`, both included. */
+export interface CountRange {
+  readonly counter: Counter;
+  readonly least: number;
+  readonly most: number;
+  /** Whether a node without the label passes. */
+  readonly unlabelled: boolean;
 }
 
 /**
@@ -32,6 +47,8 @@ export interface ScoreRule {
   readonly scope: Scope;
   /** 0…100, or anything when `normalize` is given. */
   of(slot: number): number;
+  /** The same for many nodes at once: `scores[i]` is what `of(slots[i])` is. After `begin`. */
+  fill?(scores: Float64Array, slots: Int32Array): void;
   readonly normalize?: Normalization;
   /** What every node gets at the moment, if that is known to be one score: it decides nothing, and the nodes are not asked. */
   uniform?(): number | undefined;

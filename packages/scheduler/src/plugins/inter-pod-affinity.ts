@@ -11,7 +11,7 @@
  */
 import type { Pod } from '@orbitkit/core';
 import type { Plugin, Refusal } from '../framework/plugin.js';
-import type { Rules } from '../framework/rules.js';
+import type { CountRange, Rules } from '../framework/rules.js';
 import { classOf } from '../snapshot/pod-class.js';
 import { type AffinityTerm, type CarriedTerm, type LabelledPods, termsOf } from '../snapshot/pod-counts.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
@@ -106,8 +106,16 @@ function filterOf(pod: Pod, snapshot: Snapshot) {
       if (domain < 0) return false;
       if (!(nearCounters[i]!.perDomain[domain]! > 0)) all = false;
     }
-    return all || (mayBeFirst && nearCounters.every(each => each.total === 0));
+    return all || (mayBeFirst && isNobodyThere());
   };
+  const isNobodyThere = (): boolean => nearCounters.every(each => each.total === 0);
+  const none = [...awayCounters, ...existing].map(
+    (counter): CountRange => ({ counter, least: 0, most: 0, unlabelled: true }),
+  );
+  const nearAtLeast = (least: number) =>
+    nearCounters.map((counter): CountRange => ({ counter, least, most: Number.POSITIVE_INFINITY, unlabelled: false }));
+  const ranges = [...nearAtLeast(1), ...none];
+  const first = [...nearAtLeast(0), ...none];
   return {
     scope: 'cluster' as const,
     passes: (slot: number) =>
@@ -115,6 +123,7 @@ function filterOf(pod: Pod, snapshot: Snapshot) {
       !hits(awayCounters, awayAt, slot) &&
       !hits(existing, existingAt, slot),
     refusal: (slot: number) => (!isNear(slot) ? notNear : hits(awayCounters, awayAt, slot) ? tooNear : unwelcome),
+    ranges: () => (nearCounters.length > 0 && mayBeFirst && isNobodyThere() ? first : ranges),
   };
 }
 
@@ -150,9 +159,21 @@ function scoreOf(pod: Pod, snapshot: Snapshot, options: InterPodAffinityOptions)
       for (let i = 0; i < parts.length; i++) {
         const { counter, topology, weight } = parts[i]!;
         const domain = topology.domainOf[slot]!;
-        if (domain >= 0) sum += weight * (counter.perDomain[domain] ?? 0);
+        if (domain >= 0) sum += weight * counter.perDomain[domain]!;
       }
       return sum;
+    },
+    fill(scores: Float64Array, slots: Int32Array): void {
+      for (let part = 0; part < parts.length; part++) {
+        const { counter, topology, weight } = parts[part]!;
+        const { perDomain } = counter;
+        const { domainOf } = topology;
+        for (let i = 0; i < slots.length; i++) {
+          const domain = domainOf[slots[i]!]!;
+          const points = domain >= 0 ? weight * perDomain[domain]! : 0;
+          scores[i] = part === 0 ? points : scores[i]! + points;
+        }
+      }
     },
     normalize(scores: Float64Array, slots: Int32Array): void {
       let most = Number.NEGATIVE_INFINITY;

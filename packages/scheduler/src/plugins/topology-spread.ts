@@ -12,7 +12,7 @@ import { type corev1, type LabelSelector, labelSelectorOf, type Pod, selectsNode
 import type { Plugin, Refusal } from '../framework/plugin.js';
 import type { FilterRule, ScoreRule } from '../framework/rules.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
-import type { Counter, CounterRule } from '../snapshot/topology.js';
+import type { Counter, CounterRule, Topology } from '../snapshot/topology.js';
 import { defaultSelector, selectorsVersion } from './default-selector.js';
 
 export type SpreadConstraint = corev1.TopologySpreadConstraint;
@@ -122,15 +122,14 @@ function filterOf(pod: Pod, snapshot: Snapshot, hard: readonly SpreadConstraint[
     const self = labelSelectorOf(each.labelSelector).matches(pod.metadata.labels ?? {}) ? 1 : 0;
     return { counter, topology: counter.rule.topology, self, maxSkew: each.maxSkew, minDomains: each.minDomains ?? 1 };
   });
-  const skewed = (
-    { counter, topology, self, maxSkew, minDomains }: (typeof rules)[number],
-    slot: number,
-  ): Refusal | undefined => {
+  /** The most that a domain may have before the pod comes. */
+  const allowed = ({ counter, self, maxSkew, minDomains }: (typeof rules)[number]): number =>
+    maxSkew - self + (counter.domains < minDomains ? 0 : counter.least);
+  const skewed = (rule: (typeof rules)[number], slot: number): Refusal | undefined => {
+    const { counter, topology } = rule;
     const domain = topology.domainOf[slot]!;
     if (domain < 0) return unlabelled;
-    const least = counter.domains < minDomains ? 0 : counter.least;
-    const here = counter.eligibleNodes[domain] ? counter.perDomain[domain]! : 0;
-    return here + self - least > maxSkew ? uneven : undefined;
+    return counter.perDomain[domain]! > allowed(rule) ? uneven : undefined;
   };
   return {
     scope: 'cluster',
@@ -139,6 +138,13 @@ function filterOf(pod: Pod, snapshot: Snapshot, hard: readonly SpreadConstraint[
       return true;
     },
     refusal: slot => rules.map(each => skewed(each, slot)).find(each => each !== undefined) ?? uneven,
+    ranges: () =>
+      rules.map(each => ({
+        counter: each.counter,
+        least: Number.NEGATIVE_INFINITY,
+        most: allowed(each),
+        unlabelled: false,
+      })),
   };
 }
 
@@ -159,17 +165,22 @@ function scoreOf(pod: Pod, snapshot: Snapshot, soft: readonly SpreadConstraint[]
       weight: 0,
     }),
   );
-  const lacks = (slot: number) => requireAll && rules.some(({ counter }) => counter.rule.topology.domainOf[slot]! < 0);
+  const topologies = rules.map(({ counter }) => counter.rule.topology);
+  const lacks = (slot: number): boolean => topologies.some(({ domainOf }) => domainOf[slot]! < 0);
+  /** Of the slots of this decision, those that are left out, and how many. */
+  let out: Uint8Array | undefined;
   let ignored = 0;
   return {
     scope: 'cluster',
     begin(slots) {
       ignored = 0;
-      if (requireAll) for (const slot of slots) if (lacks(slot)) ignored += 1;
+      out = undefined;
+      if (requireAll && !topologies.every(({ labelled }) => labelled === snapshot.order.length)) {
+        out = Uint8Array.from(slots, slot => (lacks(slot) ? 1 : 0));
+        for (const each of out) ignored += each;
+      }
       for (const rule of rules) {
-        const size = rule.byHost
-          ? slots.length - ignored
-          : domainsAmong(slots, rule.counter.rule.topology.domainOf, ignored > 0 ? lacks : undefined);
+        const size = rule.byHost ? slots.length - ignored : domainsAmong(slots, rule.counter.rule.topology, out);
         rule.weight = Math.log(size + 2);
       }
     },
@@ -178,16 +189,27 @@ function scoreOf(pod: Pod, snapshot: Snapshot, soft: readonly SpreadConstraint[]
       for (let i = 0; i < rules.length; i++) {
         const { counter, byHost, weight, maxSkew } = rules[i]!;
         const domain = counter.rule.topology.domainOf[slot]!;
-        if (domain < 0) continue;
-        const count = byHost ? counter.perSlot[slot]! : counter.eligibleNodes[domain] ? counter.perDomain[domain]! : 0;
-        sum += count * weight + (maxSkew - 1);
+        if (domain >= 0) sum += (byHost ? counter.perSlot[slot]! : counter.perDomain[domain]!) * weight + (maxSkew - 1);
       }
       return Math.round(sum);
+    },
+    fill(scores, slots) {
+      scores.fill(0, 0, slots.length);
+      for (let each = 0; each < rules.length; each++) {
+        const { counter, byHost, weight, maxSkew } = rules[each]!;
+        const { perSlot, perDomain } = counter;
+        const { domainOf } = counter.rule.topology;
+        for (let i = 0; i < slots.length; i++) {
+          const slot = slots[i]!;
+          const domain = domainOf[slot]!;
+          if (domain >= 0) scores[i]! += (byHost ? perSlot[slot]! : perDomain[domain]!) * weight + (maxSkew - 1);
+        }
+      }
+      for (let i = 0; i < slots.length; i++) scores[i] = Math.round(scores[i]!);
     },
     normalize(scores, slots) {
       let most = Number.NEGATIVE_INFINITY;
       let least = Number.POSITIVE_INFINITY;
-      const out = ignored > 0 ? Array.from(slots, lacks) : undefined;
       for (let i = 0; i < slots.length; i++) {
         if (out?.[i]) continue;
         if (scores[i]! > most) most = scores[i]!;
@@ -201,19 +223,16 @@ function scoreOf(pod: Pod, snapshot: Snapshot, soft: readonly SpreadConstraint[]
   };
 }
 
-function domainsAmong(slots: Int32Array, domainOf: Int32Array, left: ((slot: number) => boolean) | undefined): number {
-  let seen = new Uint8Array(64);
+/** How many domains those of the slots have that are not left out. Ends when it has met all that there are. */
+function domainsAmong(slots: Int32Array, topology: Topology, out: Uint8Array | undefined): number {
+  const { domainOf, populated, values } = topology;
+  const seen = new Uint8Array(values.length);
   let count = 0;
-  for (let i = 0; i < slots.length; i++) {
+  for (let i = 0; i < slots.length && count < populated; i++) {
     const domain = domainOf[slots[i]!]!;
-    if (domain < 0 || left?.(slots[i]!)) continue;
-    if (domain >= seen.length) {
-      const wider = new Uint8Array(2 * (domain + 1));
-      wider.set(seen);
-      seen = wider;
-    }
-    if (seen[domain] === 0) count += 1;
+    if (domain < 0 || out?.[i] || seen[domain] === 1) continue;
     seen[domain] = 1;
+    count += 1;
   }
   return count;
 }

@@ -17,6 +17,10 @@ export class Topology {
   domainOf: Int32Array;
   /** Nodes in each domain. */
   readonly nodes: number[] = [];
+  /** Domains that have a node. */
+  populated = 0;
+  /** Nodes that have the label. */
+  labelled = 0;
   readonly #ids = new Map<string, number>();
   readonly counters = new Set<Counter>();
 
@@ -32,6 +36,7 @@ export class Topology {
       this.#ids.set(value, id);
       this.values.push(value);
       this.nodes.push(0);
+      for (const counter of this.counters) counter.reach(id);
     }
     return id;
   }
@@ -39,8 +44,14 @@ export class Topology {
   place(slot: number, value: string | undefined): void {
     const before = this.domainOf[slot]!;
     const after = value === undefined ? -1 : this.idOf(value);
-    if (before >= 0) this.nodes[before]! -= 1;
-    if (after >= 0) this.nodes[after]! += 1;
+    if (before >= 0) {
+      this.labelled -= 1;
+      if (--this.nodes[before]! === 0) this.populated -= 1;
+    }
+    if (after >= 0) {
+      this.labelled += 1;
+      if (++this.nodes[after]! === 1) this.populated += 1;
+    }
     for (const counter of this.counters) counter.detach(slot);
     this.domainOf[slot] = after;
     for (const counter of this.counters) counter.attach(slot);
@@ -91,10 +102,10 @@ export interface CounterRule {
 export class Counter {
   readonly rule: CounterRule;
   perSlot: Float64Array;
-  /** By domain. */
-  readonly perDomain: number[] = [];
+  /** By domain, for every domain of the topology; 0 where no node is eligible. Replaced when it grows. */
+  perDomain = new Float64Array(8);
   /** Eligible nodes by domain; a domain without one is not a place to spread to. */
-  readonly eligibleNodes: number[] = [];
+  #eligibleNodes = new Int32Array(8);
   /** Sum over all domains. */
   total = 0;
   /** Domains with an eligible node. */
@@ -109,6 +120,18 @@ export class Counter {
     this.rule = rule;
     this.perSlot = new Float64Array(capacity);
     this.#attached = new Uint8Array(capacity);
+    this.reach(rule.topology.values.length);
+  }
+
+  /** Has room for that domain from now on. */
+  reach(domain: number): void {
+    if (domain < this.perDomain.length) return;
+    const perDomain = new Float64Array(2 * (domain + 1));
+    perDomain.set(this.perDomain);
+    this.perDomain = perDomain;
+    const eligibleNodes = new Int32Array(2 * (domain + 1));
+    eligibleNodes.set(this.#eligibleNodes);
+    this.#eligibleNodes = eligibleNodes;
   }
 
   /** The least count of a domain with an eligible node; 0 without domains. */
@@ -128,13 +151,11 @@ export class Counter {
     const domain = this.rule.topology.domainOf[slot]!;
     if (domain < 0 || (this.rule.eligible && !this.rule.eligible(slot))) return;
     this.#attached[slot] = 1;
-    if (!this.eligibleNodes[domain]) {
-      this.eligibleNodes[domain] = 0;
-      this.perDomain[domain] = 0;
+    if (this.#eligibleNodes[domain] === 0) {
       this.domains += 1;
       this.#enter(0);
     }
-    this.eligibleNodes[domain]! += 1;
+    this.#eligibleNodes[domain]! += 1;
     this.#move(domain, this.perSlot[slot]!);
   }
 
@@ -143,8 +164,8 @@ export class Counter {
     const domain = this.rule.topology.domainOf[slot]!;
     this.#attached[slot] = 0;
     this.#move(domain, -this.perSlot[slot]!);
-    this.eligibleNodes[domain]! -= 1;
-    if (this.eligibleNodes[domain] === 0) {
+    this.#eligibleNodes[domain]! -= 1;
+    if (this.#eligibleNodes[domain] === 0) {
       this.domains -= 1;
       this.#leave(0);
     }
