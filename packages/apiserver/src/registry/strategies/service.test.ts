@@ -303,9 +303,13 @@ describe('families', () => {
     expect(dual.clusterIPs).toEqual([expect.stringMatching(/^10\.50\.0\./), expect.stringMatching(/^fd00:50::/)]);
     const six = await specIn(server, 'six', { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6'] });
     expect(six.ipFamilies).toEqual(['IPv6', 'IPv4']);
-    const asked = await specIn(server, 'asked', { clusterIP: 'fd00:50:0::A' });
-    expect(asked).toMatchObject({ ipFamilies: ['IPv6'], clusterIPs: ['fd00:50:0::A'] });
-    const again = await refusal(server.create(Service, service('again', { selector, clusterIP: 'fd00:50::a' })));
+    // Those above were drawn by lot.
+    const taken = [...dual.clusterIPs, ...six.clusterIPs];
+    const letter = ['A', 'B', 'C'].find(each => !taken.includes(`fd00:50::${each.toLowerCase()}`))!;
+    const asked = await specIn(server, 'asked', { clusterIP: `fd00:50:0::${letter}` });
+    expect(asked).toMatchObject({ ipFamilies: ['IPv6'], clusterIPs: [`fd00:50:0::${letter}`] });
+    const clusterIP = `fd00:50::${letter.toLowerCase()}`;
+    const again = await refusal(server.create(Service, service('again', { selector, clusterIP })));
     expect(again.message).toContain('provided IP is already allocated');
   });
 
