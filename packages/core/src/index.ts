@@ -16,6 +16,7 @@ export {
   requestJson,
   warningText,
 } from './client/request-json.js';
+export { type MeasuredTransportOptions, measuredTransport } from './client/request-metrics.js';
 export type * from './client/transport.js';
 export { watchEvents } from './client/watch-stream.js';
 export * from './clock/backoff.js';

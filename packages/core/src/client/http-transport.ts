@@ -14,8 +14,10 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Agent, Dispatcher } from 'undici';
 import { type Clock, systemClock } from '../clock/clock.js';
+import type { Metrics } from '../component/metrics.js';
 import { StatusError } from '../errors/status-error.js';
 import { defaultTimeoutMs } from './request-json.js';
+import { measuredTransport } from './request-metrics.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
 import { connectWebSocket } from './websocket.js';
 
@@ -42,6 +44,8 @@ export interface HttpTransportOptions {
   /** Acts as this user; the authenticated one needs the right to impersonate. */
   impersonate?: { username: string; groups?: readonly string[]; uid?: string };
   userAgent?: string;
+  /** Counts and times requests as client-go does (request-metrics). Default: nothing is measured. */
+  metrics?: Metrics;
   clock?: Clock;
 }
 
@@ -172,7 +176,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     return responseOf(answer, guard);
   }
 
-  return {
+  const transport: Transport = {
     request,
     async connect(path, { protocols, signal }) {
       refuseWhenClosed();
@@ -200,6 +204,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       await Promise.all(pools.map(pool => pool?.destroy()));
     },
   };
+  const { metrics } = options;
+  return metrics ? measuredTransport(transport, { metrics, host: base.host, clock }) : transport;
 }
 
 function serverUrl(server: string): URL {

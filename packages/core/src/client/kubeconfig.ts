@@ -182,7 +182,7 @@ export function kubeconfigContext(config: Kubeconfig, name: string = config.curr
 /** A transport for the named or current context. @throws StatusError BadRequest when its credentials need a plugin. */
 export function kubeconfigTransport(
   config: Kubeconfig,
-  options: { context?: string } & Pick<HttpTransportOptions, 'userAgent' | 'clock' | 'impersonate'> = {},
+  options: { context?: string } & Pick<HttpTransportOptions, 'userAgent' | 'clock' | 'impersonate' | 'metrics'> = {},
 ): Transport {
   const { context, ...rest } = options;
   const { name, cluster, user } = kubeconfigContext(config, context);
