@@ -27,7 +27,10 @@ function networkMode(runtime: RuntimeName, dataDir: string): 'root' | 'rootless'
 
 /** The ranges of the cluster in this directory, chosen at its first start. Held until released, so that no other cluster takes them. */
 export async function clusterRanges(dataDir: string, runtime: RuntimeName): Promise<NetworkRanges> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'EEXIST' ? 'it is a file, not a directory' : error.message;
+    throw new CommandError(`--data-dir ${dataDir}: ${why}`);
+  });
   return networkRanges({ stateFile: rangesFile(dataDir), mode: networkMode(runtime, dataDir) });
 }
 

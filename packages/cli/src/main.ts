@@ -1,7 +1,8 @@
 /** The `orbit` program: parses the command line, runs a command, and turns every reported error into a non-zero exit code. */
+import { readFileSync } from 'node:fs';
 import { isStatusError } from '@orbitkit/core';
 import { isManifestError } from '@orbitkit/core/manifest';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { applyCommand } from './commands/apply.js';
 import { authCommand } from './commands/auth.js';
 import { certificateCommand } from './commands/certificate.js';
@@ -36,6 +37,7 @@ export function program(terminal: Terminal): Command {
     )
     .option('--context <name>', 'a context of the kubeconfig')
     .option('-n, --namespace <name>', 'the namespace; else that of the context')
+    .version(versionOf(), '--version', 'the version of orbit')
     .enablePositionalOptions()
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride()
@@ -71,11 +73,35 @@ export function program(terminal: Terminal): Command {
     add(command, terminal);
   }
   for (const each of command.commands) {
-    if (each.options.every(option => option.short !== '-n')) each.option('-n, --namespace <name>', 'the namespace');
+    if (!withoutNamespace.has(each.name())) takes(each, new Option('-n, --namespace <name>', 'the namespace'));
+    if (!withoutServer.has(each.name())) takeClusterOptions(each);
     each.exitOverride();
   }
   return command;
 }
+
+/** Of a machine, or of a cluster as a whole. */
+const withoutNamespace = new Set(
+  'up apiserver scheduler controller-manager node certificate clear simulate snapshot store encryption generate signing-keys'.split(
+    ' ',
+  ),
+);
+const withoutServer = new Set(['up', 'apiserver', 'simulate', 'store']);
+
+function takes(command: Command, option: Option): void {
+  if (command.options.every(({ long }) => long !== option.long)) command.addOption(option);
+}
+
+/** As with kubectl these may stand anywhere; the help of `orbit` alone tells of them. */
+function takeClusterOptions(command: Command): void {
+  takes(command, new Option('--kubeconfig <file>').hideHelp());
+  takes(command, new Option('--context <name>').hideHelp());
+  for (const each of command.commands) takeClusterOptions(each);
+}
+
+/** Beside the sources as beside what is built of them. */
+const versionOf = (): string =>
+  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 /** Runs a command line; answers the exit code. Never rejects. */
 export async function execute(words: readonly string[], terminal: Terminal): Promise<number> {

@@ -1,24 +1,13 @@
 /** Requests to a running server on paths beside the Kubernetes API. */
-import {
-  findCluster,
-  kubeconfigContext,
-  kubeconfigTransport,
-  StatusError,
-  type Transport,
-  type TransportResponse,
-} from '@orbitkit/core';
+import { kubeconfigTransport, StatusError, type Transport, type TransportResponse } from '@orbitkit/core';
 import { defaultStateDirectory, type GlobalFlags } from './session.js';
+import { targetCluster } from './target-cluster.js';
 import { CommandError, type Terminal } from './terminal.js';
 
 /** To be closed by the caller. */
 export async function serverTransport(flags: GlobalFlags, terminal: Terminal): Promise<Transport> {
-  const { config } = await findCluster({
-    ...(flags.kubeconfig ? { kubeconfig: flags.kubeconfig } : {}),
-    stateDirectory: defaultStateDirectory(terminal.env),
-    env: terminal.env,
-    ...(terminal.env.HOME ? { home: terminal.env.HOME } : {}),
-  });
-  return kubeconfigTransport(config, { context: kubeconfigContext(config, flags.context).name });
+  const { config, context } = await targetCluster(flags, defaultStateDirectory(terminal.env), terminal);
+  return kubeconfigTransport(config, { context: context.name });
 }
 
 /** The answer when it is a good one. @throws StatusError with the server's own words, CommandError */

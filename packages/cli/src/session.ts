@@ -5,13 +5,13 @@ import {
   createClient,
   type DiscoveredKind,
   discoverKinds,
-  findCluster,
+  isNotFound,
   type KindResolver,
-  kubeconfigContext,
   kubeconfigTransport,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
-import type { Terminal } from './terminal.js';
+import { targetCluster } from './target-cluster.js';
+import { CommandError, type Terminal } from './terminal.js';
 
 export interface GlobalFlags {
   kubeconfig?: string;
@@ -39,14 +39,8 @@ export function defaultStateDirectory(env: Terminal['env']): string {
 export const globalFlags = (command: Command): GlobalFlags => command.optsWithGlobals<GlobalFlags>();
 
 export async function openSession(flags: GlobalFlags, terminal: Terminal): Promise<Session> {
-  const found = await findCluster({
-    ...(flags.kubeconfig ? { kubeconfig: flags.kubeconfig } : {}),
-    stateDirectory: defaultStateDirectory(terminal.env),
-    env: terminal.env,
-    ...(terminal.env.HOME ? { home: terminal.env.HOME } : {}),
-  });
-  const context = kubeconfigContext(found.config, flags.context);
-  const transport = kubeconfigTransport(found.config, { context: context.name });
+  const { config, context } = await targetCluster(flags, defaultStateDirectory(terminal.env), terminal);
+  const transport = kubeconfigTransport(config, { context: context.name });
   const warned = new Set<string>();
   const client = createClient(transport, {
     onWarning(text: string) {
@@ -88,10 +82,14 @@ export async function withSession<T>(
 /** Words that older MiniK8s tools used and discovery does not know. */
 const aliases: Readonly<Record<string, string>> = { hpas: 'hpa', rss: 'rs', svcs: 'svc' };
 
-/** `po`, `pods`, `Pod`, `deploy`, `deployments.apps`. @throws StatusError NotFound */
+/** `po`, `pods`, `Pod`, `deploy`, `deployments.apps`. @throws CommandError when the server has no such type. */
 export function kindOf(session: Session, name: string): DiscoveredKind {
   const word = name.toLowerCase();
-  return session.kinds.byName(aliases[word] ?? word);
+  try {
+    return session.kinds.byName(aliases[word] ?? word);
+  } catch (error) {
+    throw isNotFound(error) ? new CommandError(error.message) : error;
+  }
 }
 
 export interface Target {

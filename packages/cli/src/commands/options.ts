@@ -1,5 +1,6 @@
 /** Reading what the commands that run things are told. Every error names the option. */
 import { resolve } from 'node:path';
+import type { LogLevel } from '@orbitkit/core';
 import type { ProfileName, RuntimeName } from '../cluster.js';
 import { CommandError, type Terminal } from '../terminal.js';
 
@@ -29,6 +30,7 @@ function oneOf<T extends string>(option: string, text: string, known: readonly T
   return text as T;
 }
 export const runtimeName = (text: string): RuntimeName => oneOf('--runtime', text, ['process', 'docker']);
+export const logLevel = (text: string): LogLevel => oneOf('--log-level', text, ['debug', 'info', 'warn', 'error']);
 export const profileName = (text: string): ProfileName => oneOf('--profile', text, ['default', 'minik8s']);
 
 export const pathIn = ({ cwd }: Terminal, path: string): string => resolve(cwd, path);

@@ -7,8 +7,6 @@ import {
   type Component,
   compose,
   createClient,
-  findCluster,
-  kubeconfigContext,
   kubeconfigTransport,
   logger,
   type Transport,
@@ -20,9 +18,10 @@ import { type PluginFlags, pluginOptions } from '../plugin-flags.js';
 import { renewedTransport } from '../renewed-transport.js';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
+import { targetCluster } from '../target-cluster.js';
 import { CommandError, type Terminal } from '../terminal.js';
 import type { ClientKeyPair, ClusterTrust } from '../trust.js';
-import { hostAndPort, pathIn, profileName, runtimeName, seconds } from './options.js';
+import { hostAndPort, logLevel, pathIn, profileName, runtimeName, seconds } from './options.js';
 import { schedulerExplainCommand } from './scheduler-explain.js';
 import { schedulerRecordCommand } from './scheduler-record.js';
 import { heartbeatOption, timingOptions } from './up.js';
@@ -151,14 +150,8 @@ export function roleCommands(program: Command, terminal: Terminal): void {
     });
 }
 
-async function contextOf(flags: RoleFlags, terminal: Terminal) {
-  const found = await findCluster({
-    ...(flags.kubeconfig ? { kubeconfig: flags.kubeconfig } : {}),
-    stateDirectory: pathIn(terminal, flags.dataDir),
-    env: terminal.env,
-  });
-  return { found, context: kubeconfigContext(found.config, flags.context) };
-}
+const contextOf = (flags: RoleFlags, terminal: Terminal) =>
+  targetCluster(flags, pathIn(terminal, flags.dataDir), terminal);
 
 async function clusterAuthority(flags: RoleFlags, terminal: Terminal): Promise<string> {
   const { cluster } = (await contextOf(flags, terminal)).context;
@@ -184,15 +177,15 @@ async function serveAsClient(
   terminal: Terminal,
   what: string,
 ): Promise<void> {
-  const { found, context } = await contextOf(flags, terminal);
-  const userName = found.config.contexts.get(context.name)?.user;
-  const log = logger({ level: flags.logLevel as 'warn' });
+  const { config, context } = await contextOf(flags, terminal);
+  const userName = config.contexts.get(context.name)?.user;
+  const log = logger({ level: logLevel(flags.logLevel) });
   const clients: Client[] = [];
   const transport = (as?: ClientKeyPair): Transport => {
-    const users = new Map(found.config.users);
+    const users = new Map(config.users);
     // Nothing of the kubeconfig's own identity goes along.
     if (as !== undefined && userName !== undefined) users.set(userName, { cert: as.cert, key: as.key });
-    return kubeconfigTransport({ ...found.config, users }, { context: context.name });
+    return kubeconfigTransport({ ...config, users }, { context: context.name });
   };
   const connect = (made: Transport): Client => {
     const client = createClient(made);
@@ -254,7 +247,7 @@ async function serve(
   client?: (user: UserInfo) => Client,
 ): Promise<void> {
   const composition = compose(
-    { log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000, ...(client ? { client } : {}) },
+    { log: logger({ level: logLevel(flags.logLevel) }), stopTimeoutMs: 45_000, ...(client ? { client } : {}) },
     ...components,
   );
   const running = composition.run({ signal: terminal.signal });

@@ -14,7 +14,7 @@ import { defaultStateDirectory } from '../session.js';
 import { encryptionOption, type StoreFlags, storeOptions } from '../store-flags.js';
 import type { Terminal } from '../terminal.js';
 import { defaultHeartbeatSeconds, defaultTiming } from '../timing.js';
-import { hostAndPort, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
+import { hostAndPort, logLevel, pathIn, profileName, runtimeName, seconds, wholeNumber } from './options.js';
 
 interface UpFlags extends StoreFlags, AccessFlags, PluginFlags {
   dataDir: string;
@@ -74,6 +74,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
       const { serverStore } = await import('../store-options.js');
       const { trustOf } = await import('../trust.js');
       const dataDir = pathIn(terminal, flags.dataDir);
+      const log = logger({ level: logLevel(flags.logLevel) });
       const runtime = runtimeName(flags.runtime);
       const count = wholeNumber('--nodes', flags.nodes, 1, 100);
       const timing = {
@@ -114,10 +115,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
         proxyOf('n1'),
         ...nodes,
       ];
-      const cluster = compose(
-        { log: logger({ level: flags.logLevel as 'warn' }), stopTimeoutMs: 45_000 },
-        ...components,
-      );
+      const cluster = compose({ log, stopTimeoutMs: 45_000 }, ...components);
       const running = cluster.run({ signal: terminal.signal }).finally(() => ranges.release());
       await during(terminal, 'starting the cluster', () => Promise.race([cluster.ready, running]));
       if (terminal.signal.aborted) return running;

@@ -40,7 +40,7 @@ function Head({ model, server }: Pick<ScreenProps, 'model' | 'server'>) {
       <Text bold>{model.kind}</Text>
       {`(${model.namespace || 'all namespaces'}) [${of}]`}
       {model.filter ? <Text color="yellow">{` /${model.filter}`}</Text> : ''}
-      {model.live ? '' : <Text dimColor> loading…</Text>}
+      {model.live || model.notice ? '' : <Text dimColor> loading…</Text>}
     </Text>
   );
 }
