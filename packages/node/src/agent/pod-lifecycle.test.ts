@@ -358,6 +358,21 @@ describe('admission', () => {
     await lab.until(() => lab.status('third').phase === 'Running');
   });
 
+  it('refuses what two schedulers gave the same room, and leaves alone what runs', async () => {
+    lab = await laboratory();
+    await lab.start({ capacity: { cpu: '1', memory: '1Gi' } });
+    const containers = [{ name: 'app', image: 'app:1', resources: { requests: { cpu: '600m' } } }];
+    await lab.pod({ containers }, 'first');
+    await lab.until(() => lab.status('first').phase === 'Running');
+    await lab.pod({ containers }, 'second');
+    await lab.until(() => lab.status('second').phase === 'Failed');
+    expect(lab.status('second')).toMatchObject({
+      reason: 'OutOfcpu',
+      message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, capacity: 1000",
+    });
+    expect(lab.status('first').phase).toBe('Running');
+  });
+
   it('says what the runtime cannot give, and runs the pod', async () => {
     lab = await laboratory({ capabilities: ['private-localhost', 'attach'] });
     await lab.start();

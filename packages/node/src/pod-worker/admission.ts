@@ -4,7 +4,8 @@
  * A refused pod is Failed with upstream's reason and words; its controller makes another one elsewhere. Pods that run already are
  * never refused. Source: kubernetes `pkg/kubelet/lifecycle/predicate.go`.
  */
-import type { Pod } from '@orbitkit/core';
+import { type Pod, podAmounts, Quantity } from '@orbitkit/core';
+import type { Allocatable } from '../env/resource-ref.js';
 import { containersOf } from './pod-state.js';
 
 export interface Refusal {
@@ -12,13 +13,25 @@ export interface Refusal {
   message: string;
 }
 
-/** @param others The pods that this node runs or has taken in. */
-export function refusalOf(pod: Pod, others: readonly Pod[], maxPods: number): Refusal | undefined {
-  if (others.length >= maxPods) {
-    return {
-      reason: 'OutOfpods',
-      message: `Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: ${others.length}, capacity: ${maxPods}`,
-    };
+/** @param taken The pods that this node runs or has taken in; those that have ended need nothing any more. */
+export function refusalOf(pod: Pod, taken: readonly Pod[], allocatable: Allocatable): Refusal | undefined {
+  const others = taken.filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
+  const capacity = allocatable['pods'];
+  if (capacity !== undefined && others.length >= Number(capacity))
+    return notEnough('pods', '1', String(others.length), capacity);
+  for (const [resource, amount] of podAmounts(pod).requests) {
+    if (amount.compare(Quantity.zero) <= 0) continue;
+    // An extended resource that the node does not know is the cluster's; whoever schedules it counts it.
+    if (allocatable[resource] === undefined && resource.includes('/')) continue;
+    const total = Quantity.parse(allocatable[resource] ?? '0');
+    const used = others.reduce(
+      (sum, other) => sum.add(podAmounts(other).requests.get(resource) ?? Quantity.zero),
+      Quantity.zero,
+    );
+    if (used.add(amount).compare(total) > 0) {
+      const shown = (quantity: Quantity) => String(resource === 'cpu' ? quantity.milliValue() : quantity.value());
+      return notEnough(resource, shown(amount), shown(used), shown(total));
+    }
   }
   const wanted = hostPortsOf(pod);
   for (const other of wanted.length > 0 ? others : []) {
@@ -35,6 +48,11 @@ export function refusalOf(pod: Pod, others: readonly Pod[], maxPods: number): Re
   }
   return undefined;
 }
+
+const notEnough = (resource: string, requested: string, used: string, capacity: string): Refusal => ({
+  reason: `OutOf${resource}`,
+  message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+});
 
 interface HostPort {
   port: number;

@@ -266,9 +266,9 @@ export class PodWorker {
 
   #admit(): boolean {
     if (this.#admitted) return true;
-    const { others, settings } = this.#host;
+    const { others, allocatable } = this.#host;
     const isNew = this.#state.sandboxes.length === 0 && this.#pod.status?.startTime === undefined;
-    const refusal = isNew ? refusalOf(this.#pod, others(this.uid), settings.maxPods) : undefined;
+    const refusal = isNew ? refusalOf(this.#pod, others(this.uid), allocatable) : undefined;
     if (refusal) {
       this.#context.event('Warning', refusal.reason, refusal.message);
       this.#end('finished', 0, { phase: 'Failed', ...refusal });
