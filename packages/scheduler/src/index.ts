@@ -1,4 +1,5 @@
 /** @orbitkit/scheduler: decide where. */
+export { type SchedulingDecision, schedulingDecisions } from './decisions/refs.js';
 export { type DeschedulerComponent, type DeschedulerOptions, descheduler } from './descheduler/descheduler.js';
 export type { EvictorOptions } from './descheduler/evictor.js';
 export {
@@ -77,6 +78,12 @@ export { volumeRestrictions } from './plugins/volume-restrictions.js';
 export { volumeZone } from './plugins/volume-zone.js';
 export { type WeightedRoundRobinOptions, weightedRoundRobin } from './plugins/weighted-round-robin.js';
 export { defaultPlugins, type MiniK8sOptions, miniK8sPlugins, withoutScore } from './profiles.js';
+export {
+  type PoppedPod,
+  type SchedulingQueue,
+  type SchedulingQueueOptions,
+  schedulingQueue,
+} from './queue/scheduling-queue.js';
 export {
   commit,
   type Decision,
