@@ -24,7 +24,7 @@ export interface FileSystem {
   /** Names, unordered. */
   list(directory: string): Promise<string[]>;
   readFile(file: string): Promise<Buffer>;
-  /** The file's bytes, a few megabytes at a time. */
+  /** The file's bytes, a few hundred kilobytes at a time, each piece in memory of its own. */
   readChunks(file: string): AsyncIterable<Buffer>;
   /** Opens for writing. `create`: the file must not exist yet; it gets mode 0600. */
   open(file: string, options: { create: boolean; durable: boolean }): Promise<LogFile>;
@@ -35,6 +35,8 @@ export interface FileSystem {
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_DSYNC } = fs.constants;
+/** What is read stays in memory as long as one value in it does: large enough to be quick, small against a store. */
+const readBytes = 256 * 1024;
 /** One system call for write and flush; where it is not what it says (it is on Linux), write and fdatasync. */
 const flushOnWrite = process.platform === 'linux' ? O_DSYNC : 0;
 
@@ -51,7 +53,7 @@ export const nodeFileSystem: FileSystem = {
   lockDirectory,
   list: directory => fs.promises.readdir(directory),
   readFile: file => fs.promises.readFile(file),
-  readChunks: file => fs.createReadStream(file, { highWaterMark: 4 * 1024 * 1024 }),
+  readChunks: file => fs.createReadStream(file, { highWaterMark: readBytes }),
   async open(file, { create, durable }) {
     const flags = O_WRONLY | (create ? O_CREAT | O_EXCL : 0) | (durable ? flushOnWrite : 0);
     const fd = await new Promise<number>((resolve, reject) =>

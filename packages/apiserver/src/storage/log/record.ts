@@ -116,29 +116,27 @@ export function writeRecord(
   return end;
 }
 
-/** How the bytes of a value are taken out of what was read. */
-export type TakeValue = (source: Buffer, start: number, end: number) => Uint8Array;
-const view: TakeValue = (source, start, end) => source.subarray(start, end);
-
-/** The record at the offset, or undefined when no whole, intact one stands there. Values are views into `source`, unless `take` copies. */
-export function readRecord(source: Buffer, start: number, salt: number, take = view): ReadRecord | undefined {
+/** The record at the offset, or undefined when no whole, intact one stands there. Values are views into `source`. */
+export function readRecord(source: Buffer, start: number, salt: number): ReadRecord | undefined {
   const body = start + frameBytes;
   if (body + bodyHeaderBytes > source.length || source.readUInt32LE(start) !== recordMagic) return undefined;
   const end = body + source.readUInt32LE(start + 8);
   if (end > source.length || end < body + bodyHeaderBytes) return undefined;
   if (crc32(source.subarray(start + 8, end), salt) !== source.readUInt32LE(start + 4)) return undefined;
-  const record = readBody(source, body, end, take);
+  const record = readBody(source, body, end);
   if (record === undefined) return undefined;
   const sequence = readNumber(source, body + 8);
   return { record, sequence, commit: sequence - source.readUInt32LE(body + 4), end };
 }
 
-/** How many bytes from the offset on must be at hand to know the whole record. */
+/** How many bytes from the offset on must be at hand to know the whole record, or that none begins there. */
 export function neededBytes(source: Buffer, start: number): number {
+  if (start + 4 > source.length) return 4;
+  if (source.readUInt32LE(start) !== recordMagic) return 0;
   return start + frameBytes > source.length ? frameBytes : frameBytes + source.readUInt32LE(start + 8);
 }
 
-function readBody(source: Buffer, body: number, end: number, take: TakeValue): LogRecord | undefined {
+function readBody(source: Buffer, body: number, end: number): LogRecord | undefined {
   const head = source.readBigUInt64LE(body + 16);
   const rest = body + bodyHeaderBytes;
   switch (source.readUInt32LE(body)) {
@@ -147,7 +145,7 @@ function readBody(source: Buffer, body: number, end: number, take: TakeValue): L
       return {
         type: 'put',
         key,
-        value: take(source, next, end),
+        value: source.subarray(next, end),
         lease: source.readBigUInt64LE(rest),
         revision: head,
       };
@@ -156,7 +154,7 @@ function readBody(source: Buffer, body: number, end: number, take: TakeValue): L
       const { key, next } = readKey(source, rest + 16);
       const createRevision = source.readBigUInt64LE(rest);
       const lease = source.readBigUInt64LE(rest + 8);
-      return { type: 'entry', key, value: take(source, next, end), modRevision: head, createRevision, lease };
+      return { type: 'entry', key, value: source.subarray(next, end), modRevision: head, createRevision, lease };
     }
     case typeCodes.delete:
       return { type: 'delete', key: readKey(source, rest).key, revision: head };

@@ -10,12 +10,12 @@ import type { Change } from '../versioned/change.js';
 import { type HistoryLimits, historyEnd } from '../versioned/history-limits.js';
 import { VersionIndex } from '../versioned/version-index.js';
 import { damaged, missing, otherVersion } from './damage.js';
-import { type FileHeader, fileHeaderBytes, readFileHeader } from './file-header.js';
+import { type FileHeader, readFileHeader } from './file-header.js';
 import type { FileSystem } from './file-system.js';
 import { type LogRecord, readRecord, recordMagicBytes } from './record.js';
+import { RecordReader } from './record-reader.js';
 import { isSegmentName, type Segment } from './segment.js';
 import { isSnapshotName, readSnapshot, temporarySuffix } from './snapshot.js';
-import { valueCopies } from './value-copies.js';
 
 export interface Recovered {
   readonly index: VersionIndex;
@@ -62,50 +62,48 @@ export async function recover(files: FileSystem, directory: string, limits: Hist
   let sequence = 1;
   let offset = 0;
   let torn = false;
-  const copy = valueCopies();
-  // The next file is read while this one is replayed.
-  let reading = segmentFiles[0] === undefined ? undefined : files.readFile(segmentFiles[0]);
   for (const [i, file] of segmentFiles.entries()) {
     const last = i === segmentFiles.length - 1;
-    const bytes = await reading!;
-    reading = last ? undefined : files.readFile(segmentFiles[i + 1]!);
-    // When this one is refused, nobody waits for it.
-    reading?.catch(() => undefined);
-    const header = readHeader(file, bytes, last);
+    let header: FileHeader | undefined;
+    const reader = new RecordReader(bytes => {
+      header = readHeader(file, bytes);
+      if (header === undefined) return undefined;
+      if (segments.length === 0) {
+        if (header.baseRevision > state.index.revision) {
+          throw missing(
+            directory,
+            `${path.basename(file)} goes on from revision ${header.baseRevision}, the state before it ends at ${state.index.revision}`,
+          );
+        }
+        sequence = header.firstSequence;
+      } else if (header.firstSequence !== sequence) {
+        throw missing(
+          directory,
+          `${path.basename(file)} begins with record ${header.firstSequence}, but record ${sequence} comes next`,
+        );
+      }
+      segments.push({ file, ...header });
+      return header.salt;
+    });
+    for await (const records of reader.read(files.readChunks(file))) {
+      for (const { record, sequence: found, start } of records) {
+        if (found !== sequence) throw damaged(file, start, `record ${found} stands where record ${sequence} belongs`);
+        const wrong = state.replay(record);
+        if (wrong !== undefined) throw damaged(file, start, wrong);
+        sequence++;
+      }
+    }
     if (header === undefined) {
+      // It is durable before the first record is written: a file without one, and without records, was never used.
+      if (!last || (await files.readFile(file)).includes(recordMagicBytes)) {
+        throw damaged(file, 0, 'the header of the segment is not intact');
+      }
       leftovers.push(file);
       break;
     }
-    if (segments.length === 0) {
-      if (header.baseRevision > state.index.revision) {
-        throw missing(
-          directory,
-          `${path.basename(file)} goes on from revision ${header.baseRevision}, the state before it ends at ${state.index.revision}`,
-        );
-      }
-      sequence = header.firstSequence;
-    } else if (header.firstSequence !== sequence) {
-      throw missing(
-        directory,
-        `${path.basename(file)} begins with record ${header.firstSequence}, but record ${sequence} comes next`,
-      );
-    }
-    segments.push({ file, ...header });
-    offset = fileHeaderBytes;
-    for (
-      let read = readRecord(bytes, offset, header.salt, copy);
-      read !== undefined;
-      read = readRecord(bytes, offset, header.salt, copy)
-    ) {
-      if (read.sequence !== sequence)
-        throw damaged(file, offset, `record ${read.sequence} stands where record ${sequence} belongs`);
-      const wrong = state.replay(read.record);
-      if (wrong !== undefined) throw damaged(file, offset, wrong);
-      sequence++;
-      offset = read.end;
-    }
-    torn = !isZero(bytes.subarray(offset));
-    if (torn && (!last || hasLaterCommit(bytes, offset, header.salt, sequence))) {
+    ({ offset } = reader);
+    torn = !reader.onlyZeros;
+    if (torn && (!last || hasLaterCommit(await files.readFile(file), offset, header.salt, sequence))) {
       throw damaged(file, offset, `record ${sequence} fails its checksum, and intact records follow it`);
     }
     state.index.trim(historyEnd(state.index, limits));
@@ -129,14 +127,10 @@ export async function recover(files: FileSystem, directory: string, limits: Hist
   };
 }
 
-/** The header is durable before the first record is written: a file without one, and without records, was never used. */
-function readHeader(file: string, bytes: Buffer, last: boolean): FileHeader | undefined {
+/** @throws StoreUnavailableError when the file is of another format version */
+function readHeader(file: string, bytes: Buffer): FileHeader | undefined {
   const header = readFileHeader('log', bytes);
-  if (header === undefined) {
-    if (last && bytes.indexOf(recordMagicBytes) === -1) return undefined;
-    throw damaged(file, 0, 'the header of the segment is not intact');
-  }
-  if ('version' in header) throw otherVersion(file, header.version);
+  if (header !== undefined && 'version' in header) throw otherVersion(file, header.version);
   return header;
 }
 
@@ -149,15 +143,6 @@ function hasLaterCommit(bytes: Buffer, offset: number, salt: number, sequence: n
   return false;
 }
 
-const zeros = Buffer.alloc(64 * 1024);
-function isZero(bytes: Buffer): boolean {
-  for (let at = 0; at < bytes.length; at += zeros.length) {
-    const part = bytes.subarray(at, at + zeros.length);
-    if (part.compare(zeros, 0, part.length) !== 0) return false;
-  }
-  return true;
-}
-
 /** What the records add up to. */
 class State {
   index = new VersionIndex();
@@ -165,7 +150,6 @@ class State {
   lastLease = 0n;
   readonly leases = new Map<bigint, number>();
   readonly attachments = new Map<string, bigint>();
-  readonly #copies = valueCopies();
 
   restore(record: LogRecord): void {
     switch (record.type) {
@@ -179,7 +163,7 @@ class State {
         break;
       case 'entry': {
         const { key, modRevision, createRevision } = record;
-        this.index.restore({ key, value: this.#copy(record.value), createRevision, modRevision });
+        this.index.restore({ key, value: record.value, createRevision, modRevision });
         this.#attach(key, record.lease);
         break;
       }
@@ -221,11 +205,6 @@ class State {
     this.index.delete(key, revision);
     this.attachments.delete(key);
     return undefined;
-  }
-
-  #copy(value: Uint8Array): Buffer {
-    const { buffer, byteOffset, byteLength } = value;
-    return this.#copies(Buffer.from(buffer, byteOffset, byteLength), 0, byteLength);
   }
 
   #attach(key: string, lease: bigint): void {

@@ -10,6 +10,7 @@ import { type DumpedEntry, isStoreUnavailable } from '../contract.js';
 import { fileHeaderBytes, readFileHeader } from './file-header.js';
 import type { FileSystem } from './file-system.js';
 import { type LogRecord, type ReadRecord, readRecord, recordMagicBytes } from './record.js';
+import { isZero } from './record-reader.js';
 import { isSegmentName } from './segment.js';
 import { isSnapshotName, readSnapshot } from './snapshot.js';
 
@@ -65,7 +66,7 @@ export async function salvage(files: FileSystem, directory: string): Promise<Sal
       }
       const next = nextRecord(bytes, offset + 1, header.salt);
       if (next === undefined) {
-        if (!isZero(bytes, offset))
+        if (!isZero(bytes.subarray(offset)))
           findings.push(
             `${name}: damaged from byte ${offset} to the end; record ${expected} and what followed it in this file are lost`,
           );
@@ -87,11 +88,6 @@ function nextRecord(bytes: Buffer, from: number, salt: number): { at: number; re
     if (read !== undefined) return { at, read };
   }
   return undefined;
-}
-
-function isZero(bytes: Buffer, from: number): boolean {
-  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 0) return false;
-  return true;
 }
 
 class SalvagedState {

@@ -8,7 +8,8 @@ import type { DumpedEntry, Entry } from '../contract.js';
 import { damaged, otherVersion } from './damage.js';
 import { fileHeaderBytes, newSalt, readFileHeader, writeFileHeader } from './file-header.js';
 import type { FileSystem } from './file-system.js';
-import { type LogRecord, neededBytes, readRecord, recordBytes, type SnapshotRecord, writeRecord } from './record.js';
+import { type LogRecord, recordBytes, type SnapshotRecord, writeRecord } from './record.js';
+import { RecordReader } from './record-reader.js';
 
 const namePattern = /^state-(\d{20})\.snapshot$/;
 const snapshotName = (revision: bigint): string => `state-${String(revision).padStart(20, '0')}.snapshot`;
@@ -112,7 +113,7 @@ export async function writeSnapshotFile(
   return { file, bytes: position };
 }
 
-/** Every record of the snapshot, checked, the end record included. Values are views into the chunk that was read: copy to keep. */
+/** Every record of the snapshot, checked, the end record included. Values are views into the chunks that were read. */
 export const readSnapshot = (files: FileSystem, file: string): AsyncGenerator<LogRecord, void, void> =>
   decodeSnapshot(files.readChunks(file), file);
 
@@ -121,50 +122,31 @@ export async function* decodeSnapshot(
   chunks: AsyncIterable<Buffer>,
   file: string,
 ): AsyncGenerator<LogRecord, void, void> {
-  let rest: Buffer = Buffer.alloc(0);
-  let salt: number | undefined;
-  let offset = 0;
-  let sequence = 0;
+  const headerNotIntact = () => damaged(file, 0, 'the header of the snapshot is not intact');
+  const reader = new RecordReader(bytes => {
+    const header = readFileHeader('snapshot', bytes);
+    if (header === undefined) throw headerNotIntact();
+    if ('version' in header) throw otherVersion(file, header.version);
+    return header.salt;
+  });
+  let expected = 0;
   let entries = 0n;
   let complete = false;
-  let needed = fileHeaderBytes;
-  let parts: Buffer[] = [];
-  let partsBytes = 0;
-  for await (const chunk of chunks) {
-    parts.push(chunk);
-    partsBytes += chunk.length;
-    if (partsBytes < needed) continue;
-    rest = parts.length === 1 ? chunk : Buffer.concat(parts, partsBytes);
-    let at = 0;
-    if (salt === undefined) {
-      const header = readFileHeader('snapshot', rest);
-      if (header === undefined) throw damaged(file, 0, 'the header of the snapshot is not intact');
-      if ('version' in header) throw otherVersion(file, header.version);
-      salt = header.salt;
-      at = fileHeaderBytes;
-    }
-    while (at < rest.length) {
-      needed = neededBytes(rest, at);
-      if (at + needed > rest.length) break;
-      const read = readRecord(rest, at, salt);
-      if (read === undefined || read.sequence !== sequence || complete) {
-        throw damaged(file, offset + at, `record ${sequence} of the snapshot fails its checksum`);
-      }
-      sequence++;
-      if (read.record.type === 'entry') entries++;
-      if (read.record.type === 'end') {
-        if (read.record.count !== entries)
-          throw damaged(file, offset + at, `the snapshot has ${entries} entries and should have ${read.record.count}`);
+  const wrong = (start: number) => damaged(file, start, `record ${expected} of the snapshot fails its checksum`);
+  for await (const records of reader.read(chunks)) {
+    for (const { record, sequence, start } of records) {
+      if (sequence !== expected || complete) throw wrong(start);
+      expected++;
+      if (record.type === 'entry') entries++;
+      if (record.type === 'end') {
+        if (record.count !== entries)
+          throw damaged(file, start, `the snapshot has ${entries} entries and should have ${record.count}`);
         complete = true;
       }
-      yield read.record;
-      at = read.end;
+      yield record;
     }
-    offset += at;
-    rest = rest.subarray(at);
-    parts = rest.length > 0 ? [rest] : [];
-    partsBytes = rest.length;
-    if (partsBytes === 0) needed = 0;
   }
-  if (!complete) throw damaged(file, offset, 'the snapshot ends before its end record');
+  if (reader.offset === 0) throw headerNotIntact();
+  if (reader.broken) throw wrong(reader.offset);
+  if (!complete) throw damaged(file, reader.offset, 'the snapshot ends before its end record');
 }
