@@ -226,6 +226,20 @@ describe('its life', () => {
     closers.pop();
   });
 
+  it('ends, instead of trying again, over options that cannot be right', async () => {
+    await expect(
+      start({ auditLog: { policy: path.join(dir, 'nowhere'), file: path.join(dir, 'log') } }),
+    ).rejects.toThrow(/the audit policy .*nowhere cannot be read: ENOENT/);
+    closers.pop();
+    await expect(start({ oidc: [{ issuerURL: 'http://issuer', clientID: 'me' }] })).rejects.toThrow(
+      'oidc: issuerURL http://issuer must begin with https://',
+    );
+    closers.pop();
+    expect(() => apiServer({ store: memoryStore(), serviceCIDR: 'wide' })).toThrow(
+      '"wide" is not a range of addresses',
+    );
+  });
+
   it('comes back on the port that it had', async () => {
     const api = apiServer({ store: memoryStore(), listen: { port: 0 }, dataDir: dir });
     const ports: number[] = [];

@@ -103,6 +103,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     );
 
   if (options.advertiseAddress !== undefined) advertisedAddress('', options.advertiseAddress);
+  if (serviceRange !== undefined) apiServiceAddress(serviceRange);
 
   let credentials: Promise<ServerCredentials> | undefined;
   let endpoint: Endpoint | undefined;
@@ -184,15 +185,24 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       if (store.shared) credentials = undefined;
     }
     const kept = withCredentials ? await keptCredentials() : undefined;
-    const control = accessControl({
-      kinds,
-      clock,
-      store,
-      serviceAccounts: options.serviceAccounts,
-      oidc: options.oidc,
-      authorization: options.authorization,
-      url: () => endpoint?.url,
-    });
+    const { auditLog } = options;
+    const policy =
+      typeof auditLog?.policy === 'string'
+        ? await readAuditPolicy(auditLog.policy).catch(error => {
+            throw unrecoverable(error);
+          })
+        : auditLog?.policy;
+    const control = fromOptions(() =>
+      accessControl({
+        kinds,
+        clock,
+        store,
+        serviceAccounts: options.serviceAccounts,
+        oidc: options.oidc,
+        authorization: options.authorization,
+        url: () => endpoint?.url,
+      }),
+    );
     const authentication = authenticators(kept, control);
     const resources = createResources({
       ...options.resources,
@@ -241,8 +251,6 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       },
       stop.signal,
     );
-    const { auditLog } = options;
-    const policy = typeof auditLog?.policy === 'string' ? await readAuditPolicy(auditLog.policy) : auditLog?.policy;
     const trail = auditLog && (await openLogFile(auditLog, clock, log));
     let bootstrapped = false;
     /** Outlives the doors: answers that are being finished still read and write. */
@@ -387,6 +395,15 @@ async function openStore({ store, encryption }: ApiServerOptions): Promise<Store
     return await encryptedStore(store, rules)();
   } catch (error) {
     throw isStoreUnavailable(error) && !isUnrecoverable(error) ? unrecoverable(error) : error;
+  }
+}
+
+/** What options alone decide does not mend by trying again. */
+function fromOptions<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof Error ? unrecoverable(error) : error;
   }
 }
 
