@@ -29,7 +29,8 @@ const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error('interrupted')));
 
 const began = Date.now();
-const say = (text: string) => console.log(`\n\x1b[1m[${((Date.now() - began) / 1000).toFixed(1)}s] ${text}\x1b[0m`);
+const bold = (text: string) => (process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text);
+const say = (text: string) => console.log(`\n${bold(`[${((Date.now() - began) / 1000).toFixed(1)}s] ${text}`)}`);
 const orbit = async (...words: string[]) => {
   console.log(`$ orbit ${words.join(' ')}`);
   const code = await execute(['--kubeconfig', join(dataDir, 'kubeconfig'), ...words], {

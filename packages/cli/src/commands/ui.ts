@@ -30,6 +30,7 @@ export function uiCommand(program: Command, terminal: Terminal): void {
               kind: type,
               namespace: flags.allNamespaces ? '' : session.namespace,
               signal: terminal.signal,
+              colors: !terminal.env.NO_COLOR,
             }),
             {
               stdin: terminal.stdin as NodeJS.ReadStream,

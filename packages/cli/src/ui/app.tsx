@@ -13,6 +13,8 @@ export interface AppProps {
   kind: string;
   namespace: string;
   signal: AbortSignal;
+  /** Default true. */
+  colors?: boolean;
 }
 
 /** What these keys are when they arrive amid other text. */
@@ -24,7 +26,7 @@ const controlKeys: Readonly<Record<string, Key['name']>> = {
   '\x1b': 'escape',
 };
 
-export function App({ session, kind, namespace, signal }: AppProps) {
+export function App({ session, kind, namespace, signal, colors = true }: AppProps) {
   const { exit } = useApp();
   const { stdout } = useStdout();
   const [size, setSize] = useState({ columns: stdout.columns || 80, rows: stdout.rows || 24 });
@@ -131,5 +133,5 @@ export function App({ session, kind, namespace, signal }: AppProps) {
     if (current.current.quit) exit();
   });
 
-  return <Screen model={model} server={session.server} columns={size.columns} rows={size.rows} />;
+  return <Screen model={model} server={session.server} columns={size.columns} rows={size.rows} colors={colors} />;
 }

@@ -7,39 +7,43 @@ export interface ScreenProps {
   server: string;
   columns: number;
   rows: number;
+  /** False (NO_COLOR) leaves bold, dim and inverse: the selection must be seen. */
+  colors: boolean;
 }
+
+const inColor = (colors: boolean, color: string): { color?: string } => (colors ? { color } : {});
 
 /** Lines that are not the list: head, table head, input or notice, keys. */
 const chrome = 4;
 export const pageSizeOf = (rows: number): number => Math.max(1, rows - chrome);
 
-export function Screen({ model, server, columns, rows }: ScreenProps) {
+export function Screen({ model, server, columns, rows, colors }: ScreenProps) {
   const pageSize = pageSizeOf(rows);
   return (
     <Box flexDirection="column" width={columns} height={rows}>
-      <Head model={model} server={server} />
+      <Head model={model} server={server} colors={colors} />
       {model.screen.at === 'text' ? (
         <TextPage screen={model.screen} pageSize={pageSize} />
       ) : (
         <List model={model} columns={columns} pageSize={pageSize} />
       )}
-      <Foot model={model} />
+      <Foot model={model} colors={colors} />
     </Box>
   );
 }
 
-function Head({ model, server }: Pick<ScreenProps, 'model' | 'server'>) {
+function Head({ model, server, colors }: Pick<ScreenProps, 'model' | 'server' | 'colors'>) {
   const count = visibleRows(model).length;
   const of = count === model.rows.length ? `${count}` : `${count}/${model.rows.length}`;
   return (
     <Text wrap="truncate">
-      <Text bold color="cyan">
+      <Text bold {...inColor(colors, 'cyan')}>
         orbit
       </Text>
       {` ${server}  `}
       <Text bold>{model.kind}</Text>
       {`(${model.namespace || 'all namespaces'}) [${of}]`}
-      {model.filter ? <Text color="yellow">{` /${model.filter}`}</Text> : ''}
+      {model.filter ? <Text {...inColor(colors, 'yellow')}>{` /${model.filter}`}</Text> : ''}
       {model.live || model.notice ? '' : <Text dimColor> loading…</Text>}
     </Text>
   );
@@ -101,16 +105,16 @@ const keys = {
   confirm: 'y delete  any other key: no',
 };
 
-function Foot({ model }: { model: Model }) {
+function Foot({ model, colors }: Pick<ScreenProps, 'model' | 'colors'>) {
   const prompt = { kind: ':', filter: '/', namespace: 'namespace (all for every one): ' };
   const first = model.input ? (
     <Text wrap="truncate">{`${prompt[model.input.mode]}${model.input.text}▏`}</Text>
   ) : model.screen.at === 'confirm' ? (
-    <Text color="red" wrap="truncate">
+    <Text {...inColor(colors, 'red')} wrap="truncate">
       {model.screen.question}
     </Text>
   ) : (
-    <Text color="yellow" wrap="truncate">
+    <Text {...inColor(colors, 'yellow')} wrap="truncate">
       {model.notice || ' '}
     </Text>
   );
