@@ -103,7 +103,7 @@ export const controllersOf = (clusterCIDR: string, timing: NodeTiming, trust: Cl
           : { tolerationSeconds: timing.evictionSeconds }),
       },
     }),
-    { user: controllerManagerUser },
+    { user: controllerManagerUser, serviceAccounts: true },
   );
 
 export interface NodeSettings {

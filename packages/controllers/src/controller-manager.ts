@@ -4,7 +4,7 @@
  *
  * - With `election` one of many managers works and the others stand by, ready. Nothing is watched before it leads, so queues do not fill. A leader
  *   that may have been followed writes nothing more: its client refuses. What it was doing has ended before it gives the lease back.
- * - With `clusters` the same controllers work on several clusters.
+ * - With `clusters` the same controllers work on several clusters; a `ClusterSet` of them may change while they do.
  * - Told to stop, it aborts its calls and waits for the reconciliations in flight, `stopTimeoutMs` long; then it names those that hang.
  *
  * Nothing is shared between two managers, and a manager can be run again.
@@ -18,6 +18,7 @@ import {
   eventRecorder,
   StatusError,
   type UserInfo,
+  unrecoverable,
 } from '@orbitkit/core';
 import {
   type ElectedOptions,
@@ -27,6 +28,7 @@ import {
   leaderElection,
 } from '@orbitkit/informer';
 import { boundClient } from './bound-client.js';
+import { ClusterSet, LiveMap } from './cluster-set.js';
 import type { ClusterContext, Controller } from './controller.js';
 import { type ManagerEndpoints, serveEndpoints } from './manager-endpoints.js';
 
@@ -35,14 +37,23 @@ export interface ControllerManagerOptions {
   name?: string;
   /** Its identity. Default: compose()'s for its name. */
   user?: UserInfo;
+  /**
+   * Each controller that names a `serviceAccount` acts as it, as under kube-controller-manager with `--use-service-account-credentials`: it may do
+   * what its own role says (`system:controller:*`), and the audit log tells who did what. Caches, the lease and all other controllers stay
+   * with the manager's `user`. Needs an API in the same composition. Default false.
+   */
+  serviceAccounts?: boolean;
   /** Freezes cached objects, so that a controller which changes one fails loudly. For tests. */
   freeze?: boolean;
   /** Only one of all managers with this lease works at a time; the lease has the manager's name unless `name` says otherwise. Default: no election. */
   election?: boolean | ElectedOptions;
   /** `/healthz`, `/readyz` and `/metrics` over plain HTTP. Default: none. */
   endpoints?: ManagerEndpoints;
-  /** Works on these clusters instead of on the one of its composition, which only keeps the lease. Names are in logs and in `request.cluster`. */
-  clusters?: Readonly<Record<string, Client>>;
+  /**
+   * Works on these clusters instead of on the one of its composition, which only keeps the lease. Names are in logs and in `request.cluster`. Those of a
+   * `ClusterSet` come and go while it runs.
+   */
+  clusters?: Readonly<Record<string, Client>> | ClusterSet;
   /** How long a stop waits for what is in flight. Default 30 s (controller-runtime's graceful shutdown). */
   stopTimeoutMs?: number;
   /** What the controllers' calls go through, e.g. to inject faults in tests. */
@@ -64,18 +75,15 @@ export function controllerManager(
     }
     names.add(controller.name);
   }
-  for (const cluster of Object.keys(clusters ?? {})) {
-    if (!/^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/.test(cluster))
-      throw new Error(`cluster "${cluster}": a name of letters, digits, "-", "." and "_" is required`);
-  }
+  const works: Works = { controllers, options, ...(clusters ? { clusters: clusterSetOf(clusters) } : {}) };
   return {
     name,
     ...(user ? { user } : {}),
     async run(context) {
-      if (!endpoints) return runElected(context, controllers, options, name);
+      if (!endpoints) return runElected(context, works, name);
       const served = await serveEndpoints(endpoints, context);
       try {
-        await runElected({ ...contextOf(context), ready: served.ready }, controllers, options, name);
+        await runElected({ ...contextOf(context), ready: served.ready }, works, name);
       } finally {
         await served.close();
       }
@@ -83,18 +91,23 @@ export function controllerManager(
   };
 }
 
+/** What the manager was made of. */
+interface Works {
+  controllers: readonly Controller[];
+  options: ControllerManagerOptions;
+  clusters?: ClusterSet;
+}
+
+const clusterSetOf = (clusters: Readonly<Record<string, Client>> | ClusterSet): ClusterSet =>
+  clusters instanceof ClusterSet ? clusters : new ClusterSet(clusters);
+
 /** Its `client` is looked up only when it is asked for: a manager of other clusters needs none. */
 const contextOf = (context: ComponentContext): ComponentContext =>
   Object.defineProperties({}, Object.getOwnPropertyDescriptors(context)) as ComponentContext;
 
-async function runElected(
-  context: ComponentContext,
-  controllers: readonly Controller[],
-  options: ControllerManagerOptions,
-  name: string,
-): Promise<void> {
-  const { election } = options;
-  if (!election) return runAll(context, controllers, options);
+async function runElected(context: ComponentContext, works: Works, name: string): Promise<void> {
+  const { election } = works.options;
+  if (!election) return runAll(context, works);
   const { clock, log, metrics, signal } = context;
   const given = election === true ? {} : election;
   const candidate = leaderElection({ name, ...given, client: context.client, clock, log, metrics });
@@ -107,7 +120,7 @@ async function runElected(
       signal,
       async lead(leadership) {
         const leading = Object.defineProperty(contextOf(context), 'signal', { value: leadership.signal });
-        await runAll(leading, controllers, options, leadership);
+        await runAll(leading, works, leadership);
         if (!leadership.signal.aborted) throw new Error(`${name} ended although it was not asked to stop`);
       },
     });
@@ -118,8 +131,7 @@ async function runElected(
 
 async function runAll(
   context: ComponentContext,
-  controllers: readonly Controller[],
-  options: ControllerManagerOptions,
+  { controllers, options, clusters: chosen }: Works,
   leadership?: Leadership,
 ): Promise<void> {
   const { clock, log, metrics, signal } = context;
@@ -132,68 +144,166 @@ async function runAll(
       throw new StatusError('Conflict', `the leadership of term ${leadership.term} is over; another may have followed`);
     },
   };
-  const connect = (client: Client): Cluster => {
-    const bound = boundClient(throughClient(client), { signal, ...mayWrite });
-    return { client: bound, informers: informerFactory({ client: bound, clock, log, metrics, freeze }) };
+  const bind = (client: Client, until = signal): Client =>
+    boundClient(throughClient(client), { signal: until, ...mayWrite });
+  /** What has to end before the manager has; with its name, of a controller. */
+  const running = new Map<Promise<void>, string | undefined>();
+  let fail!: (error: unknown) => void;
+  const failure = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const begin = (run: Promise<void>, name?: string): void => {
+    running.set(run, name);
+    run.catch(fail).finally(() => running.delete(run));
   };
-  const clusters = options.clusters
-    ? new Map(Object.entries(options.clusters).map(([name, client]) => [name, connect(client)]))
-    : new Map([['', connect(context.client)]]);
-  const several = options.clusters !== undefined;
-  const lives = controllers.flatMap(controller => livesOf(controller, clusters, several));
-  const waiting = new Set(lives);
-  if (waiting.size === 0) context.ready();
-  const running = Array.from(clusters.values(), ({ informers }) => informers.run({ signal }));
-  const inFlight = new Set(lives.map(({ name }) => name));
-  const ended = Promise.all([
-    ...running,
-    ...lives.map(life =>
-      keepRunning(context, life.name, () => {
-        const told = new Map(
-          Array.from(life.clusters, ([cluster, { client, informers }]): [string, ClusterContext] => [
-            cluster,
-            { client, informers, events: eventRecorder({ client, clock, signal, component: life.controller.name }) },
-          ]),
-        );
-        const [first] = told.values();
-        return life.controller.run({
-          ...first!,
-          signal,
+  const clusters = new LiveMap<Cluster>();
+  const join = (name: string, client: Client): Cluster => {
+    const removed = new AbortController();
+    const until = chosen ? AbortSignal.any([signal, removed.signal]) : signal;
+    setMaxListeners(0, until);
+    const bound = bind(client, until);
+    const informers = informerFactory({ client: bound, clock, log, metrics, freeze });
+    begin(informers.run({ signal: until }));
+    const cluster = { client: bound, informers, signal: until, remove: () => removed.abort() };
+    clusters.set(name, cluster);
+    return cluster;
+  };
+  /** The client of a controller with an identity of its own. */
+  const ownClient = ({ name, serviceAccount }: Controller): Client | undefined => {
+    if (!options.serviceAccounts || serviceAccount === undefined || chosen) return undefined;
+    if (context.clientFor) return bind(context.clientFor(serviceAccountUser(serviceAccount)));
+    throw unrecoverable(new Error(`${name}: a service account of its own needs an API server in the same composition`));
+  };
+  const waiting = new Set<Life>();
+  const isReady = (life: Life): void => {
+    if (waiting.delete(life) && waiting.size === 0 && !signal.aborted) context.ready();
+  };
+  const live = (life: Life): void => {
+    const { name, controller } = life;
+    const own = ownClient(controller);
+    const toldOf = ({ client: shared, informers, signal: until }: Cluster): ClusterContext => {
+      const client = own ?? shared;
+      const events = eventRecorder({ client, clock, signal: until, component: controller.name });
+      return { client, informers, events, signal: until };
+    };
+    const run = async (): Promise<void> => {
+      const told = new LiveMap<ClusterContext>();
+      for (const [cluster, connected] of life.clusters) told.set(cluster, toldOf(connected));
+      const endChanges = life.clusters.onChange((cluster, connected) =>
+        connected ? told.set(cluster, toldOf(connected)) : told.delete(cluster),
+      );
+      try {
+        await controller.run({
+          ...firstOf(told),
+          signal: life.signal,
           clock,
           metrics,
-          log: log.with({ controller: life.name }),
-          ...(several && life.controller.acrossClusters ? { clusters: told } : {}),
+          log: log.with({ controller: name }),
+          ...(chosen && controller.acrossClusters
+            ? { clusters: told, onClusterChange: listener => told.onChange(listener) }
+            : {}),
           ...(leadership ? { leadership } : {}),
-          ready() {
-            waiting.delete(life);
-            if (waiting.size === 0) context.ready();
-          },
+          ready: () => isReady(life),
         });
-      }).finally(() => inFlight.delete(life.name)),
-    ),
-  ]);
-  await endedInTime(ended, context, stopTimeoutMs, () => [...inFlight]);
+      } finally {
+        endChanges();
+      }
+    };
+    const ended = keepRunning({ clock, log, signal: life.signal }, name, run);
+    begin(
+      ended.finally(() => isReady(life)),
+      name,
+    );
+  };
+  const across = ({ acrossClusters }: Controller): boolean => !chosen || acrossClusters === true;
+  const livesIn = (name: string, cluster: Cluster): Life[] =>
+    controllers
+      .filter(controller => !across(controller))
+      .map(controller => ({
+        name: `${controller.name} of ${name}`,
+        controller,
+        clusters: new LiveMap([[name, cluster]]),
+        signal: cluster.signal,
+      }));
+
+  for (const [name, client] of chosen ?? [['', context.client] as const]) join(name, client);
+  const lives = [
+    ...controllers.filter(across).map(controller => ({ name: controller.name, controller, clusters, signal })),
+    ...[...clusters].flatMap(([name, cluster]) => livesIn(name, cluster)),
+  ];
+  for (const life of lives) waiting.add(life);
+  if (waiting.size === 0) context.ready();
+  for (const life of lives) live(life);
+  const endChanges = chosen?.onChange((name, client) => {
+    if (client) {
+      log.info('a cluster was added', { cluster: name });
+      for (const life of livesIn(name, join(name, client))) live(life);
+      return;
+    }
+    log.info('a cluster was removed', { cluster: name });
+    const cluster = clusters.get(name);
+    clusters.delete(name);
+    cluster?.remove();
+  });
+  const everythingEnded = async (): Promise<void> => {
+    await Promise.race([failure, aborted(signal)]);
+    while (running.size > 0) await Promise.all(running.keys());
+  };
+  try {
+    const hanging = () => [...running.values()].filter(name => name !== undefined);
+    await endedInTime(everythingEnded(), context, stopTimeoutMs, hanging);
+  } finally {
+    endChanges?.();
+  }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+/** Client, caches and events of the first cluster, of those that are there when they are asked for. */
+function firstOf(clusters: ReadonlyMap<string, ClusterContext>): Omit<ClusterContext, 'signal'> {
+  const [first] = clusters.values();
+  if (first) return first;
+  const missing = (): ClusterContext => {
+    const [found] = clusters.values();
+    if (found) return found;
+    throw new Error('the manager has no cluster at the moment: use `clusters` of the context');
+  };
+  return {
+    get client() {
+      return missing().client;
+    },
+    get informers() {
+      return missing().informers;
+    },
+    get events() {
+      return missing().events;
+    },
+  };
+}
+
+/** As its token would say. */
+const serviceAccountUser = (name: string): UserInfo => ({
+  username: `system:serviceaccount:kube-system:${name}`,
+  groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
+});
 
 interface Cluster {
   client: Client;
   informers: InformerFactory;
+  signal: AbortSignal;
+  remove(): void;
 }
 
 /** One run of a controller: on all clusters, or on one. */
 interface Life {
   name: string;
   controller: Controller;
-  clusters: ReadonlyMap<string, Cluster>;
-}
-
-function livesOf(controller: Controller, clusters: ReadonlyMap<string, Cluster>, several: boolean): Life[] {
-  if (!several || controller.acrossClusters) return [{ name: controller.name, controller, clusters }];
-  return Array.from(clusters, ([name, cluster]) => ({
-    name: `${controller.name} of ${name}`,
-    controller,
-    clusters: new Map([[name, cluster]]),
-  }));
+  clusters: LiveMap<Cluster>;
+  signal: AbortSignal;
 }
 
 /** @throws Error when it does not end so long after the signal; it names what hangs. */
@@ -223,7 +333,7 @@ async function endedInTime(
 }
 
 async function keepRunning(
-  { clock, log, signal }: ComponentContext,
+  { clock, log, signal }: Pick<ComponentContext, 'clock' | 'log' | 'signal'>,
   name: string,
   run: () => Promise<void>,
 ): Promise<void> {

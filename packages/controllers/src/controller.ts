@@ -15,6 +15,8 @@ export interface ClusterContext {
   readonly client: Client;
   readonly informers: InformerFactory;
   readonly events: Events;
+  /** Aborted when the cluster is removed from the manager, and with everything else. Calls of `client` are aborted with it. */
+  readonly signal: AbortSignal;
 }
 
 export interface ControllerContext {
@@ -27,8 +29,10 @@ export interface ControllerContext {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly events: Events;
-  /** All clusters by name, of a manager that has several; `client`, `informers` and `events` are then those of the first. */
+  /** All clusters by name, of a manager that has several; `client`, `informers` and `events` are then those of the first. It shows those of the moment. */
   readonly clusters?: ReadonlyMap<string, ClusterContext>;
+  /** Tells of clusters that come, and with undefined of those that go. @returns what ends it. */
+  onClusterChange?(listener: (name: string, cluster: ClusterContext | undefined) => void): () => void;
   /** Of a manager that was elected: `term` only grows, for those who refuse what an earlier leader sends. */
   readonly leadership?: Pick<Leadership, 'term' | 'held'>;
   /** Says that its caches are filled and its workers run. */
@@ -38,6 +42,8 @@ export interface ControllerContext {
 export interface Controller {
   /** Unique within a manager; in logs, metrics and as the source of events. */
   readonly name: string;
+  /** The service account in kube-system that it acts as, under a manager whose controllers have one each. */
+  readonly serviceAccount?: string;
   /** It works on all `clusters` of its context. Without it, a manager with several runs it once for each. */
   readonly acrossClusters?: boolean;
   /** Works until the signal aborts. A rejection is a crash: it is started again with back-off. */

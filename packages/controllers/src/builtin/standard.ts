@@ -51,9 +51,38 @@ export interface StandardControllersOptions {
   provisioners?: readonly Provisioner[];
 }
 
+/**
+ * The account in kube-system of each, where its name is not the controller's (facts of kube-controller-manager 1.33). The one that writes
+ * tokens of service accounts has none there either, and provisioners of volumes bring theirs along: these act as the manager.
+ */
+const serviceAccountOf: Readonly<Record<string, string | undefined>> = {
+  'replicationcontroller-controller': 'replication-controller',
+  'daemonset-controller': 'daemon-set-controller',
+  'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
+  'endpoint-slice-controller': 'endpointslice-controller',
+  'serviceaccount-token-controller': undefined,
+  'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
+  'certificatesigningrequest-approving-controller': 'certificate-controller',
+  'certificatesigningrequest-signing-controller': 'certificate-controller',
+  'persistentvolume-binder-controller': 'persistent-volume-binder',
+  'persistentvolume-expander-controller': 'expand-controller',
+  'persistentvolumeclaim-protection-controller': 'pvc-protection-controller',
+  'persistentvolume-protection-controller': 'pv-protection-controller',
+  'volume-provisioner': undefined,
+  'garbage-collector-controller': 'generic-garbage-collector',
+  'cidr-allocator': 'node-controller',
+  'node-lifecycle-controller': 'node-controller',
+};
+
+function withAccount(controller: Controller): Controller {
+  const { name } = controller;
+  const serviceAccount = Object.hasOwn(serviceAccountOf, name) ? serviceAccountOf[name] : name;
+  return serviceAccount === undefined ? controller : { ...controller, serviceAccount };
+}
+
 export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
   const { provisioners = [localPathProvisioner()] } = options;
-  return [
+  const controllers = [
     replicaSets(),
     replicationControllers(),
     deployments(),
@@ -90,4 +119,5 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     ...(options.clusterCIDR === undefined ? [] : [nodeIpam({ clusterCIDR: options.clusterCIDR })]),
     nodeLifecycle(options.nodeLifecycle),
   ];
+  return controllers.map(withAccount);
 }

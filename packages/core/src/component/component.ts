@@ -25,6 +25,11 @@ export interface ComponentContext {
   readonly metrics: Metrics;
   /** A client that acts as this component's `user`. @throws Error when nothing in the composition provides an API. */
   readonly client: Client;
+  /**
+   * A client that acts as another user, for a component that works for several. Where the API is one client from outside, everybody is
+   * that client's user. @throws Error when nothing in the composition provides an API.
+   */
+  clientFor?(user: UserInfo): Client;
   /** Says that the component serves. The next component starts then. Calling it again is harmless. */
   ready(): void;
   /** An API server offers clients to the components that start after it. */

@@ -92,6 +92,12 @@ export function compose(...parameters: (ComposeOptions | Component)[]): Composit
       'component',
     ]);
     const up = metrics().gauge('orbitkit_component_ready', '1 while the component is ready.', ['component']);
+    const needsApi = (): void => {
+      if (slot.provided) return;
+      throw new Error(
+        `${component.name} needs an API: list a component that provides one before it, or give compose() a client`,
+      );
+    };
     let withdraw: (() => void) | undefined;
     let counted = 0;
     const context: Omit<ComponentContext, 'signal' | 'ready'> = {
@@ -99,12 +105,12 @@ export function compose(...parameters: (ComposeOptions | Component)[]): Composit
       log: log.with({ component: component.name }),
       metrics: metrics(),
       get client() {
-        if (!slot.provided) {
-          throw new Error(
-            `${component.name} needs an API: list a component that provides one before it, or give compose() a client`,
-          );
-        }
+        needsApi();
         return client;
+      },
+      clientFor(another) {
+        needsApi();
+        return slot.clientFor(another);
       },
       provideClient(clientFor) {
         withdraw = slot.provide(clientFor);

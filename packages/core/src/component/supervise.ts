@@ -87,13 +87,14 @@ export function supervise(options: SuperviseOptions): Supervision {
     stopping.signal.addEventListener('abort', end, { once: true });
     let over = false;
     try {
-      const { clock, log, metrics, provideClient } = options.context;
+      const { clock, log, metrics, provideClient, clientFor } = options.context;
       await component.run({
         signal: life.signal,
         clock,
         log,
         metrics,
         provideClient,
+        ...(clientFor ? { clientFor } : {}),
         get client() {
           return options.context.client;
         },

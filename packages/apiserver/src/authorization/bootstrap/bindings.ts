@@ -1,6 +1,7 @@
 /**
  * Who has the bootstrap roles. As upstream, and three more: the user `system:kube-controller-manager` has every controller's role, since
- * all controllers of a manager share its identity (upstream's own rule for a manager without `--use-service-account-credentials`); and
+ * its caches are everybody's, and without accounts of their own all controllers of a manager share its identity (upstream's own rule for a
+ * manager without `--use-service-account-credentials`); and
  * nodes may renew their own client certificate (kubeadm binds the same);
  * and the service proxy has what it needs beyond upstream's.
  */

@@ -1,4 +1,13 @@
-import { controllerOf, Deployment, Event, findCondition, type Patch, Pod, ReplicaSet } from '@orbitkit/core';
+import {
+  controllerOf,
+  Deployment,
+  Event,
+  findCondition,
+  isNotFound,
+  type Patch,
+  Pod,
+  ReplicaSet,
+} from '@orbitkit/core';
 import { expect, it } from 'vitest';
 import { createTestControlPlane, type PlayedPodsOptions, playedPods } from '../../testing/index.js';
 import { replicaSets } from '../replica-set/replica-sets.js';
@@ -213,7 +222,10 @@ it('adopts a replica set that matches, and takes the next name when its own is t
   await rolledOut(plane);
   const [set] = await setsOf(plane);
   await client.delete(Deployment, web);
-  await client.delete(ReplicaSet, set!.metadata);
+  // The collector may have been faster.
+  await client.delete(ReplicaSet, set!.metadata).catch(error => {
+    if (!isNotFound(error)) throw error;
+  });
   // A stranger with the very name that the template's hash gives.
   const { name } = set!.metadata;
   await client.create(ReplicaSet, {

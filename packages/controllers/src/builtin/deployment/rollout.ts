@@ -162,13 +162,10 @@ export class Rollout {
   async #showRevision(revision: number): Promise<void> {
     const { deployment } = this;
     if (deployment.metadata.annotations?.[revisionAnnotation] === String(revision)) return;
-    const patch = {
-      metadata: {
-        resourceVersion: deployment.metadata.resourceVersion,
-        annotations: { [revisionAnnotation]: String(revision) },
-      },
-    };
-    this.deployment = await this.context.client.patch(DeploymentKind, deployment.metadata, { type: 'merge', patch });
+    const annotations = { ...deployment.metadata.annotations, [revisionAnnotation]: String(revision) };
+    const next = mutableCopy<Deployment>(deployment);
+    next.metadata.annotations = annotations;
+    this.deployment = await this.context.client.update(DeploymentKind, next);
   }
 
   /** The first word about a rollout; later ones come with its status. */

@@ -6,7 +6,7 @@
  * be seen before their nodes. Source of the rules: kube-controller-manager `gc_controller.go` (40 s quarantine).
  */
 import { formatTime, isNotFound, Node, Pod, setCondition } from '@orbitkit/core';
-import { mutableCopy, type Store } from '@orbitkit/informer';
+import type { Store } from '@orbitkit/informer';
 import type { ControllerContext } from '../../controller.js';
 import { isTerminal, type PodView } from '../../pods/pod-state.js';
 
@@ -52,7 +52,6 @@ export async function forceDelete({ client, clock, log }: ControllerContext, pod
   const { name, namespace, uid } = pod.metadata;
   try {
     if (!isTerminal(pod)) {
-      const next = mutableCopy<Pod>(pod);
       const now = clock.now();
       const condition = {
         type: 'DisruptionTarget',
@@ -61,12 +60,10 @@ export async function forceDelete({ client, clock, log }: ControllerContext, pod
         message: `PodGC: ${why}`,
         lastTransitionTime: formatTime(now),
       };
-      next.status = {
-        ...next.status,
-        phase: 'Failed',
-        conditions: setCondition(next.status.conditions, condition, now),
-      };
-      await client.updateStatus(Pod, next);
+      const conditions = setCondition(pod.status.conditions as Pod['status']['conditions'], condition, now);
+      const { resourceVersion } = pod.metadata;
+      const patch = { metadata: { uid, resourceVersion }, status: { phase: 'Failed', conditions } };
+      await client.patch(Pod, { name, namespace }, { type: 'merge', patch }, { subresource: 'status' });
     }
     log.info('deleting a pod that nobody runs any more', { pod: `${namespace}/${name}`, why });
     await client.delete(Pod, { name, namespace }, { gracePeriodSeconds: 0, preconditions: { uid } });

@@ -14,7 +14,6 @@ import {
   type corev1,
   type DiscoveredKind,
   discoverKinds,
-  isNotFound,
   keyOf,
   PersistentVolumeClaim,
   Pod,
@@ -85,10 +84,9 @@ export function resourceQuotas(options: ResourceQuotasOptions = {}): Controller 
         const cached = quotas.store.get(key);
         if (!cached) return undefined;
         const { name: quotaName, namespace } = cached.metadata;
-        const quota = await client.get(ResourceQuota, { name: quotaName, namespace }).catch((error: unknown) => {
-          if (isNotFound(error)) return undefined;
-          throw error;
-        });
+        // Its role may list quotas, not get one (kube-controller-manager reads them from its cache alone).
+        const fieldSelector = `metadata.name=${quotaName}`;
+        const [quota] = (await client.list(ResourceQuota, { namespace, fieldSelector })).items;
         if (!quota) return undefined;
         const { resourceVersion: version } = quota.metadata;
         const known = still.get(key);

@@ -18,7 +18,7 @@ import {
 } from '@orbitkit/core';
 import { mutableCopy, type Store } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
-import { claim, patchOwners } from '../../controller-ref-manager.js';
+import { claim } from '../../controller-ref-manager.js';
 import { Expectations } from '../../expectations.js';
 import { byController, orphansOf, type PodView } from '../../pods/pod-state.js';
 import type { PodTemplateSpec } from '../../pods/pod-template.js';
@@ -230,7 +230,10 @@ class StatefulSetWorker {
       for (const { metadata } of claimsFor(set, ordinal)) {
         const held = this.claims.get({ namespace: set.metadata.namespace, name: metadata.name! });
         const owners = held && claimOwners(set, held, pod, plan.condemned.includes(pod));
-        if (held && owners) await patchOwners(this.context.client, PersistentVolumeClaim, held, owners);
+        if (!held || !owners) continue;
+        const next = mutableCopy<PersistentVolumeClaim>(held);
+        next.metadata.ownerReferences = owners.map(each => ({ ...each }));
+        await this.context.client.update(PersistentVolumeClaim, next);
       }
     }
   }
