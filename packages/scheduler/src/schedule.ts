@@ -77,7 +77,7 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
   const total = order.length;
   if (total === 0) return nowhere('no nodes are registered in the cluster');
   const plan = planFor(pod, classOf(pod), snapshot, profile);
-  const cycle = new DecisionCycle(pod, snapshot, profile);
+  const cycle = new DecisionCycle(pod, snapshot, profile, plan);
   const before = begin(plan, pod, profile, cycle, snapshot);
   if (before.refusal) {
     const refusals = new Refusals(snapshot, [...order], new Array(total).fill(before.refusal));
@@ -311,10 +311,12 @@ const isRefusal = (answer: object): answer is Refusal => 'reasons' in answer;
 
 class DecisionCycle implements Cycle {
   #state: Map<string, unknown> | undefined;
+  #local: boolean | undefined;
   constructor(
     private readonly pod: Pod,
     readonly snapshot: Snapshot,
     private readonly profile: Profile,
+    private readonly plan: Plan,
   ) {}
 
   get state(): Map<string, unknown> {
@@ -327,23 +329,28 @@ class DecisionCycle implements Cycle {
   }
 
   get verdictsAreLocal(): boolean {
-    const { pod, snapshot, profile } = this;
-    const plain = profile.plugins.some(plugin => plugin.preFilter);
-    return !plain && snapshot.nominated.size === 0 && planFor(pod, classOf(pod), snapshot, profile).isNodeLocal;
+    const { plan } = this;
+    this.#local ??= plan.isNodeLocal && !plan.refuseAll && !this.profile.plugins.some(plugin => plugin.preFilter);
+    return this.#local;
   }
 
   suppose<T>(node: NodeInfo, ask: (trial: Trial) => T): T {
-    const { pod, snapshot, profile } = this;
+    const { plan, pod, snapshot, profile } = this;
+    const supposed = (refusal: () => NodeRefusal | undefined): T =>
+      snapshot.suppose(change =>
+        ask({ remove: each => change.remove(each), add: each => change.add(each, node.name), refusal }),
+      );
+    if (this.verdictsAreLocal) {
+      // Nothing but this node is looked at, so that the rules need not hear of the change.
+      return supposed(() => {
+        const verdict = plan.check(node.slot);
+        return verdict === 0 ? undefined : plan.refusal(node.slot, verdict);
+      });
+    }
     const outer = planFor(pod, classOf(pod), snapshot, profile);
     const { current } = outer;
     try {
-      return snapshot.suppose(change =>
-        ask({
-          remove: each => change.remove(each),
-          add: each => change.add(each, node.name),
-          refusal: () => refusalIn(pod, node, snapshot, profile),
-        }),
-      );
+      return supposed(() => refusalIn(pod, node, snapshot, profile));
     } finally {
       // The decision around it goes on with its own numbers.
       outer.current = current;
@@ -355,7 +362,7 @@ class DecisionCycle implements Cycle {
 /** Every filter about one node, in the cluster as it is supposed to be. */
 function refusalIn(pod: Pod, node: NodeInfo, snapshot: Snapshot, profile: Profile): NodeRefusal | undefined {
   const plan = planFor(pod, classOf(pod), snapshot, profile);
-  const before = begin(plan, pod, profile, new DecisionCycle(pod, snapshot, profile), snapshot);
+  const before = begin(plan, pod, profile, new DecisionCycle(pod, snapshot, profile, plan), snapshot);
   if (before.refusal) return before.refusal;
   if (before.only && !before.only.has(node.slot)) return before.elsewhere;
   const verdict = plan.check(node.slot);

@@ -39,7 +39,7 @@ export type CycleState = Map<string, unknown>;
 export interface Cycle {
   readonly snapshot: Snapshot;
   readonly state: CycleState;
-  /** Whether the filters' answers for this pod hang on each node alone, and so stay the same until something happens to it. */
+  /** Whether the filters' answers for this pod hang on each node and its pods alone, and so stay the same until something happens to it. */
   readonly verdictsAreLocal: boolean;
   /** Changes when the profile's plugins do. */
   readonly rulesVersion: number;

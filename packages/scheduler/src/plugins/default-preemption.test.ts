@@ -1,6 +1,9 @@
 import type { KubeObject, Pod } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
+import { profile } from '../framework/profile.js';
 import { defaultPlugins } from '../profiles.js';
+import { schedule } from '../schedule.js';
+import { snapshotOf } from '../snapshot/snapshot.js';
 import { boundTo, testNode, testPod } from '../testing/fixtures.js';
 import { policyTest } from '../testing/policy-test.js';
 
@@ -101,5 +104,25 @@ describe('DefaultPreemption', () => {
     test.remove(low);
     expect(test.place(testPod('late', { requests: { cpu: '1' }, spec: { priority: 1 } }))).toBe('Pending');
     expect(test.place({ ...high, status: { ...high.status, nominatedNodeName: 'a' } })).toBe('a');
+  });
+
+  it('leaves the room of those who wait for it, and gives more where there is more', () => {
+    const rules = profile({ plugins: defaultPlugins() });
+    const state = snapshotOf(
+      [small('a'), small('b')],
+      [on('a', 'low', 1, { cpu: '2' }), on('b', 'mid', 5, { cpu: '2' })],
+    );
+    const wayOf = (pod: Pod) => {
+      const decision = schedule(pod, state, rules);
+      return decision.outcome === 'placed' ? 'placed' : decision.preemption?.node;
+    };
+    const first = testPod('first', { requests: { cpu: '1500m' }, spec: { priority: 100 } });
+    expect(wayOf(first)).toBe('a');
+    state.nominate(first.metadata.uid, first, 'a');
+    expect(wayOf(wanting('1'))).toBe('b');
+    expect(wayOf(wanting('500m'))).toBe('a');
+    // One of lower priority must not count on it either; one of higher priority may.
+    expect(wayOf(wanting('1', { priority: 3 }))).toBeUndefined();
+    expect(wayOf(wanting('1', { priority: 200 }))).toBe('a');
   });
 });

@@ -99,6 +99,9 @@ function victimsOn(pod: Pod, info: NodeInfo, cycle: Cycle, budgets: readonly Bud
   if (lower.length === 0) return undefined;
   return cycle.suppose(info, trial => {
     for (const other of lower) trial.remove(other);
+    // The room of those who wait for it already is not offered twice.
+    for (const first of cycle.snapshot.nominated.get(info.slot)?.values() ?? [])
+      if (first.metadata.uid !== pod.metadata.uid && priorityOf(first) >= priority) trial.add(first);
     if (trial.refusal()) return undefined;
     const { breaking, others } = byBudget([...lower].sort(byImportance), budgets);
     const victims: Pod[] = [];
@@ -136,6 +139,8 @@ const sumOf = (victims: readonly Pod[]): number =>
 class Kept {
   readonly #candidates = new Map<number, { generation: number; candidate: Candidate | undefined }>();
   of(info: NodeInfo, cycle: Cycle, compute: () => Candidate | undefined): Candidate | undefined {
+    // Who waits for its room comes and goes without a change of the node.
+    if (cycle.snapshot.nominated.has(info.slot)) return compute();
     const generation = cycle.snapshot.columns.generation[info.slot]!;
     let known = this.#candidates.get(info.slot);
     if (known?.generation !== generation) {
