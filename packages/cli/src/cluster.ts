@@ -6,9 +6,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApiServer, type ApiServerOptions, apiServer, type SystemObject } from '@orbitkit/apiserver';
 import { controllerManager, localPathClass, standardControllers } from '@orbitkit/controllers';
-import { type Component, type Kind, StorageClass } from '@orbitkit/core';
+import { builtinKinds, type Component, type Kind, StorageClass, systemClock } from '@orbitkit/core';
 import { type NetworkRanges, networkRanges, node, processRuntime, type Runtime, serviceProxy } from '@orbitkit/node';
 import { defaultPlugins, miniK8sPlugins, type Plugin, type Profile, profile, scheduler } from '@orbitkit/scheduler';
+import { decisionRelay } from '@orbitkit/scheduler/decisions';
 import { weightedPlugins } from './plugin-files.js';
 import type { PluginFlags } from './plugin-flags.js';
 import { CommandError } from './terminal.js';
@@ -55,6 +56,8 @@ export interface ApiServerSettings {
   store: Pick<ApiServerOptions, 'store' | 'encryption'>;
   /** See access-flags.ts. */
   access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>;
+  /** Of the process: what waits here ends with it. */
+  signal: AbortSignal;
 }
 
 /** The default class: directories of the nodes. Made at each start when it is missing. */
@@ -70,17 +73,21 @@ export const apiServerOf = ({
   serviceCIDR,
   store,
   access,
-}: ApiServerSettings): ApiServer =>
-  apiServer({
+  signal,
+}: ApiServerSettings): ApiServer => {
+  const decisions = decisionRelay({ clock: systemClock, signal });
+  return apiServer({
     ...store,
     ...access,
+    kinds: [...builtinKinds, ...decisions.kinds],
     listen,
     ...(advertiseAddress === undefined ? {} : { advertiseAddress }),
     dataDir,
     serviceCIDR,
-    resources: { systemObjects: [localPath] },
+    resources: { systemObjects: [localPath, ...decisions.systemObjects], virtual: decisions.virtual },
     kubeconfig: join(dataDir, 'kubeconfig'),
   });
+};
 
 /** The rules of a named profile, with plugins of one's own. */
 export function rulesOf(name: ProfileName, own: readonly Plugin[] = [], flags: PluginFlags = {}): Profile {
@@ -88,7 +95,7 @@ export function rulesOf(name: ProfileName, own: readonly Plugin[] = [], flags: P
   return profile({ plugins: weightedPlugins(plugins, own, flags) });
 }
 
-export const schedulerOf = (rules: Profile): Component => scheduler({ profiles: [rules] });
+export const schedulerOf = (rules: Profile): Component => scheduler({ profiles: [rules], tellDecisions: true });
 
 export const controllersOf = (clusterCIDR: string, timing: NodeTiming, trust: ClusterTrust): Component =>
   controllerManager(

@@ -15,6 +15,8 @@ import {
   isNotFound,
   type Pod,
 } from '@orbitkit/core';
+import { answersOf } from './decisions/answers.js';
+import { talkAboutDecisions } from './decisions/talk.js';
 import { refusalsByNode } from './explain.js';
 import { checkExtenders, type ExtenderConfig, ignoredResourcesOf } from './extender/config.js';
 import { extendersOf } from './extender/extenders.js';
@@ -45,6 +47,8 @@ export interface SchedulerOptions {
   bindTimeoutMs?: number;
   /** Decisions kept for `scheduler.decisions`. Default 1,000. */
   keptDecisions?: number;
+  /** Answers the API server's `SchedulingDecision` requests, if it has a `decisionRelay`. Default false: other clusters serve no such kind. */
+  tellDecisions?: boolean;
 }
 
 export interface SchedulerComponent extends Component {
@@ -343,6 +347,11 @@ async function run(
   async function loop(): Promise<void> {
     await cluster.synced();
     context.ready();
+    if (options.tellDecisions) {
+      const scheduler = first.schedulerName;
+      const answer = answersOf({ scheduler, clock, decisions, state, profileOf });
+      track(talkAboutDecisions({ client, clock, log, signal, scheduler, answer }));
+    }
     for (;;) {
       await slots.free();
       await consultations.free();

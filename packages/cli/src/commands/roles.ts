@@ -81,6 +81,7 @@ export function roleCommands(program: Command, terminal: Terminal): void {
         serviceCIDR,
         store,
         access,
+        signal: terminal.signal,
       });
       await serve(
         [server],

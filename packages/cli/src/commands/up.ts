@@ -95,6 +95,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
         serviceCIDR: ranges.serviceCIDR,
         store,
         access,
+        signal: terminal.signal,
       });
       const nodes = await Promise.all(
         Array.from({ length: count }, (_, index) =>

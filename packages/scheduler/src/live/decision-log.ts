@@ -7,6 +7,7 @@ export interface DecisionRecord extends Explanation {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** RFC 3339. */
   readonly time: string;
 }
@@ -31,6 +32,7 @@ export function decisionLog(limit = 1_000): DecisionLog {
     namespace: pod.metadata.namespace,
     name: pod.metadata.name,
     uid: pod.metadata.uid,
+    labels: pod.metadata.labels ?? {},
     time: new Date(now).toISOString(),
     ...explanationOf(decision),
   });
