@@ -29,6 +29,8 @@ export interface ClusterOptions {
   nodes?: number;
   /** Further words for `orbit up`, or for the roles that know them. */
   timing?: { nodeGrace: number; eviction: number; heartbeat: number };
+  /** Words for who schedules. */
+  scheduler?: readonly string[];
 }
 
 export interface Ran {
@@ -80,7 +82,7 @@ const asRoot = process.geteuid?.() === 0 && process.env['ORBITKIT_E2E_USER'] ===
 const user = process.geteuid?.() === 0 && !asRoot ? { uid: 65_534, gid: 65_534 } : {};
 
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
-  const { layout = 'one process', nodes = 2, timing } = options;
+  const { layout = 'one process', nodes = 2, timing, scheduler = [] } = options;
   const directory = await mkdtemp(join(tmpdir(), 'orbitkit-e2e-'));
   await chmod(directory, 0o755);
   if (user.uid !== undefined) await chown(directory, user.uid, user.gid);
@@ -99,10 +101,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   function wordsOf(role: string): string[] {
     const pace = timing ? ['--node-grace', String(timing.nodeGrace), '--eviction', String(timing.eviction)] : [];
     const heartbeat = timing ? ['--heartbeat', String(timing.heartbeat)] : [];
-    if (role === 'up') return ['up', '--listen', listen, '--nodes', String(nodes), ...pace, ...heartbeat];
+    if (role === 'up') return ['up', '--listen', listen, '--nodes', String(nodes), ...pace, ...heartbeat, ...scheduler];
     if (role === 'apiserver') return [role, '--listen', listen];
     if (role === 'controller-manager') return [role, ...pace];
-    if (role === 'scheduler') return [role];
+    if (role === 'scheduler') return [role, ...scheduler];
     return ['node', '--name', role, '--stop-pods', ...heartbeat, ...(role === 'n1' ? [] : ['--no-service-proxy'])];
   }
 
