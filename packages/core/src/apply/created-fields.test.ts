@@ -5,6 +5,7 @@ import type { StructSchema } from '../kinds/schema.js';
 import type { Json, JsonObject } from '../patch/json.js';
 import { managersText } from './managed-fields.js';
 import { recordCreate, recordUpdate } from './ownership.js';
+import { changed, randomStruct, randomValue, spoiled } from './testing/random-objects.js';
 import { deduced } from './typing.js';
 import { zeroObject } from './zero-object.js';
 
@@ -57,6 +58,79 @@ describe('recordCreate', () => {
       seen.add(managers[0]?.fieldsV1);
     }
     expect(remembered).toBeGreaterThan(20);
+  });
+
+  it('says so of any type, whatever the values are', () => {
+    let remembered = 0;
+    for (let i = 0; i < 100; i++) {
+      const schema = randomStruct(4);
+      const zero = { apiVersion: 'v1', schema, value: zeroObject(schema) };
+      let value = randomValue(schema);
+      const seen = new Set<unknown>();
+      for (let j = 0; j < 30; j++) {
+        // Another value of the same shape, or of one that is much like it.
+        value = chance(0.9) ? changed(schema, value, 0.1) : chance(0.5) ? spoiled(schema, value) : randomValue(schema);
+        const object = { apiVersion: 'v1', schema, value: value as JsonObject };
+        if (typeof value !== 'object' || value === null || Array.isArray(value)) break;
+        const managers = recordCreate(object, writer);
+        expect(JSON.stringify(managers)).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
+        if (managers[0] && seen.has(managers[0].fieldsV1)) remembered += 1;
+        seen.add(managers[0]?.fieldsV1);
+      }
+    }
+    expect(remembered).toBeGreaterThan(250);
+  });
+
+  it('tells shapes apart that differ in what is empty, absent, or as it was before', () => {
+    const schema = builtinSchema('core/v1.Pod');
+    const zero = { apiVersion: 'v1', schema, value: zeroObject(schema) };
+    const specs: Json[] = [
+      null,
+      {},
+      { containers: null },
+      { containers: [] },
+      { containers: [{}] },
+      { containers: [{ name: '' }] },
+      { containers: [{ name: 'a' }] },
+      { containers: [{ name: 'a' }, { name: 'a' }] },
+      { containers: [{ name: 'a', ports: [{ containerPort: 1 }] }] },
+      { containers: [{ name: 'a', ports: [{ containerPort: 1, protocol: 'TCP' }] }] },
+      { containers: [{ name: 'a', ports: [{ containerPort: 1, protocol: 'UDP' }] }] },
+      { containers: [{ name: 'a', resources: {} }] },
+      { containers: [{ name: 'a', resources: null }] },
+      { containers: [{ name: 'a', resources: { limits: {} } }] },
+      { nodeSelector: {} },
+      { nodeSelector: { constructor: 'x' } },
+      { nodeSelector: JSON.parse('{"__proto__":"x"}') },
+      { nodeSelector: { end: 'x' }, hostNetwork: false },
+      { unknown: {} },
+    ];
+    for (let round = 0; round < 2; round++) {
+      for (const spec of specs) {
+        for (const metadata of [{}, { labels: null }, { labels: {} }, { labels: { a: 'b' } }, { finalizers: ['a'] }]) {
+          const object = { apiVersion: 'v1', schema, value: { metadata, spec } as JsonObject };
+          const managers = recordCreate(object, writer);
+          expect(JSON.stringify(managers)).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
+        }
+      }
+    }
+  });
+
+  it('stays within its bounds, and right, when no two objects are alike', () => {
+    const schema = builtinSchema('core/v1.ConfigMap');
+    const zero = { apiVersion: 'v1', schema, value: zeroObject(schema) };
+    const keys = (count: number, from: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`key-${from + i}`, '']));
+    const datas = [
+      ...Array.from({ length: 180 }, (_, i) => keys(100, i * 100)),
+      keys(3_000, 0),
+      { ['k'.repeat(600)]: '' },
+      keys(3, 0),
+    ];
+    for (const data of datas) {
+      const object = { apiVersion: 'v1', schema, value: { data } as JsonObject };
+      expect(JSON.stringify(recordCreate(object, writer))).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
+    }
   });
 
   it('has one text, made of the parts that are known and of those that are not', () => {

@@ -12,7 +12,7 @@
 import type { Schema, StructSchema } from '../kinds/schema.js';
 import type { JsonObject } from '../patch/json.js';
 import { type Comparison, compare, isSame, noDifference, type SkippedFields, sameBut } from './compare.js';
-import { ownsExactly } from './created-fields.js';
+import { CreatedShapes } from './created-fields.js';
 import {
   difference,
   emptySet,
@@ -164,9 +164,22 @@ export function recordUpdate(
   return settled(left);
 }
 
-/** What creates of a type have owned lately: the newest last. */
-const ownedLately = new WeakMap<Schema, FieldSet[]>();
-const mostRemembered = 8;
+/** What creates of a type own, by what such writes cannot change. */
+const createdShapes = new WeakMap<Schema, WeakMap<SkippedFields, CreatedShapes>>();
+
+function shapesOf(schema: StructSchema, skip: SkippedFields): CreatedShapes {
+  let bySkip = createdShapes.get(schema);
+  if (bySkip === undefined) {
+    bySkip = new WeakMap();
+    createdShapes.set(schema, bySkip);
+  }
+  let shapes = bySkip.get(skip);
+  if (shapes === undefined) {
+    shapes = new CreatedShapes(schema, zeroObject(schema), skip);
+    bySkip.set(skip, shapes);
+  }
+  return shapes;
+}
 
 /** The managers of a new object: its creator owns what it set, and what defaults filled in. */
 export function recordCreate(
@@ -174,28 +187,14 @@ export function recordCreate(
   writer: Writer,
 ): FieldManagers {
   const { schema, apiVersion, value } = object;
-  const zero = zeroObject(schema);
-  const skip = skippedBy(writer.ignored);
-  let lately = ownedLately.get(schema);
-  if (lately === undefined) {
-    lately = [];
-    ownedLately.set(schema, lately);
-  }
-  for (let i = lately.length - 1; i >= 0; i--) {
-    const fields = lately[i]!;
-    if (!ownsExactly(schema, zero, value, skip, fields)) continue;
-    if (i < lately.length - 1) {
-      lately.splice(i, 1);
-      lately.push(fields);
-    }
-    return [managerEntry({ ...writer, operation: 'Update', apiVersion }, fields, writer.time)];
-  }
-  const managers = recordUpdate({ ...object, value: zero }, object, [], writer);
+  const shape = shapesOf(schema, skippedBy(writer.ignored)).of(value);
+  const known = shape?.owned;
+  if (known !== undefined) return [managerEntry({ ...writer, operation: 'Update', apiVersion }, known, writer.time)];
+  const managers = recordUpdate({ ...object, value: zeroObject(schema) }, object, [], writer);
   const [made] = managers;
-  if (made !== undefined) {
+  if (made !== undefined && shape !== undefined) {
     keepText(made.fieldsV1);
-    lately.push(made.fieldsV1);
-    if (lately.length > mostRemembered) lately.shift();
+    shape.owned = made.fieldsV1;
   }
   return managers;
 }

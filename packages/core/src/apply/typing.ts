@@ -104,6 +104,10 @@ function keysOf(list: ListSchema): Keys {
   return keys;
 }
 
+/** The members that are the key of an element; undefined where the elements themselves are (a set). */
+export const keysOfElements = (list: ListSchema): readonly string[] | undefined =>
+  list.listType === 'set' ? undefined : keysOf(list).names;
+
 /** The step to an element of a list that merges, or (as an object) why there is none. */
 export function elementOf(list: ListSchema, element: Json): PathElement | { readonly problem: string } {
   if (list.listType === 'set') {
