@@ -36,7 +36,7 @@ export interface FileSystem {
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_DSYNC } = fs.constants;
 /** What is read stays in memory as long as one value in it does: large enough to be quick, small against a store. */
-const readBytes = 256 * 1024;
+const readBytes = 512 * 1024;
 /** One system call for write and flush; where it is not what it says (it is on Linux), write and fdatasync. */
 const flushOnWrite = process.platform === 'linux' ? O_DSYNC : 0;
 
