@@ -158,13 +158,19 @@ async function runAll(
   };
   const clusters = new LiveMap<Cluster>();
   const join = (name: string, client: Client): Cluster => {
-    const removed = new AbortController();
-    const until = chosen ? AbortSignal.any([signal, removed.signal]) : signal;
+    const ending = new AbortController();
+    const until = ending.signal;
     setMaxListeners(0, until);
+    const end = () => {
+      signal.removeEventListener('abort', end);
+      ending.abort(signal.reason);
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
     const bound = bind(client, until);
     const informers = informerFactory({ client: bound, clock, log, metrics, freeze });
     begin(informers.run({ signal: until }));
-    const cluster = { client: bound, informers, signal: until, remove: () => removed.abort() };
+    const cluster = { client: bound, informers, signal: until, remove: end };
     clusters.set(name, cluster);
     return cluster;
   };
@@ -193,18 +199,17 @@ async function runAll(
         connected ? told.set(cluster, toldOf(connected)) : told.delete(cluster),
       );
       try {
-        await controller.run({
-          ...firstOf(told),
+        const here = {
           signal: life.signal,
           clock,
           metrics,
           log: log.with({ controller: name }),
-          ...(chosen && controller.acrossClusters
-            ? { clusters: told, onClusterChange: listener => told.onChange(listener) }
-            : {}),
+          ...(chosen && controller.acrossClusters ? { clusters: told, onClusterChange: told.onChange.bind(told) } : {}),
           ...(leadership ? { leadership } : {}),
           ready: () => isReady(life),
-        });
+        };
+        // Not spread: of a manager without a cluster at the moment, what it has not is looked up when it is asked for.
+        await controller.run(Object.assign(firstOf(told), here));
       } finally {
         endChanges();
       }
@@ -222,7 +227,7 @@ async function runAll(
       .map(controller => ({
         name: `${controller.name} of ${name}`,
         controller,
-        clusters: new LiveMap([[name, cluster]]),
+        clusters: new LiveMap<Cluster>().set(name, cluster),
         signal: cluster.signal,
       }));
 
@@ -263,24 +268,24 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** Client, caches and events of the first cluster, of those that are there when they are asked for. */
+/** Client, caches and events of the first cluster, of those that are there now or else when they are asked for. */
 function firstOf(clusters: ReadonlyMap<string, ClusterContext>): Omit<ClusterContext, 'signal'> {
   const [first] = clusters.values();
-  if (first) return first;
-  const missing = (): ClusterContext => {
+  if (first) return { ...first };
+  const later = (): ClusterContext => {
     const [found] = clusters.values();
     if (found) return found;
     throw new Error('the manager has no cluster at the moment: use `clusters` of the context');
   };
   return {
     get client() {
-      return missing().client;
+      return later().client;
     },
     get informers() {
-      return missing().informers;
+      return later().informers;
     },
     get events() {
-      return missing().events;
+      return later().events;
     },
   };
 }

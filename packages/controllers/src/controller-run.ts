@@ -52,6 +52,9 @@ export interface Plan {
 /** The plan in one cluster. */
 interface Place {
   cluster: string;
+  /** Aborted when the cluster is removed. */
+  signal: AbortSignal;
+  registrations: HandlerRegistration[];
   client: Client;
   events: Events;
   read: ReadCache;
@@ -80,22 +83,31 @@ export async function runPlan(
   reconcile: (request: ReconcileKeyRequest) => Promise<ReconcileResult>,
   context: ControllerContext,
 ): Promise<void> {
-  const { log, clock, signal, leadership } = context;
-  const clusters: ReadonlyMap<string, ClusterContext> = context.clusters ?? new Map([['', context]]);
+  const { log, clock, leadership } = context;
   const several = context.clusters !== undefined;
-  const places = new Map([...clusters].map(([name, cluster]) => [name, placeIn(plan, name, cluster, clock)]));
+  const places = new Map<string, Place>();
   const queue = controllerQueue(context, plan.name, plan.rateLimiter);
   const keyIn = (cluster: string, key: string) => (several ? `${cluster}|${key}` : key);
-  const placeOf = (key: string): [Place, string] => {
+  const placeOf = (key: string): [Place | undefined, string] => {
     const bar = several ? key.indexOf('|') : -1;
-    return [places.get(key.slice(0, Math.max(0, bar)))!, key.slice(bar + 1)];
+    return [places.get(key.slice(0, Math.max(0, bar))), key.slice(bar + 1)];
   };
-  const registrations: HandlerRegistration[] = [];
   const listenIn = (place: Place) => {
+    if (place.signal.aborted) return;
     for (const source of plan.sources) {
-      if (source.role !== 'read') registrations.push(listen(plan, source, place, queue, keyIn));
+      if (source.role !== 'read') place.registrations.push(listen(plan, source, place, queue, keyIn));
     }
   };
+  const add = (name: string, cluster: ClusterContext): Place => {
+    const place = placeIn(plan, name, cluster, context);
+    places.set(name, place);
+    return place;
+  };
+  const remove = (name: string) => {
+    for (const registration of places.get(name)?.registrations ?? []) registration.remove();
+    places.delete(name);
+  };
+  for (const [name, cluster] of context.clusters ?? [['', context] as const]) add(name, cluster);
   const informers = [...places.values()].flatMap(place => [...place.informers.values()]);
   const work = () =>
     reconcileLoop(
@@ -105,39 +117,56 @@ export async function runPlan(
         queue,
         informers: several ? [] : informers,
         concurrency: plan.concurrency,
-        reconcile(key) {
-          const [{ cluster, client, read, events }, objectKey] = placeOf(key);
-          return reconcile({
-            key: objectKey,
-            namespace: undefined,
-            ...parseKey(objectKey),
-            cluster,
-            client,
-            read,
-            events,
-            clock,
-            signal,
-            term: leadership?.term,
-            log: log.with({ key }),
-            inCluster(name) {
-              const place = places.get(name);
-              if (!place) throw new Error(`there is no cluster "${name}"; there are: ${[...places.keys()].join(', ')}`);
-              return place;
-            },
-          });
+        async reconcile(key) {
+          const [place, objectKey] = placeOf(key);
+          // Its cluster was removed since.
+          if (!place) return undefined;
+          const { cluster, client, read, events, signal } = place;
+          try {
+            return await reconcile({
+              key: objectKey,
+              namespace: undefined,
+              ...parseKey(objectKey),
+              cluster,
+              client,
+              read,
+              events,
+              clock,
+              signal,
+              term: leadership?.term,
+              log: log.with({ key }),
+              inCluster(name) {
+                const other = places.get(name);
+                if (!other)
+                  throw new Error(`there is no cluster "${name}"; there are: ${[...places.keys()].join(', ')}`);
+                return other;
+              },
+            });
+          } catch (error) {
+            if (signal.aborted && !context.signal.aborted) return undefined;
+            throw error;
+          }
         },
       },
-      registrations,
+      [],
     );
   const resync = resyncing(plan, context, () => {
     for (const { cluster, read } of places.values())
       for (const key of read(plan.sources[0]!.kind).keys()) queue.add(keyIn(cluster, key), { priority: lowPriority });
+  });
+  const endChanges = context.onClusterChange?.((name, cluster) => {
+    remove(name);
+    if (!cluster) return;
+    const place = add(name, cluster);
+    void follow(place, context, () => listenIn(place)).catch(() => {});
   });
   try {
     if (several) await Promise.all(Array.from(places.values(), place => follow(place, context, () => listenIn(place))));
     else for (const place of places.values()) listenIn(place);
     await work();
   } finally {
+    endChanges?.();
+    for (const name of [...places.keys()]) remove(name);
     resync.cancel();
   }
 }
@@ -145,8 +174,8 @@ export async function runPlan(
 function placeIn(
   plan: Plan,
   cluster: string,
-  { client, informers: factory, events }: ClusterContext,
-  clock: Clock,
+  { client, informers: factory, events, signal }: ClusterContext,
+  { clock }: ControllerContext,
 ): Place {
   const informers = new Map<string, SharedInformer<any>>();
   const stores = new Map<string, WrittenStore<any>>();
@@ -167,11 +196,16 @@ function placeIn(
     throw new Error(`controller "${plan.name}" does not cache ${kind.plural}: add .reads(${kind.kind}) to it`);
   };
   const recording = recordingClient(client, kind => stores.get(identityOf(kind)));
-  return { cluster, client: recording, events, read, informers };
+  return { cluster, signal, registrations: [], client: recording, events, read, informers };
 }
 
-/** Listens when the cluster's caches are filled, however long that takes. Resolves when they are, or when they were waited for long enough. */
-async function follow(place: Place, { log, signal, clock }: ControllerContext, listenIn: () => void): Promise<void> {
+/**
+ * Listens when the cluster's caches are filled, however long that takes. Resolves when they are, when they were waited for long enough, or when the
+ * cluster was removed.
+ */
+async function follow(place: Place, context: ControllerContext, listenIn: () => void): Promise<void> {
+  const { log, clock } = context;
+  const { signal, cluster } = place;
   const attempt = () =>
     Promise.all(
       Array.from(place.informers.values(), each => each.waitForSync({ signal, timeoutMs: clusterSyncMs })),
@@ -182,7 +216,7 @@ async function follow(place: Place, { log, signal, clock }: ControllerContext, l
         return await attempt();
       } catch (error) {
         if (signal.aborted) return;
-        log.warn('a cluster cannot be reached; the others are served', { cluster: place.cluster, error });
+        log.warn('a cluster cannot be reached; the others are served', { cluster, error });
         await clock.sleep(1_000, signal).catch(() => {});
       }
     }
@@ -190,8 +224,9 @@ async function follow(place: Place, { log, signal, clock }: ControllerContext, l
   try {
     await attempt();
   } catch (error) {
-    if (signal.aborted) throw error;
-    log.warn('a cluster cannot be reached; the others are served', { cluster: place.cluster, error });
+    context.signal.throwIfAborted();
+    if (signal.aborted) return;
+    log.warn('a cluster cannot be reached; the others are served', { cluster, error });
     void goOn();
   }
 }

@@ -71,6 +71,7 @@ export { type ServiceAccountsOptions, serviceAccounts } from './builtin/service-
 export { type StandardControllersOptions, standardControllers } from './builtin/standard.js';
 export { type StatefulSetsOptions, statefulSets } from './builtin/stateful-set/stateful-sets.js';
 export { type TtlAfterFinishedOptions, ttlAfterFinished } from './builtin/ttl-after-finished/ttl-after-finished.js';
+export { ClusterSet } from './cluster-set.js';
 export type { ClusterContext, Controller, ControllerContext, Events } from './controller.js';
 export { type ControllerBuilder, controller, type Mapped, type MappedKey } from './controller-builder.js';
 export { type ControllerManagerOptions, controllerManager } from './controller-manager.js';
