@@ -82,7 +82,7 @@ function apart(name: string, problems: string[], children: ChildProcess[]): Subj
 }
 
 async function measure(name: string, scenario: Scenario): Promise<string> {
-  if (scenario.needs === 'pages' && !name.includes('pages')) return 'asks for no pages';
+  if (scenario.needs === 'pages' && !name.includes('pages')) return '– (asks for no pages)';
   const problems: string[] = [];
   const children: ChildProcess[] = [];
   try {
@@ -109,8 +109,11 @@ async function main(words: string): Promise<void> {
   console.log(`| fault | ${Object.keys(subjects).join(' | ')} |\n|---|${'---|'.repeat(Object.keys(subjects).length)}`);
   for (const [name, cells] of rows)
     console.log(`| ${name} | ${cells.map(cell => cell.replaceAll('|', '/').slice(0, 120)).join(' | ')} |`);
-  const won = Object.keys(subjects).map((_, i) => [...rows.values()].filter(cells => cells[i]?.startsWith('✓')).length);
-  console.log(`| passed, of ${rows.size} | ${won.join(' | ')} |`);
+  const counts = Object.keys(subjects).map((_, i) => {
+    const applying = [...rows.values()].map(cells => cells[i]!).filter(cell => !cell.startsWith('–'));
+    return `${applying.filter(cell => cell.startsWith('✓')).length} of ${applying.length}`;
+  });
+  console.log(`| passed, of those that apply | ${counts.join(' | ')} |`);
 }
 
 if (process.argv[2] === 'host') await host(process.argv[3]!);
