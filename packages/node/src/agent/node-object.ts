@@ -11,7 +11,7 @@ import { annotations, conditions } from './labels.js';
 import type { Settings } from './options.js';
 
 /** The kubelet whose behaviour this agent follows. */
-const kubeletVersion = 'v1.33.0+orbitkit';
+const kubeletVersion = 'v1.33.1+orbitkit';
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 /** Upstream reports at most 50 images, the largest first. */
