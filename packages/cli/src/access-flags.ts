@@ -21,6 +21,8 @@ export interface AccessFlags {
   serviceAccountIssuer?: string;
   serviceAccountSigningKeyFile?: string;
   serviceAccountKeyFile?: string[];
+  requestheaderClientCaFile?: string;
+  requestheaderAllowedNames?: string[];
 }
 
 export const accessOptions = (command: Command): Command =>
@@ -40,21 +42,40 @@ export const accessOptions = (command: Command): Command =>
     .option('--service-account-issuer <url>', 'names this cluster in the tokens of service accounts')
     .option(
       '--service-account-signing-key-file <file>',
-      'PEM of an RSA key that signs them, the same on every server; default: keys in the store, which rotate',
+      'PEM of an RSA or EC key that signs them, the same on every server; default: keys in the store, which rotate',
     )
-    .option('--service-account-key-file <files...>', 'with it: keys whose tokens are good as well');
+    .option('--service-account-key-file <files...>', 'with it: keys whose tokens are good as well')
+    .option(
+      '--requestheader-client-ca-file <file>',
+      'PEM of the authority of front proxies, which name their users in X-Remote-User, -Group, -Uid and -Extra- headers',
+    )
+    .option('--requestheader-allowed-names <names...>', 'with it: the common names of the proxies; default: any');
 
 /** @throws CommandError that names the flag. */
 export async function accessOf(
   flags: AccessFlags,
   dataDir: string,
   terminal: Terminal,
-): Promise<Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>> {
+): Promise<Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts' | 'frontProxy'>> {
   return {
     ...auditOf(flags, dataDir, terminal),
     ...(await oidcOf(flags, terminal)),
     serviceAccounts: serviceAccountsOf(flags, terminal),
+    ...(await frontProxyOf(flags, terminal)),
   };
+}
+
+async function frontProxyOf(flags: AccessFlags, terminal: Terminal): Promise<Pick<ApiServerOptions, 'frontProxy'>> {
+  const { requestheaderClientCaFile: file, requestheaderAllowedNames: allowedNames } = flags;
+  if (file === undefined) {
+    if (allowedNames !== undefined)
+      throw new CommandError('--requestheader-allowed-names needs --requestheader-client-ca-file');
+    return {};
+  }
+  const clientAuthority = await readFile(pathIn(terminal, file), 'utf8').catch((error: Error) => {
+    throw new CommandError(`--requestheader-client-ca-file ${file}: ${error.message}`);
+  });
+  return { frontProxy: { clientAuthority, ...(allowedNames === undefined ? {} : { allowedNames }) } };
 }
 
 function serviceAccountsOf(flags: AccessFlags, terminal: Terminal): NonNullable<ApiServerOptions['serviceAccounts']> {

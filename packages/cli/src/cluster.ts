@@ -55,7 +55,7 @@ export interface ApiServerSettings {
   /** See store-options.ts. */
   store: Pick<ApiServerOptions, 'store' | 'encryption'>;
   /** See access-flags.ts. */
-  access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts'>;
+  access?: Pick<ApiServerOptions, 'auditLog' | 'oidc' | 'serviceAccounts' | 'frontProxy'>;
   /** Of the process: what waits here ends with it. */
   signal: AbortSignal;
 }

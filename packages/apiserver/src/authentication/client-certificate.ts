@@ -6,6 +6,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { type Clock, systemClock, type UserInfo } from '@orbitkit/core';
 import type { Authenticator } from './authenticator.js';
+import { certificatesIn, isSignedBy } from './front-proxy.js';
 
 interface Known {
   readonly user: UserInfo | undefined;
@@ -16,7 +17,14 @@ interface Known {
 /** Certificates that were read before; every request of a connection brings the same one. */
 const cacheSize = 1_000;
 
-export function clientCertificates(options: { clock?: Clock } = {}): Authenticator {
+export interface ClientCertificateCheck {
+  clock?: Clock;
+  /** PEM. Where TLS verifies certificates of other authorities too (front proxies'), only this one's name users. Default: all that TLS verified. */
+  authority?: string;
+}
+
+export function clientCertificates(options: ClientCertificateCheck = {}): Authenticator {
+  const authorities = options.authority === undefined ? undefined : certificatesIn(options.authority);
   const clock = options.clock ?? systemClock;
   const cache = new Map<string, Known>();
   /** A connection hands out the same buffer for each of its requests: not even a hash is needed. */
@@ -29,7 +37,7 @@ export function clientCertificates(options: { clock?: Clock } = {}): Authenticat
         const digest = createHash('sha256').update(certificate).digest('base64');
         known = cache.get(digest);
         if (known === undefined) {
-          known = read(certificate);
+          known = read(certificate, authorities);
           if (cache.size >= cacheSize) cache.delete(cache.keys().next().value!);
           cache.set(digest, known);
         }
@@ -41,8 +49,9 @@ export function clientCertificates(options: { clock?: Clock } = {}): Authenticat
   };
 }
 
-function read(der: Buffer): Known {
+function read(der: Buffer, authorities: readonly X509Certificate[] | undefined): Known {
   const certificate = new X509Certificate(der);
+  if (authorities && !isSignedBy(certificate, authorities)) return { user: undefined, notBefore: 0, notAfter: 0 };
   const { CN, O } = certificate.toLegacyObject().subject as unknown as {
     CN?: string | string[];
     O?: string | string[];

@@ -11,6 +11,7 @@ export {
 } from './authenticator.js';
 export { bearerTokens, readTokenFile } from './bearer-token.js';
 export { clientCertificates } from './client-certificate.js';
+export { certificatesIn, type FrontProxyOptions, frontProxy, frontProxyHeaders } from './front-proxy.js';
 export { identityReviews } from './identity-reviews.js';
 export { type OidcIssuer, oidcTokens } from './oidc/oidc.js';
 export { issuerDiscovery } from './service-account/issuer-discovery.js';

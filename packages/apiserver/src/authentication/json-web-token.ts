@@ -84,11 +84,23 @@ export async function verifySignature(token: ReadToken, key: KeyObject): Promise
   return verifyAsync(algorithm.hash, token.signed, { key, ...algorithm.options }, token.signature).catch(() => false);
 }
 
-/** A token with these claims. @param key RSA: RS256. */
+/** The algorithm that a key signs with: RS256, or that of an elliptic curve. Undefined for keys of other kinds. */
+export function algorithmOf(key: KeyObject): string | undefined {
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  const found = Object.entries(algorithms).find(
+    ([, { keyType, curve: needed }]) => keyType === key.asymmetricKeyType && needed === curve,
+  );
+  return found?.[0];
+}
+
+/** A token with these claims. @throws Error for a key that signs no tokens */
 export async function signToken(claims: object, key: KeyObject, keyId: string): Promise<string> {
+  const alg = algorithmOf(key);
+  if (alg === undefined) throw new Error(`a key of type ${key.asymmetricKeyType} signs no tokens`);
+  const { hash, options } = algorithms[alg]!;
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signed = `${part({ alg: 'RS256', kid: keyId })}.${part(claims)}`;
-  const signature = await signAsync('sha256', Buffer.from(signed), { key });
+  const signed = `${part({ alg, kid: keyId })}.${part(claims)}`;
+  const signature = await signAsync(hash, Buffer.from(signed), { key, ...options });
   return `${signed}.${signature.toString('base64url')}`;
 }
 

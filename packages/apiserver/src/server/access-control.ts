@@ -67,7 +67,7 @@ export interface ServiceAccountOptions {
   keySetURL?: string;
   /** A signing key is replaced after this long. Default 90 days; tokens that an older one signed stay valid. */
   rotateKeyAfterMs?: number;
-  /** PEM of an RSA private key, mode 0600. Default: keys are made, kept in the store for all of its servers, and rotated. */
+  /** PEM of an RSA or EC (P-256, P-384, P-521) private key, mode 0600. Default: keys are made, kept in the store for all of its servers, and rotated. */
   signingKeyFile?: string;
   /** With `signingKeyFile`: PEM of further keys whose tokens are good. */
   keyFiles?: readonly string[];

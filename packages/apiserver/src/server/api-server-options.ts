@@ -2,7 +2,7 @@
 import type { Kind, KindRegistry } from '@orbitkit/core';
 import type { AdmissionPlugin } from '../admission/contract.js';
 import type { AuditPolicy, LogFileOptions } from '../audit/index.js';
-import type { Authenticator, OidcIssuer } from '../authentication/index.js';
+import type { Authenticator, FrontProxyOptions, OidcIssuer } from '../authentication/index.js';
 import type { Authorizer } from '../authorization/index.js';
 import type { RequestRecord } from '../http/handler.js';
 import type { HttpDoorOptions } from '../http/http-door.js';
@@ -48,6 +48,11 @@ export interface ApiServerOptions {
   insecureHttp?: boolean;
   /** Asked before the admin's token, client certificates and service-account tokens. */
   authentication?: Authenticator;
+  /**
+   * A proxy in front that names its users in headers, known by a certificate of an authority of its own. Asked first. That authority must not be
+   * the cluster's, unless `allowedNames` tells the proxies from everybody else.
+   */
+  frontProxy?: FrontProxyOptions;
   /** Requests without credentials act as `system:anonymous`. Default: false, they are refused. */
   anonymous?: boolean;
   /** Health and version need no credentials. Default: true; what watches over a server seldom has any. */

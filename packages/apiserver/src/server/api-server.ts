@@ -32,7 +32,9 @@ import {
   adminUser,
   anyAuthenticator,
   bearerTokens,
+  certificatesIn,
   clientCertificates,
+  frontProxy,
   identifyWith,
   writeKubeconfig,
 } from '../authentication/index.js';
@@ -52,6 +54,7 @@ import { webhookCaller } from '../webhook/call.js';
 import { type AccessControl, accessControl } from './access-control.js';
 import type { ApiServerOptions, ListenOptions } from './api-server-options.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
+import { publishExtensionAuthentication } from './extension-authentication.js';
 import {
   advertisedAddress,
   apiServiceAddress,
@@ -281,7 +284,24 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     running = { handler, signal: stop.signal, clock };
     let service: KubernetesService | undefined;
 
-    let identity = kept && secure ? await kept.serving() : undefined;
+    const serving = async (credentials: ServerCredentials) => {
+      const made = await credentials.serving();
+      if (options.frontProxy === undefined) return made;
+      return { ...made, clientAuthority: `${made.clientAuthority}\n${options.frontProxy.clientAuthority}` };
+    };
+    let identity = kept && secure ? await serving(kept) : undefined;
+    const publishTrust = async (): Promise<void> => {
+      if (!kept || !secure) return;
+      const clientAuthority = kept.authority.certificate;
+      const { signal } = stop;
+      await publishExtensionAuthentication({
+        resources,
+        kinds,
+        signal,
+        clientAuthority,
+        frontProxy: options.frontProxy,
+      });
+    };
     const door =
       listen === false
         ? undefined
@@ -298,9 +318,10 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     async function renewServing(): Promise<void> {
       if (!door || !kept || !identity) return;
       await agreeOnTrust(store);
-      identity = await kept.serving();
+      identity = await serving(kept);
       door.renew(identity);
     }
+      await publishTrust();
     try {
       await Promise.race([
         (async () => {
@@ -309,6 +330,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           await control.bootstrap(resources, stop.signal);
           if (flow) await ensureFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
           bootstrapped = true;
+          await publishTrust();
           if (door && listen !== false) {
             endpoint = await bind(door, listen, options.insecureHttp === true);
             lastPort = endpoint.port;
@@ -348,8 +370,26 @@ export function apiServer(options: ApiServerOptions): ApiServer {
 
   function authenticators(kept: ServerCredentials | undefined, control: AccessControl): Authenticator {
     const admin = kept === undefined ? [] : [bearerTokens([[kept.adminToken, adminUser]])];
-    const own = [...admin, clientCertificates(), control.tokens];
-    return anyAuthenticator(...(options.authentication ? [options.authentication, ...own] : own));
+    const proxy = proxies(kept);
+    const certificates =
+      proxy.length > 0 && kept ? clientCertificates({ authority: kept.authority.certificate }) : clientCertificates();
+    const own = [...admin, certificates, control.tokens];
+    return anyAuthenticator(...proxy, ...(options.authentication ? [options.authentication, ...own] : own));
+  }
+
+  /** An authority that signs other clients as well must not let each of them name whom it likes. */
+  function proxies(kept: ServerCredentials | undefined): Authenticator[] {
+    const { frontProxy: given } = options;
+    if (given === undefined || kept === undefined) return [];
+    const [own] = certificatesIn(kept.authority.certificate);
+    const shared = certificatesIn(given.clientAuthority).some(each => each.publicKey.equals(own!.publicKey));
+    if (shared && !given.allowedNames?.length)
+      throw unrecoverable(
+        new Error(
+          "frontProxy: its authority is the cluster's own, so that every client could name any user; give it another one, or the allowedNames of its proxies",
+        ),
+      );
+    return [frontProxy(given)];
   }
 
   async function bind(

@@ -225,13 +225,12 @@ it('keys lie sealed in a store that is encrypted, and nowhere when they are file
 
   const other = await shared();
   const { generateKeyPairSync } = await import('node:crypto');
-  const pem = () =>
-    generateKeyPairSync('rsa', {
-      modulusLength: 2048,
-      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-      publicKeyEncoding: { type: 'spki', format: 'pem' },
-    });
-  const [first, second] = [pem(), pem()];
+  const forms = {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  } as const;
+  const first = generateKeyPairSync('rsa', { modulusLength: 2048, ...forms });
+  const second = generateKeyPairSync('ec', { namedCurve: 'P-256', ...forms });
   const files = { old: path.join(dir, 'old.key'), new: path.join(dir, 'new.key'), pub: path.join(dir, 'old.pub') };
   await fs.writeFile(files.old, first.privateKey, { mode: 0o600 });
   await fs.writeFile(files.new, second.privateKey, { mode: 0o600 });
@@ -255,6 +254,19 @@ it('keys lie sealed in a store that is encrypted, and nowhere when they are file
   const trusted = await two.api.certificateAuthority();
   expect(await whoami(two.api.endpoint!.url, { ca: trusted, token: signed })).toMatchObject({ code: 201 });
   expect(await keyIds(two.api)).toHaveLength(2);
+  const ofCurve = await tokenFrom(two.api);
+  expect(JSON.parse(Buffer.from(ofCurve.split('.')[0]!, 'base64url').toString())).toMatchObject({ alg: 'ES256' });
+  expect(await whoami(two.api.endpoint!.url, { ca: trusted, token: ofCurve })).toMatchObject({ code: 201 });
+  const wrong = path.join(dir, 'ed25519.key');
+  await fs.writeFile(wrong, generateKeyPairSync('ed25519', forms).privateKey, { mode: 0o600 });
+  await expect(
+    serve({
+      store: other.factory,
+      dataDir: path.join(dir, 'w'),
+      serviceAccounts: { signingKeyFile: wrong },
+    }),
+  ).rejects.toThrow('holds a key of type ed25519; RSA, or the curve P-256');
+  cleanups.pop();
   await expect(
     serve({
       store: other.factory,

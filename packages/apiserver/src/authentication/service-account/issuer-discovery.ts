@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { bytesAnswer } from '../../http/answers.js';
 import type { ApiResponse } from '../../http/exchange.js';
+import { algorithmOf } from '../json-web-token.js';
 import type { SigningKeys } from './signing-keys.js';
 
 const configurationPath = '/.well-known/openid-configuration';
@@ -26,7 +27,7 @@ export function issuerDiscovery(
           jwks_uri: keySetUrl() ?? `${issuer}${keySetPath}`,
           response_types_supported: ['id_token'],
           subject_types_supported: ['public'],
-          id_token_signing_alg_values_supported: ['RS256'],
+          id_token_signing_alg_values_supported: await algorithmsOf(keys),
         },
         'application/json',
       ),
@@ -35,7 +36,7 @@ export function issuerDiscovery(
         {
           keys: (await keys.verification()).map(({ id, key }) => ({
             use: 'sig',
-            alg: 'RS256',
+            alg: algorithmOf(key),
             kid: id,
             ...publicJwk(key),
           })),
@@ -44,5 +45,9 @@ export function issuerDiscovery(
       ),
   };
 }
+
+const algorithmsOf = async (keys: SigningKeys): Promise<unknown[]> => [
+  ...new Set((await keys.verification()).map(({ key }) => algorithmOf(key))),
+];
 
 const publicJwk = (key: KeyObject) => key.export({ format: 'jwk' });

@@ -6,11 +6,11 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { StatusError } from '@orbitkit/core';
 import { readSecretFile } from '../../pki/secret-file.js';
-import { keyIdOf } from '../json-web-token.js';
+import { algorithmOf, keyIdOf } from '../json-web-token.js';
 import type { SigningKeys, VerificationKey } from './signing-keys.js';
 
 export interface SigningKeyFiles {
-  /** PEM of an RSA private key, mode 0600. It signs. */
+  /** PEM of an RSA key or one of the curves P-256, P-384, P-521, mode 0600. It signs. */
   readonly signingKeyFile: string;
   /** PEM of keys (public, or private ones) whose tokens are good as well: those from before. */
   readonly keyFiles?: readonly string[] | undefined;
@@ -25,14 +25,14 @@ export function signingKeyFiles({ signingKeyFile, keyFiles = [] }: SigningKeyFil
     const text = await readSecretFile(signingKeyFile);
     if (text === undefined)
       throw new Error(`${signingKeyFile}: there is no such file; it is to hold the key that signs tokens`);
-    const signing = rsa(signingKeyFile, () => createPrivateKey(text));
+    const signing = tokenKey(signingKeyFile, () => createPrivateKey(text));
     const own = verificationKey(createPublicKey(signing));
     const others: VerificationKey[] = [];
     for (const file of keyFiles) {
       const blocks = (await fs.readFile(file, 'utf8')).match(pemBlock) ?? [];
       if (blocks.length === 0) throw new Error(`${file} holds no key in PEM form`);
       // A private key is good for its public half.
-      for (const block of blocks) others.push(verificationKey(rsa(file, () => createPublicKey(block))));
+      for (const block of blocks) others.push(verificationKey(tokenKey(file, () => createPublicKey(block))));
     }
     return { signing: { id: own.id, key: signing }, public: [own, ...others.filter(({ id }) => id !== own.id)] };
   }
@@ -62,15 +62,17 @@ export function signingKeyFiles({ signingKeyFile, keyFiles = [] }: SigningKeyFil
   };
 }
 
-function rsa(file: string, read: () => KeyObject): KeyObject {
+function tokenKey(file: string, read: () => KeyObject): KeyObject {
   let key: KeyObject;
   try {
     key = read();
   } catch (cause) {
     throw new Error(`${file} is not a key in PEM form`, { cause });
   }
-  if (key.asymmetricKeyType !== 'rsa')
-    throw new Error(`${file} holds a key of type ${key.asymmetricKeyType}; RSA is needed`);
+  if (algorithmOf(key) === undefined) {
+    const type = [key.asymmetricKeyType, key.asymmetricKeyDetails?.namedCurve].filter(Boolean).join(' ');
+    throw new Error(`${file} holds a key of type ${type}; RSA, or the curve P-256, P-384 or P-521, is needed`);
+  }
   return key;
 }
 

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, UserInfo } from '@orbitkit/core';
 import type { ObjectBytes } from '../../registry/contract.js';
-import { type ReadToken, readToken, signToken, verifySignature } from '../json-web-token.js';
+import { algorithmOf, type ReadToken, readToken, signToken, verifySignature } from '../json-web-token.js';
 import { serviceAccountGroups, serviceAccountUser } from './service-account-user.js';
 import type { SigningKeys } from './signing-keys.js';
 
@@ -145,7 +145,9 @@ export function serviceAccountTokens(options: ServiceAccountTokensOptions): Serv
     let signedByUs = false;
     for (const candidate of candidates)
       signedByUs ||=
-        token.algorithm === 'RS256' && candidate !== undefined && (await verifySignature(token, candidate.key));
+        candidate !== undefined &&
+        token.algorithm === algorithmOf(candidate.key) &&
+        (await verifySignature(token, candidate.key));
     if (!signedByUs) return 'the signature is not of a key of this cluster';
     return knownOf(token.claims as unknown as Claims) ?? 'the claims are not those of a service account';
   }
