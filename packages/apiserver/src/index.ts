@@ -12,6 +12,7 @@ export {
   mutate,
   mutatingWebhooks,
   namespaceLifecycle,
+  nodeCapacity,
   ownerReferencesPermissionEnforcement,
   type PodSecurityOptions,
   type PolicyOptions,

@@ -45,6 +45,13 @@ export interface AdmissionReader {
   read(kind: Resource, key: ResourceKey, signal: AbortSignal): Promise<ObjectBytes | undefined>;
 }
 
+export interface ResourceObserver {
+  /** One object's new version; undefined: it is gone. `path` is `namespace/name`. Called at once, in order. Must not throw. */
+  changed(path: string, object: ObjectBytes | undefined): void;
+  /** Everything known so far is void: `changed` follows for every object that there is. */
+  reset(): void;
+}
+
 /** What plugins may see and do beyond the object that is written. */
 export interface AdmissionCluster extends AdmissionReader {
   /** What the watch cache has, of one namespace or of all. While the cache is being built this waits for it, for a bounded time. */
@@ -53,6 +60,11 @@ export interface AdmissionCluster extends AdmissionReader {
     namespace: string | undefined,
     signal: AbortSignal,
   ): readonly ObjectBytes[] | Promise<readonly ObjectBytes[]>;
+  /**
+   * Tells of every object of the resource there is, and of each change from now on, for something that is derived from them. Answers the end
+   * of it.
+   */
+  observe(kind: Resource, observer: ResourceObserver): () => void;
   /**
    * Changes another object by compare-and-swap; the change may be asked for several times. It passes neither admission nor rules.
    * @param change false: nothing is to be changed.

@@ -7,6 +7,7 @@ export type { AdmissionCluster, AdmissionPlugin, AdmissionReader, AdmissionReque
 export { mutate, validate } from './functions.js';
 export { limitRanger } from './limit-ranger.js';
 export { namespaceLifecycle } from './namespace-lifecycle.js';
+export { nodeCapacity } from './node-capacity.js';
 export { ownerReferencesPermissionEnforcement } from './owner-references.js';
 export { defaultTolerationSeconds } from './pod-defaults.js';
 export { type PodSecurityOptions, podSecurity } from './pod-security/pod-security.js';

@@ -82,6 +82,7 @@ export function createResources(options: ResourcesOptions): ServerResources {
       waiting.catch(() => undefined);
       return waiting;
     },
+    observe: (kind, observer) => cache.observe(resourceIdOf(kind), observer),
     change: (kind, key, signal, change) => changeObject(cache, kind, key, signal, change),
   };
   const now = () => clock.now();

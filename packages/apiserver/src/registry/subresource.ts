@@ -21,7 +21,7 @@ import { scaleBytes, writeScale } from './scale.js';
 import type { Strategy, SubresourceAction } from './strategy.js';
 import { partOf, type UpdateRequest, updateObject } from './update.js';
 import { type Decision, dryRunAnswer, type StoredWrite, serialized, writeObject } from './write.js';
-import { admissionRequest, targetOf, type Writing } from './writing.js';
+import { admissionRequest, settled, targetOf, undoneWhenRefused, type Writing } from './writing.js';
 
 function unknownSubresource(): StatusError {
   return new StatusError('NotFound', 'the server could not find the requested resource');
@@ -106,14 +106,16 @@ async function act(
     subresource,
     dryRun: options.dryRun,
   });
-  await writing.admission.admit(request);
-  await writing.admission.validate(request);
+  await undoneWhenRefused(request, async () => {
+    await writing.admission.admit(request);
+    await writing.admission.validate(request);
+  });
   if ('answer' in action) {
     const object = await readObject(writing.cache, kind, key, {}, context.signal);
     checkPreconditions(kind, key.name, object.object(), { uid, resourceVersion });
     return { bytes: Buffer.from(JSON.stringify(await action.answer(object.object(), given, context))), code: 201 };
   }
-  await writeObject(writing.cache, context, targetOf(kind, key), (current): Decision => {
+  const write = (current: StoredObject | undefined): Decision => {
     if (current === undefined) throw notFound(kind, key.name);
     checkPreconditions(kind, key.name, current.object(), { uid, resourceVersion });
     const object = current.copy();
@@ -121,7 +123,9 @@ async function act(
     const value = serialized(kind, object);
     if (options.dryRun) return { type: 'answer', object: dryRunAnswer(writing.cache, value, current.revision) };
     return { type: 'put', object, value };
-  });
+  };
+  await undoneWhenRefused(request, () => writeObject(writing.cache, context, targetOf(kind, key), write));
+  await settled(request, 'done');
   return created();
 }
 

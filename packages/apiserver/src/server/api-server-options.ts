@@ -65,6 +65,11 @@ export interface ApiServerOptions {
   authorization?: Authorizer;
   /** In order. Default: `defaultAdmission()`. */
   admission?: readonly AdmissionPlugin[];
+  /**
+   * Refuse a binding with Conflict when it would give the node more than its allocatable: for clusters with several schedulers, see
+   * `nodeCapacity()`. Default: false, as in Kubernetes the node has the last word.
+   */
+  nodeCapacity?: boolean;
   /** Range of service addresses. Default 10.96.0.0/16. */
   serviceCIDR?: string;
   /** Further settings of the resource store: service address policy, event lifetime, windows. */

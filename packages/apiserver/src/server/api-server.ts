@@ -24,7 +24,7 @@ import {
   type UserInfo,
   unrecoverable,
 } from '@orbitkit/core';
-import { defaultAdmission, ownerReferencesPermissionEnforcement } from '../admission/index.js';
+import { defaultAdmission, nodeCapacity, ownerReferencesPermissionEnforcement } from '../admission/index.js';
 import { systemPriorityClasses } from '../admission/priority.js';
 import { auditor, openLogFile, readAuditPolicy } from '../audit/index.js';
 import {
@@ -221,6 +221,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
         ...control.admission,
         ownerReferencesPermissionEnforcement(control.authorizer, kinds),
         ...(options.admission ?? defaultAdmission({ kinds, call: callWebhook, authorizer: control.authorizer })),
+        ...(options.nodeCapacity ? [nodeCapacity()] : []),
       ],
       systemObjects: [...systemPriorities(kinds), ...(options.resources?.systemObjects ?? [])],
       virtual: {
