@@ -64,6 +64,7 @@ export { nodeName } from './plugins/node-name.js';
 export { nodePorts } from './plugins/node-ports.js';
 export { nodeReady } from './plugins/node-ready.js';
 export { nodeUnschedulable } from './plugins/node-unschedulable.js';
+export { nodeVolumeLimits } from './plugins/node-volume-limits.js';
 export { powerOfTwo } from './plugins/power-of-two.js';
 export { prioritySort } from './plugins/priority-sort.js';
 export { randomNode } from './plugins/random-node.js';

@@ -9,6 +9,7 @@ import { nodeName } from './plugins/node-name.js';
 import { nodePorts } from './plugins/node-ports.js';
 import { nodeReady } from './plugins/node-ready.js';
 import { nodeUnschedulable } from './plugins/node-unschedulable.js';
+import { nodeVolumeLimits } from './plugins/node-volume-limits.js';
 import { prioritySort } from './plugins/priority-sort.js';
 import { resourceFit } from './plugins/resource-fit.js';
 import { type RoundRobinOptions, roundRobin } from './plugins/round-robin.js';
@@ -31,6 +32,7 @@ export const defaultPlugins = (): Plugin[] => [
   nodePorts(),
   resourceFit(),
   volumeRestrictions(),
+  nodeVolumeLimits(),
   volumeBinding(),
   volumeZone(),
   topologySpread(),
@@ -57,6 +59,7 @@ export const miniK8sPlugins = (options: MiniK8sOptions = {}): Plugin[] => [
   nodePorts(),
   withoutScore(resourceFit()),
   volumeRestrictions(),
+  nodeVolumeLimits(),
   volumeBinding(),
   volumeZone(),
   withoutScore(topologySpread()),

@@ -9,13 +9,11 @@ import { acceleratorPacking } from './accelerator-packing.js';
 import { balancedAllocation } from './balanced-allocation.js';
 import { consistentHash } from './consistent-hash.js';
 import { firstFitShard, rendezvousShard } from './first-fit-shard.js';
-import { imageLocality } from './image-locality.js';
 import { leastConnections } from './least-connections.js';
 import { loadVariationRisk, riskScore } from './load-variation-risk.js';
 import { powerOfTwo } from './power-of-two.js';
 import { randomNode } from './random-node.js';
 import { resourceFit, type ScoringStrategy } from './resource-fit.js';
-import { taintToleration } from './taint-toleration.js';
 import { packingScore, targetLoadPacking } from './target-load-packing.js';
 import { topologySpread } from './topology-spread.js';
 import { weightedRoundRobin } from './weighted-round-robin.js';
@@ -76,25 +74,6 @@ describe('NodeResourcesBalancedAllocation', () => {
       a: undefined,
       b: undefined,
     });
-  });
-});
-
-describe('TaintToleration', () => {
-  it('counts untolerated PreferNoSchedule taints', () => {
-    const soft = testNode('b', { taints: [{ key: 'k', value: 'v', effect: 'PreferNoSchedule' }] });
-    const world = { nodes: [testNode('a'), soft] };
-    expect(scoresOf(taintToleration(), testPod('p'), world)).toEqual({ a: 100, b: 0 });
-    const tolerant = testPod('q', { spec: { tolerations: [{ key: 'k', operator: 'Exists' }] } });
-    expect(scoresOf(taintToleration(), tolerant, world)).toEqual({ a: 100, b: 100 });
-    expect(scoresOf(taintToleration(), testPod('p'), { nodes: nodes('a', 'b') })).toEqual({ a: 100, b: 100 });
-  });
-});
-
-describe('ImageLocality', () => {
-  it('weighs size by how many nodes have the image', () => {
-    const having = testNode('a');
-    having.status.images = [{ names: ['orbitkit/echo:latest'], sizeBytes: 1000 * 1024 * 1024 }];
-    expect(scoresOf(imageLocality(), testPod('p'), { nodes: [having, testNode('b')] })).toEqual({ a: 48, b: 0 });
   });
 });
 

@@ -11,6 +11,11 @@ const keys = [
   'failure-domain.beta.kubernetes.io/zone',
   'failure-domain.beta.kubernetes.io/region',
 ];
+/** A node may have the label under its present name only. */
+const successor: Readonly<Record<string, string>> = {
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+};
 const refusal = { reasons: ['node(s) had no available volume zone'], unresolvable: true };
 
 export const volumeZone = (): Plugin => ({
@@ -39,7 +44,7 @@ export const volumeZone = (): Plugin => ({
           const labels = snapshot.at(slot).node.metadata.labels ?? {};
           // A node without any such label is of a cluster without zones.
           if (!keys.some(key => labels[key] !== undefined)) return true;
-          return places.every(({ key, values }) => values.has(labels[key] ?? ''));
+          return places.every(({ key, values }) => values.has(labels[key] ?? labels[successor[key] ?? ''] ?? ''));
         },
         refusal: () => refusal,
       },

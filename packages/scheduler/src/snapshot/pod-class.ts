@@ -65,6 +65,7 @@ function keyOf({ metadata, spec }: Pod): string {
     spec.topologySpreadConstraints,
     spec.schedulingGates,
     spec.overhead,
+    spec.resources?.requests,
     spec.hostNetwork,
     spec.containers.map(containerKey),
     spec.initContainers?.map(containerKey),

@@ -2,9 +2,9 @@
  * Amounts of resources as numbers: CPU in thousandths of a core, memory and storage in bytes, the rest in units.
  *
  * A pod's request is the larger of (sum of its containers plus restartable init containers) and each init container in
- * its turn, plus overhead: kube-scheduler's and the API documentation's rule for init containers.
+ * its turn, or what the pod asks for as a whole, plus overhead: the API documentation's rules for init containers, sidecars and pod-level resources.
  */
-import { type Pod, Quantity } from '@orbitkit/core';
+import { type corev1, type Pod, Quantity } from '@orbitkit/core';
 
 export type Amounts = ReadonlyMap<string, number>;
 
@@ -21,8 +21,8 @@ export function amountsOf(list: Record<string, string | number> | undefined): Ma
   return amounts;
 }
 
-function addTo(total: Map<string, number>, amounts: Amounts, sign: 1 | -1 = 1): void {
-  for (const [resource, amount] of amounts) total.set(resource, (total.get(resource) ?? 0) + sign * amount);
+function addTo(total: Map<string, number>, amounts: Amounts): void {
+  for (const [resource, amount] of amounts) total.set(resource, (total.get(resource) ?? 0) + amount);
 }
 
 function raiseTo(total: Map<string, number>, amounts: Amounts): void {
@@ -30,41 +30,43 @@ function raiseTo(total: Map<string, number>, amounts: Amounts): void {
 }
 
 /** What the pod asks for. Without a request a container counts as nothing here (it is best effort). */
-export function requestsOf(pod: Pod): Map<string, number> {
-  const spec = pod.spec;
-  const total = new Map<string, number>();
-  for (const container of spec.containers) addTo(total, amountsOf(container.resources?.requests));
-  const sidecars = new Map<string, number>();
-  const initial = new Map<string, number>();
-  for (const container of spec.initContainers ?? []) {
-    const own = amountsOf(container.resources?.requests);
-    if (container.restartPolicy === 'Always') {
-      addTo(total, own);
-      addTo(sidecars, own);
-      raiseTo(initial, sidecars);
-    } else {
-      addTo(own, sidecars);
-      raiseTo(initial, own);
-    }
-  }
-  raiseTo(total, initial);
-  addTo(total, amountsOf(spec.overhead));
-  return total;
-}
+export const requestsOf = (pod: Pod): Map<string, number> => sumOf(pod, nothing);
 
 /** What a container without a request counts as when nodes are compared: 100 thousandths of a core, 200 MiB (kube-scheduler `GetNonzeroRequests`). */
-const assumed: ReadonlyMap<string, number> = new Map([
+const assumed: Amounts = new Map([
   ['cpu', 100],
   ['memory', 200 * 1024 * 1024],
 ]);
+const nothing: Amounts = new Map();
 
 /** Requests for scoring: containers that ask for nothing count all the same, so that they spread. */
-export function scoringRequestsOf(pod: Pod): Map<string, number> {
+export const scoringRequestsOf = (pod: Pod): Map<string, number> => sumOf(pod, assumed);
+
+function sumOf({ spec }: Pod, missing: Amounts): Map<string, number> {
+  const own = ({ resources }: corev1.Container): Map<string, number> => {
+    const amounts = amountsOf(resources?.requests);
+    for (const [resource, amount] of missing) if (!amounts.has(resource)) amounts.set(resource, amount);
+    return amounts;
+  };
   const total = new Map<string, number>();
-  for (const container of pod.spec.containers) {
-    const own = amountsOf(container.resources?.requests);
-    for (const [resource, amount] of assumed)
-      total.set(resource, (total.get(resource) ?? 0) + (own.get(resource) ?? amount));
+  for (const container of spec.containers) addTo(total, own(container));
+  const sidecars = new Map<string, number>();
+  const initial = new Map<string, number>();
+  for (const container of spec.initContainers ?? []) {
+    const amounts = own(container);
+    if (container.restartPolicy === 'Always') {
+      addTo(total, amounts);
+      addTo(sidecars, amounts);
+      raiseTo(initial, sidecars);
+    } else {
+      addTo(amounts, sidecars);
+      raiseTo(initial, amounts);
+    }
   }
+  raiseTo(total, initial);
+  // What is asked for the pod as a whole counts in the place of its containers' sum.
+  for (const [resource, amount] of amountsOf(spec.resources?.requests))
+    if (resource === 'cpu' || resource === 'memory' || resource.startsWith('hugepages-')) total.set(resource, amount);
+  addTo(total, amountsOf(spec.overhead));
   return total;
 }
