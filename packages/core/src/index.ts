@@ -34,6 +34,7 @@ export type { ComponentState, ComponentStatus } from './component/supervise.js';
 export { isUnrecoverable, unrecoverable } from './component/unrecoverable.js';
 export * from './errors/status-error.js';
 export * from './events/recorder.js';
+export * from './events/series-recorder.js';
 export { customDefaultColumns, defaultColumns } from './kinds/columns/column.js';
 export { type PodSummary, summarizePod } from './kinds/columns/pod.js';
 export { decodeStruct } from './kinds/decode.js';
