@@ -2,6 +2,8 @@
  * Decisions alone: schedule → commit → assume, no queue, no API. Pods per second of processor time, by workload and number of nodes: medians of runs that
  * take turns. The time of one decision is processor time as well, of the whole process: on a shared machine the clock on the wall shows others.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Pod } from '@orbitkit/core';
 import { ClusterState, commit, defaultPlugins, type Profile, profile, schedule } from '@orbitkit/scheduler';
 import { boundTo, testPod } from '@orbitkit/scheduler/testing';
@@ -10,12 +12,14 @@ import { nodes, type Workload, workloads } from './workloads.js';
 export interface Measured {
   readonly perSecond: number;
   readonly placed: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
-  readonly mostMicros: number;
+  /** Processor time of single decisions, sorted, microseconds; asking for it costs two, so that it is a run of its own. */
+  readonly micros: Float64Array;
   /** Share of the CPU that is requested: mean and standard deviation over nodes, percent. */
   readonly utilization: { readonly mean: number; readonly deviation: number };
 }
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const micros = ({ user, system }: NodeJS.CpuUsage): number => user + system;
 
@@ -40,7 +44,9 @@ function place(pod: Pod, state: ClusterState, rules: Profile, start: number): { 
   return place({ ...pod, status: { ...pod.status, nominatedNodeName: preemption.node } }, state, rules, start);
 }
 
-export function decide(workload: Workload, nodeCount: number): Measured {
+export function decide(workload: Workload, nodeCount: number, timed = false): Measured {
+  // What others left behind is not this one's to clear; the code that died with it is warm again before it counts.
+  collectGarbage();
   const scale = nodeCount / 5_000;
   const state = new ClusterState();
   for (const node of nodes(nodeCount, workload.zones)) state.setNode(node);
@@ -48,7 +54,10 @@ export function decide(workload: Workload, nodeCount: number): Measured {
   let start = 0;
   const initial = Math.round(workload.initial * scale);
   for (let i = 0; i < initial; i++) start = place(workload.initialPod(i), state, rules, start).start;
-  const count = Math.round(workload.measured * (workload.name === 'PreemptionBasic' ? scale : Math.max(scale, 0.5)));
+  const count =
+    nodeCount === 500 && workload.measuredAt500
+      ? workload.measuredAt500
+      : Math.round(workload.measured * Math.max(scale, 0.5));
   const pods = Array.from({ length: count }, (_, i) => workload.pod(i));
   const times = new Float64Array(count);
   let placed = 0;
@@ -58,6 +67,7 @@ export function decide(workload: Workload, nodeCount: number): Measured {
     const answer = place(pods[i]!, state, rules, start);
     start = answer.start;
     if (answer.node) placed += 1;
+    if (!timed) continue;
     const now = micros(process.cpuUsage());
     times[i] = now - before;
     before = now;
@@ -67,9 +77,7 @@ export function decide(workload: Workload, nodeCount: number): Measured {
   return {
     perSecond: count / seconds,
     placed,
-    p50Micros: times[Math.floor(count * 0.5)]!,
-    p99Micros: times[Math.floor(count * 0.99)]!,
-    mostMicros: times[count - 1]!,
+    micros: times,
     utilization: utilizationOf(state),
   };
 }
@@ -127,9 +135,8 @@ export function decisionReport(runs = 3, only?: string): void {
     for (const [workload, list] of measured) {
       const rate = median(list.map(each => each.perSecond));
       if (workload.name === 'SchedulingBasic') basic = rate;
-      const times = (['p50Micros', 'p99Micros', 'mostMicros'] as const).map(key =>
-        round(median(list.map(each => each[key]))),
-      );
+      const { micros: single } = decide(workload, count, true);
+      const times = [0.5, 0.99, 1].map(share => round(single[Math.ceil(single.length * share) - 1]!));
       const { placed, utilization } = list[0]!;
       const threshold = count === 5_000 ? (workload.threshold ?? '-') : '-';
       const share = basic === undefined ? '-' : (rate / basic).toFixed(2);

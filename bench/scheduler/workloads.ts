@@ -10,6 +10,8 @@ export interface Workload {
   /** Pods that are there before, and pods that are measured, at 5,000 nodes. Other sizes scale. */
   readonly initial: number;
   readonly measured: number;
+  /** At 500 nodes, where there is not room for more. Default: in proportion, at least half. */
+  readonly measuredAt500?: number;
   /** Upstream's threshold at 5,000 nodes, pods/s. */
   readonly threshold: number | undefined;
   initialPod(index: number): Pod;
@@ -104,6 +106,7 @@ export const workloads: readonly Workload[] = [
     name: 'SchedulingPodAntiAffinity',
     initial: 1_000,
     measured: 2_000,
+    measuredAt500: 400,
     threshold: 60,
     initialPod: away,
     pod: i => away(i + 100_000),
@@ -171,6 +174,7 @@ export const workloads: readonly Workload[] = [
     name: 'PreemptionBasic',
     initial: 20_000,
     measured: 5_000,
+    measuredAt500: 500,
     threshold: undefined,
     initialPod: low,
     pod: high,
