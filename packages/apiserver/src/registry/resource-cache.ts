@@ -157,10 +157,10 @@ export class ResourceCache {
     };
   }
 
-  /** Hands what was recorded since the last call to those it concerns. */
-  dispatch(): void {
+  /** Hands what was recorded since the last call to those it concerns. @returns how many watchers that are. */
+  dispatch(): number {
     const events = this.#pending;
-    if (events.length === 0) return;
+    if (events.length === 0) return 0;
     this.#pending = [];
     const touched = new Map<WatcherGroup, CacheEvent[]>();
     const touch = (bucket: Map<string, WatcherGroup> | undefined, event: CacheEvent): void => {
@@ -185,6 +185,7 @@ export class ResourceCache {
         if (before !== now) touch(this.#buckets.get(withIndexed(before)), event);
       }
     }
+    let told = 0;
     for (const [group, groupEvents] of touched) {
       const seen: ObjectEvent[] = [];
       for (const event of groupEvents) {
@@ -194,8 +195,10 @@ export class ResourceCache {
       }
       if (seen.length === 0) continue;
       const batch = new EventBatch(seen);
+      told += group.watchers.size;
       for (const watcher of [...group.watchers]) watcher.push(batch);
     }
+    return told;
   }
 }
 

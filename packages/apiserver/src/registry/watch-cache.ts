@@ -20,6 +20,7 @@ import {
 import type { Store, StoreBatch } from '../storage/contract.js';
 import { decodeValue } from '../storage/value.js';
 import type { WatchEvent } from './contract.js';
+import { DispatchPace } from './dispatch-pace.js';
 import type { WindowBounds } from './event-window.js';
 import type { Filter } from './filter.js';
 import { RecentForms, StoredObject } from './object-bytes.js';
@@ -88,6 +89,14 @@ export class WatchCache {
   readonly #announced = new Map<Uint8Array, DynamicObject>();
   #bookmarkTimer: { cancel(): void } | undefined;
   readonly #observers = new Map<ResourceId, Set<CacheObserver>>();
+  /** Whose watchers have not been told of everything yet. */
+  readonly #untold = new Set<ResourceCache>();
+  readonly #pace = new DispatchPace(() => {
+    let told = 0;
+    for (const resource of this.#untold) told += resource.dispatch();
+    this.#untold.clear();
+    return told;
+  });
 
   constructor(options: WatchCacheOptions) {
     this.store = options.store;
@@ -144,6 +153,7 @@ export class WatchCache {
       while (!signal.aborted) await this.#session(signal, wait);
     } finally {
       this.#live = false;
+      this.#pace.flush();
       this.#bookmarkTimer?.cancel();
       this.#bookmarkTimer = undefined;
       for (const watcher of [...this.#watchers.keys()]) watcher.finish();
@@ -164,6 +174,7 @@ export class WatchCache {
       if (signal.aborted) return;
       this.#log?.warn('the watch cache lost the store; it lists again', { error: String(error) });
       this.#live = false;
+      this.#pace.flush();
       const expired = new StatusError('Expired', 'the watch cache of the server is being rebuilt: list again');
       for (const watcher of [...this.#watchers.keys()]) watcher.finish(errorEvent(expired));
       await this.clock.sleep(wait.next(), signal).catch(() => undefined);
@@ -195,7 +206,6 @@ export class WatchCache {
   }
 
   #apply(batch: StoreBatch): void {
-    const touched = new Set<ResourceCache>();
     const time = this.clock.now();
     for (const event of batch.events) {
       const place = parseStorageKey(event.key);
@@ -226,10 +236,10 @@ export class WatchCache {
         resource.delete(place.path, event.revision, time);
         if (observers) for (const observer of observers) observer.changed(place.path, undefined);
       }
-      touched.add(resource);
+      this.#untold.add(resource);
     }
     this.#advance(batch.revision);
-    for (const resource of touched) resource.dispatch();
+    this.#pace.request();
   }
 
   /** Or why it cannot be read: one such value must not take the others along. */
@@ -357,6 +367,8 @@ export class WatchCache {
 
   /** Starts a watcher: it sees what `initial` makes of this moment, and everything after it. */
   subscribe(id: ResourceId, subscription: Subscription): Watcher {
+    // What it has not been told of yet is in what it begins with.
+    this.#pace.flush();
     const resource = this.resource(id);
     const watcher: Watcher = new Watcher({
       initial: subscription.initial(resource, this.#revision),
@@ -378,11 +390,13 @@ export class WatchCache {
 
   /** Ends the watches of one resource: its form has changed, or it is no longer served. Clients come back and see what there is. */
   endWatches(id: ResourceId): void {
+    this.#pace.flush();
     for (const [watcher, { kind }] of [...this.#watchers]) if (resourceIdOf(kind) === id) watcher.finish();
   }
 
   /** Tells every watcher that asked for bookmarks how far it is. */
   sendBookmarks(): void {
+    this.#pace.flush();
     const batches = new Map<Kind, EventBatch>();
     for (const [watcher, { bookmarks, kind }] of this.#watchers) {
       if (!bookmarks) continue;

@@ -334,6 +334,25 @@ describe('watchers', () => {
     expect(cluster.resources.cache.watchers).toBe(0);
   });
 
+  it('are told a little later when there are hundreds, and each of everything once, also one that comes in between', async () => {
+    const many = await Promise.all(Array.from({ length: 600 }, () => cluster.watch(ConfigMap)));
+    const names = Array.from({ length: 8 }, (_, n) => `n${n}`);
+    const late = [];
+    for (const name of names) {
+      await create(name);
+      late.push(await cluster.watch(ConfigMap, { resourceVersion: await revision() }));
+      late.push(await cluster.watch(ConfigMap));
+    }
+    const added = names.map(name => `ADDED ${name}`);
+    for (const watch of many) expect(await watch.lines(names.length)).toEqual(added);
+    for (const [i, watch] of late.entries()) {
+      const from = i % 2 === 0 ? (i >> 1) + 1 : 0;
+      expect(await watch.lines(names.length - from)).toEqual(added.slice(from));
+    }
+    cluster.resources.cache.sendBookmarks();
+    for (const watch of [...many, ...late]) await watch.close();
+  });
+
   it('get one batch for one commit of the store', async () => {
     const iterator = (
       await cluster.resources.watch(cluster.context, ConfigMap as any, { resourceVersion: await revision() })
