@@ -22,6 +22,7 @@ import { checkExtenders, type ExtenderConfig, ignoredResourcesOf } from './exten
 import { extendersOf } from './extender/extenders.js';
 import type { NodeRefusal, Plugin, Preemption } from './framework/plugin.js';
 import { type Profile, profile } from './framework/profile.js';
+import { boundedSignal } from './live/bounded-signal.js';
 import { watchCluster } from './live/cluster-watch.js';
 import { type DecisionLog, decisionLog } from './live/decision-log.js';
 import { podWriter } from './live/pod-writer.js';
@@ -244,12 +245,17 @@ async function run(
       sending();
       return writer.bind(pod, node, signal);
     }
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
-    for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded);
-    sending();
-    if (await extenders?.bind(pod, node, bounded)) return;
-    for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded)) return;
-    await writer.bind(pod, node, bounded);
+    const { namespace, name } = pod.metadata;
+    const bounded = boundedSignal(clock, signal, options.bindTimeoutMs ?? 60_000, `binding ${namespace}/${name}`);
+    try {
+      for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded.signal);
+      sending();
+      if (await extenders?.bind(pod, node, bounded.signal)) return;
+      for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded.signal)) return;
+      await writer.bind(pod, node, bounded.signal);
+    } finally {
+      bounded.done();
+    }
   }
 
   function undo(pod: Pod, node: string, rules: Profile): void {

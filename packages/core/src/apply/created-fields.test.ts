@@ -84,6 +84,7 @@ describe('recordCreate', () => {
   it('tells shapes apart that differ in what is empty, absent, or as it was before', () => {
     const schema = builtinSchema('core/v1.Pod');
     const zero = { apiVersion: 'v1', schema, value: zeroObject(schema) };
+    const metadatas: Json[] = [{}, { labels: null }, { labels: {} }, { labels: { a: 'b' } }, { finalizers: ['a'] }];
     const specs: Json[] = [
       null,
       {},
@@ -107,8 +108,8 @@ describe('recordCreate', () => {
     ];
     for (let round = 0; round < 2; round++) {
       for (const spec of specs) {
-        for (const metadata of [{}, { labels: null }, { labels: {} }, { labels: { a: 'b' } }, { finalizers: ['a'] }]) {
-          const object = { apiVersion: 'v1', schema, value: { metadata, spec } as JsonObject };
+        for (const metadata of metadatas) {
+          const object = { apiVersion: 'v1', schema, value: { metadata, spec } };
           const managers = recordCreate(object, writer);
           expect(JSON.stringify(managers)).toBe(JSON.stringify(recordUpdate(zero, object, [], writer)));
         }
