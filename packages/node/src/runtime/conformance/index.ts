@@ -55,7 +55,8 @@ export function runtimeConformance(options: ConformanceOptions, runner: TestRunn
     runner.describe('logs', () => logClauses(clause, workloads));
     runner.describe('exec', () => execClauses(clause, workloads));
     if (capabilities.has('attach')) runner.describe('attach', () => attachClauses(clause, workloads));
-    if (capabilities.has('port-forward')) runner.describe('port-forward', () => portForwardClauses(clause, workloads));
+    if (capabilities.has('port-forward'))
+      runner.describe('port-forward', () => portForwardClauses(clause, workloads, capabilities));
     runner.describe('events and statistics', () => observationClauses(clause, workloads));
     runner.describe('adoption', () => adoptionClauses(clause, workloads));
     runner.describe('capabilities', () => capabilityClauses(clause, workloads, capabilities));

@@ -1,5 +1,6 @@
 /** Clauses about logs, exec, attach, port-forward, events and statistics. */
 import assert from 'node:assert/strict';
+import type { Capability } from '../contract.js';
 import { readAll } from './laboratory.js';
 import { type Clause, rejects } from './lifecycle.js';
 import type { Workloads } from './subject.js';
@@ -169,7 +170,7 @@ export function attachClauses(clause: Clause, workloads: Workloads): void {
   });
 }
 
-export function portForwardClauses(clause: Clause, workloads: Workloads): void {
+export function portForwardClauses(clause: Clause, workloads: Workloads, capabilities: ReadonlySet<Capability>): void {
   const served = workloads.serves ?? {
     workload: workloads.real!.listens('pod', 7_391, 'forwarded'),
     port: 7_391,
@@ -189,6 +190,24 @@ export function portForwardClauses(clause: Clause, workloads: Workloads): void {
     });
     assert.equal(answer, 'forwarded');
   });
+
+  const { real } = workloads;
+  if (real && capabilities.has('private-localhost')) {
+    clause("port-forward reaches what listens on the pod's own localhost", async lab => {
+      const { sandbox } = await lab.pod(real.listens('127.0.0.1', 7_393, 'inside'));
+      const answers = await lab.eventually('the server', async () => {
+        try {
+          // Together: they enter the network once.
+          const streams = await Promise.all([1, 2].map(() => lab.runtime.portForward(sandbox.id, 7_393)));
+          for (const stream of streams) stream.end('ping');
+          return await Promise.all(streams.map(readAll));
+        } catch {
+          return;
+        }
+      });
+      assert.deepEqual(answers, ['inside', 'inside']);
+    });
+  }
 
   clause('port-forward to a port where nothing listens is ConnectionRefused', async lab => {
     const { sandbox } = await lab.pod(workloads.sleeps);

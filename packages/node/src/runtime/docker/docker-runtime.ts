@@ -35,6 +35,7 @@ import {
   sandboxOf,
 } from './naming.js';
 import { ensurePauseImage, pauseImage } from './pause-image.js';
+import { podLocalhost } from './pod-localhost.js';
 import { readOutput, runExec, writeInput } from './streams.js';
 
 export interface DockerRuntimeOptions {
@@ -66,6 +67,7 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
   const copies = new Map<string, LogCopy>();
   const copied = new Set<string>();
   const closing = new AbortController();
+  const localhost = podLocalhost();
   const hints = eventStream();
   let listening = false;
 
@@ -236,10 +238,12 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
       }
     },
     async stopSandbox(id) {
+      localhost.end(id);
       await Promise.all((await all('container', id)).filter(each => each.State.Running).map(each => stop(each.Id, 0)));
       await stop(id, 0);
     },
     async removeSandbox(id) {
+      localhost.end(id);
       for (const each of await all('container', id)) await removeContainer(each.Id);
       await removeFromDaemon(id);
     },
@@ -330,16 +334,20 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
       }
     },
     async portForward(sandboxId, port, signal) {
-      const { ip, state } = sandboxOf(await inspect(sandboxId, 'sandbox'));
+      const info = await inspect(sandboxId, 'sandbox');
+      const { ip, state, namespace, name } = sandboxOf(info);
       if (state !== 'ready') throw new RuntimeError('NotRunning', `sandbox ${sandboxId} does not run`);
       const socket = connect({ host: ip ?? '127.0.0.1', port, ...(signal ? { signal } : {}) });
-      await new Promise<void>((done, fail) => {
-        socket.once('connect', done);
-        socket.once('error', error =>
-          fail(new RuntimeError('ConnectionRefused', `port ${port} of the pod: ${error.message}`, { cause: error })),
-        );
+      const refusal = await new Promise<Error | undefined>(resolve => {
+        socket.once('connect', () => resolve(undefined));
+        socket.once('error', resolve);
       });
-      return socket;
+      if (refusal === undefined) return socket;
+      signal?.throwIfAborted();
+      // A server on the pod's own localhost can be reached from inside only.
+      const within = await localhost.connect({ id: info.Id, namespace, name, pid: info.State.Pid }, port);
+      if (within) return within;
+      throw new RuntimeError('ConnectionRefused', `port ${port} of the pod: ${refusal.message}`, { cause: refusal });
     },
 
     imageStatus: image => imageStatus(image),
@@ -406,6 +414,7 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
     async close() {
       closing.abort();
+      localhost.close();
       hints.close();
       for (const copy of [...copies.values()]) await copy.stop();
     },

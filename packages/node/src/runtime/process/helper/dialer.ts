@@ -10,7 +10,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError, type SandboxConfig } from '../../contract.js';
-import type { Isolation } from '../isolation/isolation.js';
+import type { Launch } from '../isolation/isolation.js';
 import { startProgram } from './launch.js';
 
 const idleMs = 30_000;
@@ -46,17 +46,23 @@ interface Dialer {
   end(): void;
 }
 
-export interface Dialers {
+/** What names a pod to people; whatever else `launchIn` needs to enter its network. */
+type Pod = Pick<SandboxConfig, 'namespace' | 'name'>;
+
+export interface Dialers<C extends Pod = SandboxConfig> {
   /** @throws RuntimeError ConnectionRefused when nothing listens there. */
-  connect(sandboxId: string, config: SandboxConfig, port: number): Promise<Socket>;
+  connect(sandboxId: string, config: C, port: number): Promise<Socket>;
   /** The sandbox is about to be stopped. */
   end(sandboxId: string): void;
 }
 
-export function dialers(isolation: Isolation): Dialers {
+/** @param launchIn How a command is started in the network of a sandbox. */
+export function dialers<C extends Pod>(
+  launchIn: (sandboxId: string, config: C, command: readonly string[]) => Launch,
+): Dialers<C> {
   const running = new Map<string, Promise<Dialer>>();
 
-  async function start(sandboxId: string, config: SandboxConfig): Promise<Dialer> {
+  async function start(sandboxId: string, config: C): Promise<Dialer> {
     const directory = await mkdtemp(join(tmpdir(), 'orbitkit-dial-'));
     const path = join(directory, 's');
     const forget = () => {
@@ -67,7 +73,7 @@ export function dialers(isolation: Isolation): Dialers {
     const command = [process.execPath, '-e', program, path, `${idleMs}`, sandboxId];
     const env = { PATH: process.env['PATH'] ?? '' };
     try {
-      const launch = isolation.launchInNetwork(sandboxId, config, command);
+      const launch = launchIn(sandboxId, config, command);
       const { child, exit } = await startProgram(launch, env, ['pipe', 'pipe', 'pipe']);
       child.stdin!.on('error', () => undefined);
       child.stderr!.resume();
@@ -85,7 +91,7 @@ export function dialers(isolation: Isolation): Dialers {
     }
   }
 
-  function dialerOf(sandboxId: string, config: SandboxConfig): Promise<Dialer> {
+  function dialerOf(sandboxId: string, config: C): Promise<Dialer> {
     let dialer = running.get(sandboxId);
     if (!dialer) {
       dialer = Promise.resolve().then(() => start(sandboxId, config));

@@ -3,7 +3,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { isRuntimeError, RuntimeError, type RuntimeEvent } from '../../contract.js';
+import { isRuntimeError, RuntimeError, type RuntimeEvent, type SandboxConfig } from '../../contract.js';
 import type { Isolation } from '../isolation/isolation.js';
 import {
   type CallName,
@@ -40,7 +40,7 @@ export function helperServer(options: HelperServerOptions): HelperServer {
   const { pods, isolation } = options;
   const sockets = new Set<Socket>();
   const listeners = new Set<FrameChannel>();
-  const dialing = dialers(isolation);
+  const dialing = dialers<SandboxConfig>((id, config, command) => isolation.launchInNetwork(id, config, command));
 
   const handlers: { [N in CallName]?: (args: Calls[N]['args']) => Promise<Calls[N]['result']> | Calls[N]['result'] } = {
     hello: () => ({
