@@ -197,27 +197,25 @@ describe('InterPodAffinity', () => {
       "node(s) didn't satisfy existing pods anti-affinity rules",
     );
   });
-  // The API server writes the keys' values into the selector when the pod is created, as upstream does; the scheduler reads the selector.
-  it('matchLabelKeys arrive as part of the selector', () => {
-    const merged = (operator: 'In' | 'NotIn'): Term => ({
-      labelSelector: { matchLabels: web, matchExpressions: [{ key: 'version', operator, values: ['2'] }] },
-      topologyKey: host,
-      ...(operator === 'In' ? { matchLabelKeys: ['version'] } : { mismatchLabelKeys: ['version'] }),
-    });
-    const placed: Placed[] = [
-      ['a1', { ...web, version: '1' }],
-      ['b1', rolled],
-    ];
-    expect(open(interPodAffinity(), testPod('p', { labels: rolled, spec: away(merged('In')) }), placed)).toEqual([
-      'a1',
-      'a2',
-      'b2',
-    ]);
-    expect(open(interPodAffinity(), testPod('p', { labels: rolled, spec: away(merged('NotIn')) }), placed)).toEqual([
-      'a2',
-      'b1',
-      'b2',
-    ]);
+  const keyed = (keys: Pick<Term, 'matchLabelKeys' | 'mismatchLabelKeys'>): Term => app('web', host, keys);
+  const versions: Placed[] = [
+    ['a1', { ...web, version: '1' }],
+    ['b1', rolled],
+  ];
+  it.each<[string, Spec, string[]]>([
+    ['away from the same version', away(keyed({ matchLabelKeys: ['version'] })), ['a1', 'a2', 'b2']],
+    ['away from other versions', away(keyed({ mismatchLabelKeys: ['version'] })), ['a2', 'b1', 'b2']],
+    ['near the same version', near(keyed({ matchLabelKeys: ['version'] })), ['b1']],
+    ['near other versions', near(keyed({ mismatchLabelKeys: ['version'] })), ['a1']],
+    ['a key that the pod has not', away(keyed({ matchLabelKeys: ['nothing'] })), ['a2', 'b2']],
+  ])('matchLabelKeys and mismatchLabelKeys: %s', (_what, spec, expected) => {
+    expect(open(interPodAffinity(), testPod('p', { labels: rolled, spec }), versions)).toEqual(expected);
+  });
+  it('the keys of a pod that is there speak of its own labels', () => {
+    const there: Placed[] = [['b1', rolled, 'default', away(keyed({ matchLabelKeys: ['version'] }))]];
+    const coming = (version: string) => testPod('p', { labels: { ...web, version } });
+    expect(open(interPodAffinity(), coming('2'), there)).toEqual(['a1', 'a2', 'b2']);
+    expect(open(interPodAffinity(), coming('3'), there)).toEqual(all);
   });
 
   describe('preferences', () => {

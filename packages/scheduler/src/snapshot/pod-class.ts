@@ -6,6 +6,7 @@
  * by `sign` (kube-scheduler's SignPlugin, KEP-5598). Node name, status, environment and commands are not part of it.
  */
 import type { corev1, Pod } from '@orbitkit/core';
+import { withLabelKeys } from './label-keys.js';
 import { type Amounts, requestsOf, scoringRequestsOf } from './resources.js';
 
 export interface HostPort {
@@ -106,7 +107,7 @@ function describe(pod: Pod, key: string): PodClass {
     requests: new Map([...requestsOf(pod)].filter(([, amount]) => amount > 0)),
     scoring: { cpu: scoring.get('cpu') ?? 0, memory: scoring.get('memory') ?? 0 },
     hostPorts: hostPortsOf(pod),
-    affinity: pod.spec.affinity,
+    affinity: withLabelKeys(pod.spec.affinity, pod.metadata.labels ?? {}),
     leaving: pod.metadata.deletionTimestamp !== undefined,
     priority: pod.spec.priority ?? 0,
   };
