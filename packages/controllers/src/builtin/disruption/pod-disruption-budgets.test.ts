@@ -1,4 +1,14 @@
-import { Deployment, findCondition, Pod, PodDisruptionBudget } from '@orbitkit/core';
+import {
+  ConfigMap,
+  controllerReference,
+  Deployment,
+  Event,
+  findCondition,
+  formatTime,
+  manualClock,
+  Pod,
+  PodDisruptionBudget,
+} from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { createTestControlPlane, playedPods } from '../../testing/index.js';
 import { deployments } from '../deployment/deployments.js';
@@ -61,11 +71,61 @@ it('an eviction spends the allowance, the next one is refused until a pod has ta
   await evict(items[1]!);
 });
 
+const lone = (name: string, more: object = {}) => ({ metadata: { name, namespace, labels, ...more }, spec: podSpec });
+
+describe('pods that nobody wants a number of', () => {
+  it.each<[Partial<PodDisruptionBudget['spec']>, number, number, number, boolean]>([
+    [{ maxUnavailable: 1 }, 2, 1, 2, true],
+    [{ minAvailable: '100%' }, 2, 2, 1, true],
+    // A number counts the pods that are there, whoever made them.
+    [{ minAvailable: 2 }, 3, 2, 1, false],
+  ])('%j: expected %i, desired %i, allowed %i; an event: %s', async (spec, expected, desired, allowed, told) => {
+    const { plane, client, until, eventually } = await start(spec, 2);
+    await using _plane = plane;
+    await client.create(Pod, lone('alone'));
+    const status = await until(now => now.currentHealthy === 3);
+    expect(status).toMatchObject({ expectedPods: expected, desiredHealthy: desired, disruptionsAllowed: allowed });
+    const events = async () =>
+      (await client.list(Event, { namespace })).items.filter(({ reason }) => reason === 'UnmanagedPods');
+    if (told) await eventually(async () => (await events())[0]?.message?.includes('alone'));
+    else expect(await events()).toEqual([]);
+  });
+});
+
 it('allows nothing when it cannot tell how many there should be', async () => {
   const { plane, client, until } = await start({ maxUnavailable: 1 }, 1);
   await using _plane = plane;
-  await client.create(Pod, { metadata: { name: 'alone', namespace, labels }, spec: podSpec });
+  const owner = await client.create(ConfigMap, { metadata: { name: 'odd', namespace } });
+  await client.create(Pod, lone('owned', { ownerReferences: [controllerReference(owner)] }));
   const status = await until(now => findCondition(now.conditions, 'DisruptionAllowed')?.reason === 'SyncFailed');
   expect(status.disruptionsAllowed).toBe(0);
-  expect(findCondition(status.conditions, 'DisruptionAllowed')?.message).toContain('"alone"');
+  expect(findCondition(status.conditions, 'DisruptionAllowed')?.message).toContain('ConfigMap odd');
+});
+
+it.each([
+  ['of an eviction that was not followed up: it goes after two minutes', { reason: 'EvictionByEvictionAPI' }, {}, true],
+  ['of a node agent: it stays', { reason: 'TerminationByKubelet' }, {}, false],
+  ['of a pod that is over: it stays', { reason: 'EvictionByEvictionAPI' }, { phase: 'Failed' as const }, false],
+])('the mark DisruptionTarget %s', async (_, mark, more, goes) => {
+  const clock = manualClock(Date.now());
+  await using plane = await createTestControlPlane({ controllers: [podDisruptionBudgets()], clock });
+  const { client, eventually } = plane;
+  const marked = async (name: string, condition: object, status: object) => {
+    const pod = await client.create(Pod, lone(name));
+    const lastTransitionTime = formatTime(clock.now());
+    const conditions = [{ type: 'DisruptionTarget', status: 'True', lastTransitionTime, ...condition }];
+    await client.updateStatus(Pod, { ...pod, status: { ...pod.status, ...status, conditions } });
+  };
+  const stateOf = async (name: string) =>
+    findCondition((await client.get(Pod, { name, namespace })).status.conditions, 'DisruptionTarget')?.status;
+  await marked('subject', mark, more);
+  // What shows that time has come.
+  await marked('witness', { reason: 'PreemptionByScheduler' }, {});
+  await clock.advance(100_000);
+  expect([await stateOf('subject'), await stateOf('witness')]).toEqual(['True', 'True']);
+  await eventually(
+    async () => (await stateOf('witness')) === 'False' && (!goes || (await stateOf('subject')) === 'False'),
+    { clock, timeoutMs: 60_000 },
+  );
+  expect(await stateOf('subject')).toBe(goes ? 'False' : 'True');
 });

@@ -5,7 +5,9 @@
  * - `minAvailable` as a number counts the pods that are there; a percentage of it, and `maxUnavailable`, count those that the pods' controllers
  *   want (`spec.replicas` of a Deployment, ReplicaSet, StatefulSet or ReplicationController, or the scale subresource of any other kind).
  * - A pod that was granted to an eviction counts as gone for two minutes, or until it is.
- * - When it cannot tell (a pod without a controller, a selector that cannot be read), nothing may be evicted, and the condition says why.
+ * - A pod without a controller counts as healthy and not as wanted, since nobody says how many there should be; an event tells so.
+ * - When it cannot tell (a controller without a scale, a selector that cannot be read), nothing may be evicted, and the condition says why.
+ * - A pod whose DisruptionTarget was not followed by its deletion within two minutes loses that mark (stale-disruptions).
  *
  * Source of the rules and constants: kube-controller-manager `disruption.go` (1.33).
  */
@@ -33,6 +35,8 @@ import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
 import { isPodReady, isTerminal, type PodView } from '../../pods/pod-state.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
+import { together } from '../../together.js';
+import { staleDisruptions } from './stale-disruptions.js';
 
 export interface PodDisruptionBudgetsOptions {
   /** Budgets reconciled at the same time. Default 5. */
@@ -42,12 +46,14 @@ export interface PodDisruptionBudgetsOptions {
 type Request = ReconcileRequest<PodDisruptionBudget>;
 type Status = PodDisruptionBudget['status'];
 
+const name = 'disruption-controller';
+
 /** `DeletionTimeout`: after this an eviction that was granted is taken for one that did not happen. */
 const grantMs = 120_000;
 
 export function podDisruptionBudgets({ concurrency = 5 }: PodDisruptionBudgetsOptions = {}): Controller {
-  return controller(PodDisruptionBudget)
-    .named('disruption-controller')
+  const budgets = controller(PodDisruptionBudget)
+    .named(name)
     .concurrency(concurrency)
     .watches(Pod, (pod, read) =>
       read(PodDisruptionBudget)
@@ -58,6 +64,11 @@ export function podDisruptionBudgets({ concurrency = 5 }: PodDisruptionBudgetsOp
     .reads(ReplicaSet)
     .reads(Deployment)
     .reconcile(reconcile);
+  const stale = staleDisruptions();
+  return {
+    ...budgets,
+    run: context => together(context, budgets.run, each => stale.run({ ...each, ready() {} })),
+  };
 }
 
 /** Undefined when it cannot be read: the reconciliation says so. */
@@ -105,7 +116,12 @@ async function statusOf(request: Request, now: number): Promise<{ status: Status
     .list(namespace)
     .filter(pod => !isTerminal(pod) && selector?.matches(pod.metadata.labels));
   if (pods.length === 0) events.event(budget, 'Normal', 'NoPods', 'No matching pods found');
-  const { expected, desired } = await wanted(request, pods);
+  const { expected, desired, unmanaged = [] } = await wanted(request, pods);
+  if (unmanaged.length > 0) {
+    const some = unmanaged.slice(0, 3).join(', ');
+    const text = `${unmanaged.length} of the selected pods have no controller (${some}): nobody says how many there should be; set spec.minAvailable to a number`;
+    events.event(budget, 'Warning', 'UnmanagedPods', text);
+  }
 
   const granted: Record<string, string> = {};
   let recheckMs: number | undefined;
@@ -163,33 +179,47 @@ function allowed(
   );
 }
 
+interface Wanted {
+  expected: number;
+  desired: number;
+  /** Names of pods without a controller, where that matters. */
+  unmanaged?: readonly string[];
+}
+
 /** How many pods there should be, and how many of them must be healthy. */
-async function wanted(request: Request, pods: readonly PodView[]): Promise<{ expected: number; desired: number }> {
+async function wanted(request: Request, pods: readonly PodView[]): Promise<Wanted> {
   const { minAvailable, maxUnavailable } = request.object.spec;
   if (maxUnavailable !== undefined) {
-    const expected = await expectedOf(request, pods);
-    return { expected, desired: Math.max(0, expected - resolvePercent(maxUnavailable, expected, 'up')) };
+    const { expected, unmanaged } = await expectedOf(request, pods);
+    return { expected, unmanaged, desired: Math.max(0, expected - resolvePercent(maxUnavailable, expected, 'up')) };
   }
   if (typeof minAvailable === 'string') {
-    const expected = await expectedOf(request, pods);
-    return { expected, desired: resolvePercent(minAvailable, expected, 'up') };
+    const { expected, unmanaged } = await expectedOf(request, pods);
+    return { expected, unmanaged, desired: resolvePercent(minAvailable, expected, 'up') };
   }
   return { expected: pods.length, desired: minAvailable ?? 0 };
 }
 
 /** The replicas that the pods' controllers want, each controller once. */
-async function expectedOf(request: Request, pods: readonly PodView[]): Promise<number> {
+async function expectedOf(
+  request: Request,
+  pods: readonly PodView[],
+): Promise<{ expected: number; unmanaged: readonly string[] }> {
   const scales = new Map<string, number>();
   const seen = new Set<string>();
+  const unmanaged: string[] = [];
   for (const pod of pods) {
     const owner = controllerOf(pod);
-    if (!owner) throw new Error(`found no controller ref for pod "${pod.metadata.name}"`);
+    if (!owner) {
+      unmanaged.push(pod.metadata.name);
+      continue;
+    }
     if (seen.has(owner.uid)) continue;
     seen.add(owner.uid);
     const { uid, replicas } = await scaleOf(request, owner);
     scales.set(uid, replicas);
   }
-  return [...scales.values()].reduce((sum, replicas) => sum + replicas, 0);
+  return { expected: [...scales.values()].reduce((sum, replicas) => sum + replicas, 0), unmanaged };
 }
 
 async function scaleOf(request: Request, owner: OwnerReference): Promise<{ uid: string; replicas: number }> {

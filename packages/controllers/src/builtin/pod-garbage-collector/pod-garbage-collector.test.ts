@@ -27,6 +27,30 @@ it('deletes the oldest of too many pods that are over, and none that run', async
   expect(await names(plane)).toContain('p2');
 });
 
+it('deletes evicted pods before older ones, and the oldest of the rest', async () => {
+  const clock = manualClock();
+  await using plane = await createTestControlPlane({
+    controllers: [podGarbageCollector({ terminatedPodThreshold: 2 })],
+    clock,
+  });
+  const { client, eventually } = plane;
+  const over = [
+    ['a-first', {}],
+    ['b-evicted', { reason: 'Evicted' }],
+    ['c-other', { reason: 'DeadlineExceeded' }],
+    ['d-evicted', { reason: 'Evicted' }],
+  ] as const;
+  for (const [name, more] of over) {
+    const pod = await client.create(Pod, { metadata: { name, namespace }, spec });
+    await client.updateStatus(Pod, { ...pod, status: { ...pod.status, phase: 'Failed', ...more } });
+  }
+  await eventually(async () => {
+    await clock.advance(20_000);
+    return (await names(plane)).length === 2;
+  });
+  expect(await names(plane)).toEqual(['a-first', 'c-other']);
+});
+
 it('deletes pods of a node that is gone, but only after it was gone for a while', async () => {
   const clock = manualClock();
   await using plane = await createTestControlPlane({ controllers: [podGarbageCollector()], clock });

@@ -1,6 +1,6 @@
 /**
  * Deletes pods that nobody else will: every 20 seconds
- * - the oldest of those that are over, when there are more than a threshold;
+ * - those that are over, evicted ones first, then the oldest, when there are more than a threshold;
  * - those bound to nodes that are gone (see orphaned-pods);
  * - those that are being deleted and were never bound, so that no node agent finishes them;
  * - those that are being deleted on a node which its administrator tainted `out-of-service`.
@@ -10,7 +10,7 @@
 import { isConditionTrue, isDeleting, Node, Pod } from '@orbitkit/core';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { periodically } from '../../periodically.js';
-import { byNode, isTerminal } from '../../pods/pod-state.js';
+import { byNode, isTerminal, type PodView } from '../../pods/pod-state.js';
 import { forceDelete, nodeQuarantineMs, OrphanedPods } from './orphaned-pods.js';
 
 export interface PodGarbageCollectorOptions {
@@ -53,13 +53,16 @@ export function podGarbageCollector(options: PodGarbageCollectorOptions = {}): C
 
 async function collectTerminated(
   context: ControllerContext,
-  all: readonly import('../../pods/pod-state.js').PodView[],
+  all: readonly PodView[],
   threshold: number,
 ): Promise<void> {
   const over = all.filter(isTerminal);
   const surplus = over.length - threshold;
   if (surplus <= 0) return;
-  over.sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
+  // Those that were evicted first, then the oldest.
+  const rank = ({ status, metadata }: PodView) =>
+    `${status.phase === 'Failed' && status.reason === 'Evicted' ? 0 : 1} ${metadata.creationTimestamp}`;
+  over.sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
   for (const pod of over.slice(0, surplus)) await forceDelete(context, pod, 'too many pods are over');
 }
 
