@@ -5,6 +5,7 @@
  */
 import type { DynamicObject, Pod, ResourceRef } from '@orbitkit/core';
 import { sharedInformer } from '@orbitkit/informer';
+import type { ClusterEvent } from '../framework/event.js';
 import type { SchedulerHandle } from '../framework/handle.js';
 import type { Plugin, Refusal } from '../framework/plugin.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
@@ -64,9 +65,21 @@ export const gang = (options: GangOptions = {}): Plugin => {
     for (const tell of [...each.waiting.values()]) tell(go);
   };
 
+  /** Its PodGroup changed, or a member has a place and waits. */
+  const concerns = (pod: Pod, { after }: ClusterEvent): boolean => {
+    if (!after) return true;
+    const { namespace, name } = after.metadata;
+    const group = after.kind === 'PodGroup' ? `${namespace}/${name}` : nameOf(after as Pod);
+    return group === nameOf(pod);
+  };
+
   return {
     name: 'Coscheduling',
-    events: ['PodGroup', 'NodeAdd', 'PodDelete'],
+    events: [
+      'NodeAdd',
+      'PodDelete',
+      { type: 'PodGroup', hint: (pod, event) => (concerns(pod, event) ? 'Queue' : 'Skip') },
+    ],
     attach(given) {
       handle = given;
       const informer = sharedInformer({ client: given.client, kind: podGroups, clock: given.clock });
@@ -74,11 +87,11 @@ export const gang = (options: GangOptions = {}): Plugin => {
       informer.addHandler({
         onAdd(group) {
           objects.set(group as DynamicObject);
-          given.notice({ type: 'PodGroup' });
+          given.notice({ type: 'PodGroup', after: group as DynamicObject });
         },
         onUpdate(_before, group) {
           objects.set(group as DynamicObject);
-          given.notice({ type: 'PodGroup' });
+          given.notice({ type: 'PodGroup', after: group as DynamicObject });
         },
         onDelete: group => objects.remove(group as DynamicObject),
       });
@@ -115,6 +128,8 @@ export const gang = (options: GangOptions = {}): Plugin => {
           resolve(answer);
         };
         const onAbort = () => end(false);
+        // Those who gave their places back have somebody to wait with again.
+        handle?.notice({ type: 'PodGroup', after: pod });
         const timer = handle?.clock.setTimer(timeoutOf(pod), () => release(own, false));
         own.waiting.set(pod.metadata.uid, end);
         signal.addEventListener('abort', onAbort, { once: true });
