@@ -57,6 +57,19 @@ describe('the command line', () => {
     );
   });
 
+  it('blames no server that does not answer', async () => {
+    const user = { name: 'me', user: { token: 'x' } };
+    const cluster = { name: 'gone', cluster: { server: 'http://127.0.0.1:1' } };
+    const context = { name: 'gone', context: { cluster: 'gone', user: 'me' } };
+    const kubeconfig = { clusters: [cluster], users: [user], contexts: [context], 'current-context': 'gone' };
+    writeFileSync(join(folder, 'gone'), JSON.stringify(kubeconfig));
+    const { code, err } = await orbit('get', 'pods', '--kubeconfig', join(folder, 'gone'));
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'Error: nothing listens on 127.0.0.1:1: is the API server running?\n',
+    });
+  });
+
   it.each([
     [['up', '--data-dir', 'file'], /^Error: --data-dir .*\/file: it is a file, not a directory\n$/],
     [

@@ -116,7 +116,9 @@ export async function execute(words: readonly string[], terminal: Terminal): Pro
       return error.exitCode;
     }
     if (isStatusError(error)) {
-      terminal.stderr.write(`Error from server${error.reason ? ` (${error.reason})` : ''}: ${error.message}\n`);
+      // What has a cause was noticed here: no server said it.
+      const from = error.cause === undefined ? ` from server${error.reason ? ` (${error.reason})` : ''}` : '';
+      terminal.stderr.write(`Error${from}: ${error.message}\n`);
       return 1;
     }
     if (isManifestError(error)) {

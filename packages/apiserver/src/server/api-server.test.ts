@@ -235,6 +235,9 @@ describe('its life', () => {
       'oidc: issuerURL http://issuer must begin with https://',
     );
     closers.pop();
+    const forbidden = Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+    await expect(start({ store: () => Promise.reject(forbidden) })).rejects.toThrow('EROFS: read-only file system');
+    closers.pop();
     expect(() => apiServer({ store: memoryStore(), serviceCIDR: 'wide' })).toThrow(
       '"wide" is not a range of addresses',
     );

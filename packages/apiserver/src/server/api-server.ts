@@ -321,8 +321,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
       await agreeOnTrust(store);
       identity = await serving(kept);
       door.renew(identity);
-    }
       await publishTrust();
+    }
     try {
       await Promise.race([
         (async () => {
@@ -330,8 +330,8 @@ export function apiServer(options: ApiServerOptions): ApiServer {
           if (stop.signal.aborted) return;
           await control.bootstrap(resources, stop.signal);
           if (flow) await ensureFlowConfiguration({ resources, kinds, clock, log, signal: stop.signal });
-          bootstrapped = true;
           await publishTrust();
+          bootstrapped = true;
           if (door && listen !== false) {
             endpoint = await bind(door, listen, options.insecureHttp === true);
             lastPort = endpoint.port;
@@ -428,14 +428,16 @@ function systemPriorities(kinds: KindRegistry): SystemObject[] {
     : [];
 }
 
-/** A store that is locked, or damaged, does not mend by trying again. */
+/** A store that is locked, damaged, or out of this user's reach does not mend by trying again. */
 async function openStore({ store, encryption }: ApiServerOptions): Promise<Store> {
   try {
     if (encryption === undefined) return await store();
     const rules = typeof encryption === 'function' ? await encryption() : encryption;
     return await encryptedStore(store, rules)();
   } catch (error) {
-    throw isStoreUnavailable(error) && !isUnrecoverable(error) ? unrecoverable(error) : error;
+    const { code } = error as NodeJS.ErrnoException;
+    const forbidden = code !== undefined && ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(code);
+    throw (forbidden || isStoreUnavailable(error)) && !isUnrecoverable(error) ? unrecoverable(error as Error) : error;
   }
 }
 
