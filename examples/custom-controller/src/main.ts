@@ -51,7 +51,10 @@ async function connect(): Promise<Client> {
   return createClient(kubeconfigTransport(config, context ? { context } : {}));
 }
 
-const client = await connect();
+const client = await connect().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
 try {
   const { signal } = stop;
   await client.apply(CustomResourceDefinition, websiteDefinition, { fieldManager: 'website', force: true, signal });
