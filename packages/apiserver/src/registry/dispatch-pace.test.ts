@@ -10,8 +10,27 @@ function paced(watchers: number) {
   return { pace: new DispatchPace(told), told };
 }
 
-it('tells few watchers at once, every time', () => {
+it('tells few watchers at once, and of what follows in the same turn at its end', () => {
   const { pace, told } = paced(249);
+  for (let i = 0; i < 5; i++) pace.request();
+  expect(told).toHaveBeenCalledTimes(1);
+  vi.advanceTimersToNextTimer();
+  expect(told).toHaveBeenCalledTimes(2);
+  // The turn after that one: still one a turn, while commits go on.
+  pace.request();
+  pace.request();
+  expect(told).toHaveBeenCalledTimes(2);
+  vi.advanceTimersToNextTimer();
+  expect(told).toHaveBeenCalledTimes(3);
+  vi.advanceTimersToNextTimer();
+  expect(told).toHaveBeenCalledTimes(3);
+  expect(vi.getTimerCount()).toBe(0);
+  pace.request();
+  expect(told).toHaveBeenCalledTimes(4);
+});
+
+it('has no turns to wait for when nobody hears', () => {
+  const { pace, told } = paced(0);
   for (let i = 0; i < 5; i++) pace.request();
   expect(told).toHaveBeenCalledTimes(5);
   expect(vi.getTimerCount()).toBe(0);
