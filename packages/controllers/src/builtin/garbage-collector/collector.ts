@@ -119,10 +119,13 @@ export class Collector {
     const remembered = JSON.stringify([node.namespace, owner.apiVersion, owner.kind, owner.name, owner.uid]);
     if (this.#absent.has(remembered)) return 'gone';
     const kind = resolver().byKind(owner.apiVersion, owner.kind);
-    if (kind.namespaced && node.namespace === undefined) {
+    const tell = (what: string) => {
       const about = { apiVersion: apiVersion(node.kind), kind: node.kind.kind, metadata: metadataOf(node) };
-      const text = `ownerRef [${owner.apiVersion}/${owner.kind}, name: ${owner.name}, uid: ${owner.uid}] is namespaced, but ${node.name} is not`;
+      const text = `ownerRef [${owner.apiVersion}/${owner.kind}, name: ${owner.name}, uid: ${owner.uid}] ${what}`;
       context.events.event(about, 'Warning', 'OwnerRefInvalidNamespace', text);
+    };
+    if (kind.namespaced && node.namespace === undefined) {
+      tell(`is namespaced, but ${node.name} is not`);
       return 'invalid';
     }
     const key = { name: owner.name, ...(kind.namespaced ? { namespace: node.namespace! } : {}) };
@@ -135,6 +138,7 @@ export class Collector {
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
+    if (known) tell(`does not exist in namespace "${node.namespace}"`);
     this.#absent.add(remembered);
     if (this.#absent.size > rememberedOwners) this.#absent.delete(this.#absent.values().next().value as string);
     return 'gone';

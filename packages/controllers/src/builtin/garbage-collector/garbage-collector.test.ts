@@ -2,8 +2,10 @@ import {
   ConfigMap,
   controllerReference,
   Deployment,
+  Event,
   isNotFound,
   type KubeObject,
+  Namespace,
   type OwnerReference,
   Pod,
   ReplicaSet,
@@ -135,6 +137,28 @@ it('an owner of an unknown kind keeps its dependents', async () => {
   await make(plane, 'kept', [{ apiVersion: 'example.com/v1', kind: 'Unknown', name: 'x', uid: 'x' }]);
   await settled(plane, 'after');
   expect(await exists(plane, 'kept')).toBeDefined();
+});
+
+it.each<[string, 'default' | 'elsewhere', boolean]>([
+  ['of another namespace owns nothing: what names it goes, and an event says why', 'elsewhere', false],
+  ['of the same namespace keeps what it owns', 'default', true],
+])('an owner %s', async (_, of, stays) => {
+  await using plane = await start();
+  const { client, eventually } = plane;
+  await client.create(Namespace, { metadata: { name: 'elsewhere' }, spec: {} });
+  const parent = await client.create(ConfigMap, { metadata: { name: 'parent', namespace: of } });
+  const child = await make(plane, 'child', [owner(parent)]);
+  await settled(plane, 'after');
+  if (stays) {
+    expect(await exists(plane, 'child')).toBeDefined();
+    return;
+  }
+  await gone(plane, 'child');
+  const event = await eventually(async () =>
+    (await client.list(Event, { namespace })).items.find(({ reason }) => reason === 'OwnerRefInvalidNamespace'),
+  );
+  expect(event).toMatchObject({ type: 'Warning', involvedObject: { name: 'child', uid: child.metadata.uid } });
+  expect(event.message).toContain('does not exist in namespace "default"');
 });
 
 it('deployment, replica sets and pods go together, in foreground from below', async () => {

@@ -5,13 +5,14 @@
  *   `blockOwnerDeletion` is gone. Orphan: dependents lose the reference and stay.
  * - An object with several owners goes with the last of them; references to owners that are gone are removed.
  * - That an owner is absent is verified live before anything is deleted; so is the object itself.
- * - Watches metadata only. Kinds are discovered again every 30 seconds.
+ * - Watches metadata only. Kinds are discovered again every 30 seconds, and when an owner is of one that is not known.
  *
  * Source of the rules: kube-controller-manager `pkg/controller/garbagecollector`.
  */
 import {
   type DiscoveredKind,
   discoverKinds,
+  isNotFound,
   type KindResolver,
   type PartialObjectMetadata,
   type ResourceRef,
@@ -35,6 +36,8 @@ export interface GarbageCollectorOptions {
 }
 
 const name = 'garbage-collector-controller';
+/** Owners of kinds that nobody serves do not make it ask more often. */
+const leastDiscoveryMs = 1_000;
 
 export function garbageCollector(options: GarbageCollectorOptions = {}): Controller {
   const { concurrency = 20, discoveryPeriodMs = 30_000, syncTimeoutMs = 30_000 } = options;
@@ -51,6 +54,17 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
       };
       const reader = metadataClient(client.transport);
       let resolver: KindResolver = await discoverKinds(client.transport);
+      let discoveredAt = context.clock.now();
+      let discovery: Promise<void> | undefined;
+      const discover = () => {
+        discovery ??= (async () => {
+          resolver = await discoverKinds(client.transport);
+          discoveredAt = context.clock.now();
+        })().finally(() => {
+          discovery = undefined;
+        });
+        return discovery;
+      };
       const collector = new Collector({
         context,
         reader,
@@ -59,6 +73,16 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
         look: uid => looks.add(uid),
         gone: uid => attend(graph.remove(uid)),
       });
+      /** An owner's kind may be younger than the last discovery: its definition has just been made. */
+      const look = async (uid: string) => {
+        try {
+          await collector.look(uid);
+        } catch (error) {
+          if (!isNotFound(error) || context.clock.now() - discoveredAt < leastDiscoveryMs) throw error;
+          await discover();
+          await collector.look(uid);
+        }
+      };
       const watched = new WatchedKinds(context, reader, graph, attend);
       try {
         await watched.update(resolver, syncTimeoutMs);
@@ -66,11 +90,11 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
         const loop = { name, informers: [], concurrency };
         await together(
           context,
-          part => reconcileLoop(part, { ...loop, queue: looks, reconcile: uid => collector.look(uid) }, []),
+          part => reconcileLoop(part, { ...loop, queue: looks, reconcile: look }, []),
           part => reconcileLoop(part, { ...loop, queue: orphans, reconcile: uid => collector.orphan(uid) }, []),
           part =>
             periodically(part, discoveryPeriodMs, async () => {
-              resolver = await discoverKinds(client.transport);
+              await discover();
               await watched.update(resolver, syncTimeoutMs);
             }),
         );

@@ -38,6 +38,13 @@ it('asks for a look at those whose owner is unknown or goes, and at owners that 
   expect(graph.remove('unknown').look).toEqual([]);
 });
 
+it('asks for a look at what names an owner of another namespace', () => {
+  const graph = new OwnerGraph();
+  graph.observe(kind, object('parent', [], { namespace: 'elsewhere' }));
+  expect(graph.observe(kind, object('child', ['parent'])).look).toEqual(['child']);
+  expect(graph.observe(kind, object('at-home', ['parent'], { namespace: 'elsewhere' })).look).toEqual([]);
+});
+
 it('asks to orphan once, when the deletion begins', () => {
   const graph = new OwnerGraph();
   graph.observe(kind, object('parent'));

@@ -53,7 +53,7 @@ export class OwnerGraph {
     );
   }
 
-  /** Objects with an owner that is not in the graph: it may be gone, or not be seen yet. */
+  /** Objects with an owner that is not in the graph, or not in their namespace: it may be gone, or not be seen yet. */
   withUnknownOwner(): string[] {
     return [...this.#nodes.values()].filter(node => this.#hasUnknownOwner(node)).map(node => node.uid);
   }
@@ -98,8 +98,12 @@ export class OwnerGraph {
     return { look: [...(this.#dependents.get(uid) ?? []), ...this.#waitingOwners(node)], orphan: [] };
   }
 
+  /** An object of another namespace owns nothing, so it is not known as an owner. */
   #hasUnknownOwner(node: GraphNode): boolean {
-    return node.owners.some(owner => !this.#nodes.has(owner.uid));
+    return node.owners.some(({ uid }) => {
+      const owner = this.#nodes.get(uid);
+      return owner === undefined || (owner.namespace !== undefined && owner.namespace !== node.namespace);
+    });
   }
 
   #waitingOwners(node: GraphNode | undefined): string[] {
