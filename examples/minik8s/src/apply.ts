@@ -25,8 +25,8 @@ export async function applyOlder(
     try {
       documents = loadDocuments(await readFile(file, 'utf8'), { file });
     } catch (error) {
-      if (!isManifestError(error)) throw error;
-      report.refused.push({ place: file, message: error.message });
+      if (!isManifestError(error) && (error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      report.refused.push({ place: file, message: (error as Error).message });
       continue;
     }
     for (const document of documents) {
@@ -94,4 +94,9 @@ async function main(files: string[]): Promise<number> {
   }
 }
 
-if (process.argv[1]?.endsWith('apply.js')) process.exitCode = await main(process.argv.slice(2));
+if (process.argv[1]?.endsWith('apply.js')) {
+  process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
+    console.error(`Error: ${error.message}`);
+    return 1;
+  });
+}

@@ -60,8 +60,8 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  const badWords =
-    (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') || /^--/.test((error as Error).message);
-  console.error(badWords ? `${(error as Error).message}\n${usage}` : error);
+  const { code, message } = error as NodeJS.ErrnoException;
+  const badWords = code?.startsWith('ERR_PARSE_ARGS') || /^--/.test(message);
+  console.error(badWords ? `${message}\n${usage}` : `Error: ${message}`);
   process.exitCode = badWords ? 2 : 1;
 }
