@@ -47,19 +47,26 @@ class KeptScores {
 
 /** A range with the arrays that it reads, for the length of one decision. */
 class HeldRange {
-  readonly domainOf: Int32Array;
-  readonly counts: Float64Array;
-  readonly least: number;
-  readonly most: number;
-  readonly unlabelled: boolean;
-  constructor({ counter, least, most, unlabelled }: CountRange) {
-    this.domainOf = counter.rule.topology.domainOf;
-    this.counts = counter.perDomain;
-    this.least = least;
-    this.most = most;
-    this.unlabelled = unlabelled;
+  constructor(
+    readonly domainOf: Int32Array,
+    readonly counts: Float64Array,
+    readonly least: number,
+    readonly most: number,
+    readonly unlabelled: boolean,
+  ) {}
+
+  static of({ counter, least, most, unlabelled }: CountRange): HeldRange {
+    return new HeldRange(counter.rule.topology.domainOf, counter.perDomain, least, most, unlabelled);
+  }
+
+  admits(slot: number): boolean {
+    const domain = this.domainOf[slot]!;
+    if (domain < 0) return this.unlabelled;
+    const here = this.counts[domain]!;
+    return here >= this.least && here <= this.most;
   }
 }
+const everything = new HeldRange(new Int32Array(0), new Float64Array(0), 0, 0, true);
 
 interface PlannedFilter {
   readonly plugin: string;
@@ -82,6 +89,10 @@ export class Plan {
   readonly #countsVersion: number;
   readonly #objectFilters: number;
   readonly #keptFilters: number;
+  /** Fixed ranges of cluster-scoped filters, by the verdict that they give. */
+  readonly #fixed: { readonly verdict: number; readonly range: CountRange }[] = [];
+  /** Whether what is kept of a node has the fixed ranges in it. */
+  #withFixed = false;
   #objectAt: Float64Array | undefined;
   #objectVerdict: Uint8Array | undefined;
   #nodeAt: Float64Array | undefined;
@@ -111,6 +122,9 @@ export class Plan {
     this.filters = [...scope('object'), ...scope('node'), ...scope('cluster')];
     this.#objectFilters = scope('object').length;
     this.#keptFilters = this.#objectFilters + scope('node').length;
+    for (let i = this.#keptFilters; i < this.filters.length; i++)
+      for (const range of this.filters[i]!.rule.fixed ?? []) this.#fixed.push({ verdict: i + 1, range });
+    this.#withFixed = this.#areFixedByNode();
     for (const score of scores)
       (score.rule.scope !== 'cluster' && !score.rule.normalize && !score.rule.begin ? this.local : this.scores).push(
         score,
@@ -131,6 +145,11 @@ export class Plan {
 
   /** From the second pod of the class on. */
   keepAnswers(): void {
+    const withFixed = this.#areFixedByNode();
+    if (withFixed !== this.#withFixed) {
+      this.#withFixed = withFixed;
+      this.#nodeAt?.fill(0);
+    }
     if (this.#nodeAt) return;
     const { capacity } = this.#snapshot.columns;
     this.#objectAt = new Float64Array(capacity);
@@ -151,7 +170,7 @@ export class Plan {
 
   #keptCheck(slot: number): number {
     const nodeAt = this.#nodeAt;
-    if (!nodeAt) return this.#ask(slot, 0, this.#keptFilters);
+    if (!nodeAt) return this.#ask(slot, 0, this.#keptFilters) || (this.#withFixed ? this.#outOfFixed(slot) : 0);
     if (nodeAt[slot] !== this.#snapshot.columns.generation[slot]) this.#refresh(slot);
     return this.#nodeVerdict![slot]!;
   }
@@ -168,9 +187,20 @@ export class Plan {
       this.#objectVerdict![slot] = verdict;
     }
     if (verdict === 0) verdict = this.#ask(slot, this.#objectFilters, this.#keptFilters);
+    if (verdict === 0 && this.#withFixed) verdict = this.#outOfFixed(slot);
     this.#nodeAt![slot] = columns.generation[slot]!;
     this.#nodeVerdict![slot] = verdict;
     if (verdict === 0) this.#localScore![slot] = this.#sumLocal(slot);
+  }
+
+  #areFixedByNode(): boolean {
+    return this.#fixed.length > 0 && this.#fixed.every(({ range }) => range.counter.rule.topology.isByNode);
+  }
+
+  /** Verdict of the first fixed range that the node is out of. */
+  #outOfFixed(slot: number): number {
+    for (const { verdict, range } of this.#fixed) if (!HeldRange.of(range).admits(slot)) return verdict;
+    return 0;
   }
 
   /** Whether verdicts hang on the node alone. */
@@ -198,10 +228,14 @@ export class Plan {
     const others: FilterRule[] = [];
     for (let i = this.#keptFilters; i < this.filters.length; i++) {
       const { rule } = this.filters[i]!;
-      if (rule.ranges) for (const range of rule.ranges()) ranges.push(new HeldRange(range));
-      else others.push(rule);
+      if (rule.ranges) {
+        for (const range of rule.ranges()) ranges.push(HeldRange.of(range));
+        if (!this.#withFixed) for (const range of rule.fixed ?? []) ranges.push(HeldRange.of(range));
+      } else others.push(rule);
     }
-    const { length } = ranges;
+    // Most classes have one at the most: its parts stay at hand.
+    const [first] = ranges;
+    const { domainOf, counts, least, most, unlabelled } = first ?? everything;
     const total = order.length;
     const anyHeld = held.size > 0;
     let count = 0;
@@ -212,13 +246,13 @@ export class Plan {
       if (++index === total) index = 0;
       if (nodeAt[slot] !== generation[slot]) this.#refresh(slot);
       if (verdicts[slot] !== 0) continue;
-      for (let i = 0; i < length; i++) {
-        const range = ranges[i]!;
-        const domain = range.domainOf[slot]!;
+      if (first !== undefined) {
+        const domain = domainOf[slot]!;
         if (domain >= 0) {
-          const here = range.counts[domain]!;
-          if (here < range.least || here > range.most) continue next;
-        } else if (!range.unlabelled) continue next;
+          const here = counts[domain]!;
+          if (here < least || here > most) continue;
+        } else if (!unlabelled) continue;
+        for (let i = 1; i < ranges.length; i++) if (!ranges[i]!.admits(slot)) continue next;
       }
       for (let i = 0; i < others.length; i++) if (!others[i]!.passes(slot)) continue next;
       if (anyHeld && held.has(slot) && refuses(slot)) continue;

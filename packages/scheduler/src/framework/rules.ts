@@ -21,10 +21,12 @@ export interface FilterRule {
   /** Why not, of a node that does not pass. Equal answers should be one object: they are counted by identity. */
   refusal(slot: number): Refusal;
   /**
-   * The same answer as numbers, which are compared without a call for each node: a node passes when it passes all of them. Asked after `begin`, once a
-   * decision.
+   * The same answer as numbers, which are compared without a call for each node: a node passes when it passes all of them, and the `fixed` ones. Asked
+   * after `begin`, once a decision.
    */
   ranges?(): readonly CountRange[];
+  /** Ranges whose bounds never change: where each node is a domain of its own, their answer is kept with the node. Only beside `ranges`. */
+  readonly fixed?: readonly CountRange[];
 }
 
 /** What the counter has for the node's domain lies between `least` and `most`, both included. */

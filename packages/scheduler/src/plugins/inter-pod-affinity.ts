@@ -114,8 +114,8 @@ function filterOf(pod: Pod, snapshot: Snapshot) {
   );
   const nearAtLeast = (least: number) =>
     nearCounters.map((counter): CountRange => ({ counter, least, most: Number.POSITIVE_INFINITY, unlabelled: false }));
-  const ranges = [...nearAtLeast(1), ...none];
-  const first = [...nearAtLeast(0), ...none];
+  const ranges = nearAtLeast(1);
+  const first = nearAtLeast(0);
   return {
     scope: 'cluster' as const,
     passes: (slot: number) =>
@@ -124,6 +124,7 @@ function filterOf(pod: Pod, snapshot: Snapshot) {
       !hits(existing, existingAt, slot),
     refusal: (slot: number) => (!isNear(slot) ? notNear : hits(awayCounters, awayAt, slot) ? tooNear : unwelcome),
     ranges: () => (nearCounters.length > 0 && mayBeFirst && isNobodyThere() ? first : ranges),
+    fixed: none,
   };
 }
 

@@ -21,6 +21,12 @@ export class Topology {
   populated = 0;
   /** Nodes that have the label. */
   labelled = 0;
+
+  /** Each node is a domain of its own: what a domain has changes with its node only. */
+  get isByNode(): boolean {
+    return this.populated === this.labelled;
+  }
+
   readonly #ids = new Map<string, number>();
   readonly counters = new Set<Counter>();
 
