@@ -3,7 +3,7 @@
  *
  * - After `run` has listed once, `revision` says how far it is; `fresh()` waits until it has seen everything that the store had
  *   acknowledged, so that reads from the cache are as consistent as reads from the store.
- * - A commit of the store reaches each group of equal watchers as one shared batch.
+ * - Commits of the store reach each group of equal watchers as one shared batch (dispatch-pace.ts says when).
  * - When the store's watch breaks, every watcher gets an ERROR (Expired) and the cache is built anew: clients list again.
  */
 import {
