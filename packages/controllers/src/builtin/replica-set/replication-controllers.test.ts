@@ -28,7 +28,7 @@ it('a replication controller keeps its pods, beside replica sets that select the
 describe('a pod that its selector chooses', () => {
   const labels = { app: 'old' };
   const spec = { containers: [{ name: 'main', image: 'orbitkit/echo' }] };
-  it.each<[string, object, boolean, boolean]>([
+  it.each<[string, Record<string, string>, boolean, boolean]>([
     // what, the pod's labels, whether somebody else controls it, whether it becomes the controller's
     ['and nobody controls is adopted', labels, false, true],
     ['with more labels than that is adopted', { ...labels, more: 'x' }, false, true],
