@@ -14,7 +14,7 @@ export const podGroupLabel = 'scheduling.x-k8s.io/pod-group';
 export const minMemberAnnotation = 'orbitkit.dev/min-member';
 
 export interface GangOptions {
-  /** How long places are held; `spec.scheduleTimeoutSeconds` of a PodGroup wins. Default 60 s. */
+  /** How long places are held; `spec.scheduleTimeoutSeconds` of a PodGroup wins. Default 60 s. The scheduler's own bound on Permit, `bindTimeoutMs`, ends it in any case. */
   permitTimeoutMs?: number;
 }
 
