@@ -224,7 +224,9 @@ spec:
     expect(JSON.parse(await ok('get cm -o json')).items[0].data).toEqual({ a: '1' });
     expect(await ok('get cm -o name')).toBe('configmap/settings\n');
     expect(await ok('get cm --sort-by=.metadata.name -o wide')).toContain('settings');
-    expect(await ok('get cm -A --chunk-size=1 -o name')).toBe('configmap/settings\n');
+    expect(await ok('get cm -A --chunk-size=1 -o name')).toBe(
+      'configmap/settings\nconfigmap/extension-apiserver-authentication\n',
+    );
     expect(await ok('describe cm settings')).toMatch(/Name: +settings\nNamespace: +default\n/);
     const strict = await run('create -f -', {
       input: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' }, dat: {} }),
