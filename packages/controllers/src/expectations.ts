@@ -6,10 +6,12 @@
  * `ControllerExpectations`: expectations that are five minutes old are taken as met, since an event may be lost to
  * nobody's fault, and surplus is corrected by the next look.
  */
-import { type Clock, systemClock } from '@orbitkit/core';
+import { type Clock, isDeleting, type ObjectMeta, systemClock } from '@orbitkit/core';
 
 /** kube-controller-manager `ExpectationsTimeout`. */
 export const expectationTimeoutMs = 300_000;
+
+type Seen = Readonly<Pick<ObjectMeta, 'uid' | 'deletionTimestamp'>>;
 
 interface Expectation {
   creations: number;
@@ -44,6 +46,15 @@ export class Expectations {
   /** A deletion was seen, or did not happen after all. */
   deletionObserved(key: string, uid: string): void {
     this.#byKey.get(key)?.deletions.delete(uid);
+  }
+
+  /**
+   * What an informer says of one of the key's objects. Only `added` is a creation: an update of an object that was there before says nothing
+   * of those that are awaited. One that is on its way out when it is seen counts as deleted.
+   */
+  seen(key: string, object: { readonly metadata: Seen }, how: 'added' | 'updated' | 'deleted'): void {
+    if (how === 'deleted' || isDeleting(object)) this.deletionObserved(key, object.metadata.uid);
+    else if (how === 'added') this.creationObserved(key);
   }
 
   /** Whether the cache shows everything that was done, or has had its time. */

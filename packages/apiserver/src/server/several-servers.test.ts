@@ -1,5 +1,5 @@
 /** Servers over one store know each other's tokens and certificates without a file being carried from one to the other. */
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import fs from 'node:fs/promises';
 import https from 'node:https';
 import os from 'node:os';
@@ -224,17 +224,13 @@ it('keys lie sealed in a store that is encrypted, and nowhere when they are file
   cleanups.pop();
 
   const other = await shared();
-  const { generateKeyPairSync } = await import('node:crypto');
-  const forms = {
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  } as const;
-  const first = generateKeyPairSync('rsa', { modulusLength: 2048, ...forms });
-  const second = generateKeyPairSync('ec', { namedCurve: 'P-256', ...forms });
+  const privatePem = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'pem' });
+  const first = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const second = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const files = { old: path.join(dir, 'old.key'), new: path.join(dir, 'new.key'), pub: path.join(dir, 'old.pub') };
-  await fs.writeFile(files.old, first.privateKey, { mode: 0o600 });
-  await fs.writeFile(files.new, second.privateKey, { mode: 0o600 });
-  await fs.writeFile(files.pub, first.publicKey);
+  await fs.writeFile(files.old, privatePem(first.privateKey), { mode: 0o600 });
+  await fs.writeFile(files.new, privatePem(second.privateKey), { mode: 0o600 });
+  await fs.writeFile(files.pub, first.publicKey.export({ type: 'spki', format: 'pem' }));
   const one = await serve({
     store: other.factory,
     dataDir: path.join(dir, 'x'),
@@ -258,7 +254,7 @@ it('keys lie sealed in a store that is encrypted, and nowhere when they are file
   expect(JSON.parse(Buffer.from(ofCurve.split('.')[0]!, 'base64url').toString())).toMatchObject({ alg: 'ES256' });
   expect(await whoami(two.api.endpoint!.url, { ca: trusted, token: ofCurve })).toMatchObject({ code: 201 });
   const wrong = path.join(dir, 'ed25519.key');
-  await fs.writeFile(wrong, generateKeyPairSync('ed25519', forms).privateKey, { mode: 0o600 });
+  await fs.writeFile(wrong, privatePem(generateKeyPairSync('ed25519').privateKey), { mode: 0o600 });
   await expect(
     serve({
       store: other.factory,

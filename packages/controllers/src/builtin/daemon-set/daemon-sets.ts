@@ -72,16 +72,16 @@ export function daemonSets({ concurrency = 2 }: DaemonSetsOptions = {}): Control
         }),
         pods.addHandler({
           onAdd: pod => {
-            worker.seen(pod);
+            worker.seen(pod, 'added');
             changed(pod);
           },
           onUpdate: (before, pod) => {
-            worker.seen(pod);
+            worker.seen(pod, 'updated');
             if (worker.keyOf(before) !== worker.keyOf(pod)) changed(before);
             changed(pod);
           },
           onDelete: pod => {
-            worker.seen(pod, true);
+            worker.seen(pod, 'deleted');
             changed(pod);
           },
         }),
@@ -113,11 +113,10 @@ class DaemonSetWorker {
     return owner?.kind === DaemonSet.kind ? `${pod.metadata.namespace}/${owner.name}` : undefined;
   }
 
-  seen(pod: PodView, gone = false): void {
+  seen(pod: PodView, how: 'added' | 'updated' | 'deleted'): void {
     const key = this.keyOf(pod);
     if (key === undefined) return;
-    if (gone || isDeleting(pod)) this.#expectations.deletionObserved(key, pod.metadata.uid);
-    else this.#expectations.creationObserved(key);
+    this.#expectations.seen(key, pod, how);
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {

@@ -6,16 +6,7 @@
  *
  * Not promised: that a name is used once, or that two pods of one index never overlap (a node that is lost may still run one).
  */
-import {
-  isDeleting,
-  isForbidden,
-  isNotFound,
-  Job,
-  keyOf,
-  type LabelSelector,
-  labelSelectorOf,
-  Pod,
-} from '@orbitkit/core';
+import { isForbidden, isNotFound, Job, keyOf, type LabelSelector, labelSelectorOf, Pod } from '@orbitkit/core';
 import { mutableCopy, type Store } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { claim } from '../../controller-ref-manager.js';
@@ -61,16 +52,16 @@ export function jobs({ concurrency = 5 }: JobsOptions = {}): Controller {
         }),
         pods.addHandler({
           onAdd: pod => {
-            worker.seen(pod);
+            worker.seen(pod, 'added');
             changed(pod);
           },
           onUpdate: (before, pod) => {
             if (ownerOf(before)?.uid !== ownerOf(pod)?.uid) changed(before);
-            worker.seen(pod);
+            worker.seen(pod, 'updated');
             changed(pod);
           },
           onDelete: pod => {
-            worker.seen(pod, true);
+            worker.seen(pod, 'deleted');
             changed(pod);
           },
         }),
@@ -105,12 +96,11 @@ class JobWorker {
   }
 
   /** The cache has the pod, or has it no more. */
-  seen(pod: PodView, gone = false): void {
+  seen(pod: PodView, how: 'added' | 'updated' | 'deleted'): void {
     const owner = ownerOf(pod);
     if (!owner) return;
     const key = `${pod.metadata.namespace}/${owner.name}`;
-    if (gone || isDeleting(pod)) this.#expectations.deletionObserved(key, pod.metadata.uid);
-    else this.#expectations.creationObserved(key);
+    this.#expectations.seen(key, pod, how);
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {

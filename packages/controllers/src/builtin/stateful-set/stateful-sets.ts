@@ -58,16 +58,16 @@ export function statefulSets({ concurrency = 5 }: StatefulSetsOptions = {}): Con
         }),
         pods.addHandler({
           onAdd: pod => {
-            worker.seen(pod);
+            worker.seen(pod, 'added');
             changed(pod);
           },
           onUpdate: (before, pod) => {
-            worker.seen(pod);
+            worker.seen(pod, 'updated');
             if (ownerKeyOf(before) !== ownerKeyOf(pod)) changed(before);
             changed(pod);
           },
           onDelete: pod => {
-            worker.seen(pod, true);
+            worker.seen(pod, 'deleted');
             changed(pod);
           },
         }),
@@ -97,11 +97,10 @@ class StatefulSetWorker {
     this.#expectations = new Expectations(context.clock);
   }
 
-  seen(pod: PodView, gone = false): void {
+  seen(pod: PodView, how: 'added' | 'updated' | 'deleted'): void {
     const key = ownerKeyOf(pod);
     if (key === undefined) return;
-    if (gone || isDeleting(pod)) this.#expectations.deletionObserved(key, pod.metadata.uid);
-    else this.#expectations.creationObserved(key);
+    this.#expectations.seen(key, pod, how);
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {

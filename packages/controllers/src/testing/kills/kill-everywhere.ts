@@ -114,7 +114,9 @@ async function play(
   const running: ReturnType<typeof live>[] = [];
   let problem: unknown;
   let ended = false;
-  first.death.addEventListener('abort', () => {
+  first.death.addEventListener('abort', async () => {
+    // A write of the dead that arrives after its successor has looked makes what no controller can tell from a second one.
+    await first.settled();
     if (ended) return;
     const next = mortalLife(client.transport, clock);
     lives.push(next);

@@ -1,6 +1,6 @@
 /**
  * The API and the clock of a process that may die at any moment: the n-th call or wait is its last. That call never reaches the server, and
- * neither does any later one; what was in flight may have arrived, and its answer is never seen. Watches and events are not counted: they are
+ * neither does any later one; what was in flight arrives, and its answer is never seen. Watches and events are not counted: they are
  * not steps of a reconciliation.
  */
 import type { Clock, Transport, TransportRequest } from '@orbitkit/core';
@@ -14,6 +14,8 @@ export interface MortalLife {
   readonly steps: readonly string[];
   /** Calls that were made after death, and refused. */
   readonly refused: number;
+  /** Resolves when the server has dealt with what was in flight. */
+  settled(): Promise<void>;
   /** Dies without a cause of its own: the end of its test. */
   end(): void;
 }
@@ -29,6 +31,11 @@ export function mortalLife(inner: Transport, clock: Clock, diesAt = Number.POSIT
     steps.push(what);
     if (steps.length >= diesAt) dying.abort(gone());
   };
+  const inFlight = new Set<Promise<unknown>>();
+  const died = new Promise<never>((_, reject) =>
+    signal.addEventListener('abort', () => reject(gone()), { once: true }),
+  );
+  died.catch(() => {});
   const lives = () => {
     if (!signal.aborted) return;
     refused += 1;
@@ -41,15 +48,29 @@ export function mortalLife(inner: Transport, clock: Clock, diesAt = Number.POSIT
       return refused;
     },
     end: () => dying.abort(gone()),
+    async settled() {
+      while (inFlight.size > 0) await Promise.allSettled(inFlight);
+    },
     transport: {
       async request(request) {
         lives();
         if (isStep(request)) step(`${request.method} ${request.path}`);
         if (signal.aborted) throw gone();
-        const both = request.signal ? AbortSignal.any([request.signal, signal]) : signal;
-        const response = await inner.request({ ...request, signal: both });
-        if (signal.aborted) throw gone();
-        return response;
+        if (isWatch(request)) {
+          const both = request.signal ? AbortSignal.any([request.signal, signal]) : signal;
+          return inner.request({ ...request, signal: both });
+        }
+        const given = new AbortController();
+        // The dead take nothing back.
+        const giveUp = () => signal.aborted || given.abort(request.signal!.reason);
+        request.signal?.addEventListener('abort', giveUp, { once: true });
+        if (request.signal?.aborted) giveUp();
+        const answer = inner.request({ ...request, signal: given.signal }).finally(() => {
+          inFlight.delete(answer);
+          request.signal?.removeEventListener('abort', giveUp);
+        });
+        inFlight.add(answer);
+        return Promise.race([answer, died]);
       },
       async connect(path, options) {
         lives();
@@ -68,8 +89,13 @@ export function mortalLife(inner: Transport, clock: Clock, diesAt = Number.POSIT
   };
 }
 
-function isStep({ method, path }: TransportRequest): boolean {
+const resourceAndQuery = ({ path }: TransportRequest): [string, string] => {
   const [resource = '', query = ''] = path.split('?');
-  if (method === 'GET' && /(^|&)watch=(1|true)/.test(query)) return false;
-  return !/\/events(\/[^/]+)?$/.test(resource);
-}
+  return [resource, query];
+};
+
+const isWatch = (request: TransportRequest): boolean =>
+  request.method === 'GET' && /(^|&)watch=(1|true)/.test(resourceAndQuery(request)[1]);
+
+const isStep = (request: TransportRequest): boolean =>
+  !isWatch(request) && !/\/events(\/[^/]+)?$/.test(resourceAndQuery(request)[0]);
