@@ -130,6 +130,22 @@ async function runtimeOf(name: RuntimeName, dataDir: string): Promise<Runtime> {
   return dockerRuntime({ dataDir });
 }
 
+/**
+ * A person who starts a cluster on a daemon that is not there learns it at once. (An agent whose daemon goes away later waits for it.)
+ * @throws CommandError that names the socket; bounded by the runtime.
+ */
+export async function requireRuntime(name: RuntimeName, dataDir: string): Promise<void> {
+  if (name === 'process') return;
+  const runtime = await runtimeOf(name, dataDir);
+  try {
+    await runtime.version();
+  } catch (error) {
+    throw new CommandError(`--runtime ${name}: ${(error as Error).message}`);
+  } finally {
+    await runtime.close();
+  }
+}
+
 export async function nodeOf(settings: NodeSettings): Promise<Component> {
   return node({
     name: settings.name,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { execute } from './main.js';
 import type { Terminal } from './terminal.js';
 
@@ -68,6 +68,19 @@ describe('the command line', () => {
       code: 1,
       err: 'Error: nothing listens on 127.0.0.1:1: is the API server running?\n',
     });
+  });
+
+  it('waits for no Docker daemon that is not there', async () => {
+    vi.stubEnv('DOCKER_HOST', `unix://${folder}/docker.sock`);
+    try {
+      const { code, err } = await orbit('up', '--runtime', 'docker', '--data-dir', 'new');
+      expect({ code, err }).toEqual({
+        code: 1,
+        err: `Error: --runtime docker: the Docker daemon at ${folder}/docker.sock does not answer (ENOENT): is dockerd running, and may this user use its socket?\n`,
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it.each([

@@ -131,13 +131,16 @@ export function roleCommands(program: Command, terminal: Terminal): void {
     .option('--no-service-proxy', 'another process of this machine serves the services')
     .option('--stop-pods', 'SIGTERM stops the pods too; without it they run on')
     .action(async (_flags, command) => {
-      const { nodeOf, proxyOf } = await import('../cluster.js');
+      const { nodeOf, proxyOf, requireRuntime } = await import('../cluster.js');
       const flags = globalFlags(command) as RoleFlags;
+      const dataDir = join(pathIn(terminal, flags.dataDir), 'nodes', flags.name);
+      const runtime = runtimeName(flags.runtime);
+      await requireRuntime(runtime, dataDir);
       const ca = await clusterAuthority(flags, terminal);
       const agent = await nodeOf({
         name: flags.name,
-        dataDir: join(pathIn(terminal, flags.dataDir), 'nodes', flags.name),
-        runtime: runtimeName(flags.runtime),
+        dataDir,
+        runtime,
         clusterCA: () => ca,
         stopPodsOnShutdown: flags.stopPods ?? false,
         heartbeatSeconds: seconds('--heartbeat', flags.heartbeat),

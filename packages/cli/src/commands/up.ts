@@ -67,9 +67,8 @@ export function upCommand(program: Command, terminal: Terminal): void {
   accessOptions(encryptionOption(storeOptions(heartbeatOption(pluginOptions(command))))).action(
     async (flags: UpFlags) => {
       // A server is loaded by those who run one; `orbit get` must start at once.
-      const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, rulesOf, schedulerOf } = await import(
-        '../cluster.js'
-      );
+      const { apiServerOf, clusterRanges, controllersOf, nodeOf, proxyOf, requireRuntime, rulesOf, schedulerOf } =
+        await import('../cluster.js');
       const { pluginsFrom } = await import('../plugin-files.js');
       const { serverStore } = await import('../store-options.js');
       const { trustOf } = await import('../trust.js');
@@ -85,6 +84,7 @@ export function upCommand(program: Command, terminal: Terminal): void {
       const listen = hostAndPort(flags.listen);
       const plugins = await pluginsFrom(flags.schedulerPlugin, terminal);
       const rules = rulesOf(profileName(flags.profile), plugins(), flags);
+      await requireRuntime(runtime, dataDir);
       const ranges = await clusterRanges(dataDir, runtime);
       const store = await serverStore(flags, dataDir, terminal);
       const access = await accessOf(flags, dataDir, terminal);

@@ -13,7 +13,6 @@ import type { Duplex, Readable } from 'node:stream';
 import Docker from 'dockerode';
 import {
   type Capability,
-  type ContainerConfig,
   type ContainerStats,
   type ImageStatus,
   isRuntimeError,
@@ -23,18 +22,12 @@ import {
   type SandboxConfig,
 } from '../contract.js';
 import { eventStream } from '../event-stream.js';
+import { containerSpec, sandboxSpec } from './create-options.js';
+import { daemonVersion } from './daemon-version.js';
 import { statusOf, translated } from './errors.js';
 import { copyLog, type LogCopy } from './log-copier.js';
-import {
-  containerLabels,
-  containerName,
-  containerOf,
-  labels,
-  sandboxLabels,
-  sandboxName,
-  sandboxOf,
-} from './naming.js';
-import { ensurePauseImage, pauseImage } from './pause-image.js';
+import { containerOf, labels, sandboxOf } from './naming.js';
+import { ensurePauseImage } from './pause-image.js';
 import { podLocalhost } from './pod-localhost.js';
 import { readOutput, runExec, writeInput } from './streams.js';
 
@@ -209,17 +202,13 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
     name: 'docker',
     capabilities: new Set(capabilities),
     async version() {
-      try {
-        return { name: 'docker', version: (await docker.version()).Version };
-      } catch (error) {
-        throw translated(error, 'Unavailable', 'the Docker daemon');
-      }
+      return { name: 'docker', version: await daemonVersion(docker) };
     },
 
     async runSandbox(config: SandboxConfig): Promise<Sandbox> {
       try {
         await ensurePauseImage(docker);
-        const created = await docker.createContainer(sandboxSpec(config));
+        const created = await docker.createContainer(sandboxSpec(owner, options.network ?? 'bridge', config));
         try {
           await created.start();
         } catch (error) {
@@ -257,7 +246,7 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
         throw new RuntimeError('ImageNotPresent', `image ${config.image} is not present; pull it first`);
       const logPath = `${sandbox.Config.Labels[labels.logDirectory]}/${config.name}/${config.attempt}.log`;
       try {
-        return (await docker.createContainer(containerSpec(sandbox, config, logPath))).id;
+        return (await docker.createContainer(containerSpec(owner, sandbox, config, logPath))).id;
       } catch (error) {
         if (statusOf(error) === 409)
           throw new RuntimeError(
@@ -419,66 +408,4 @@ export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
       for (const copy of [...copies.values()]) await copy.stop();
     },
   };
-
-  function sandboxSpec(config: SandboxConfig): Docker.ContainerCreateOptions {
-    const ports = config.hostNetwork ? [] : config.portMappings;
-    const keyed = (each: (typeof ports)[number]) => `${each.containerPort}/${each.protocol.toLowerCase()}`;
-    return {
-      name: sandboxName(owner, config),
-      Image: pauseImage,
-      // Longer names than 63 characters are no host names.
-      Hostname: config.hostNetwork ? undefined : config.hostname.slice(0, 63),
-      Labels: sandboxLabels(owner, config),
-      ExposedPorts: Object.fromEntries(ports.map(each => [keyed(each), {}])),
-      StopTimeout: 0,
-      HostConfig: {
-        NetworkMode: config.hostNetwork ? 'host' : (options.network ?? 'bridge'),
-        IpcMode: 'shareable',
-        PortBindings: Object.fromEntries(
-          ports.map(each => [keyed(each), [{ HostIp: each.hostIP ?? '', HostPort: String(each.hostPort) }]]),
-        ),
-        ...(config.dns && !config.hostNetwork
-          ? { Dns: [...config.dns.servers], DnsSearch: [...config.dns.searches], DnsOptions: [...config.dns.options] }
-          : {}),
-        ...(config.sysctls ? { Sysctls: { ...config.sysctls } } : {}),
-      },
-    } as Docker.ContainerCreateOptions;
-  }
-
-  function containerSpec(
-    sandbox: Docker.ContainerInspectInfo,
-    config: ContainerConfig,
-    logPath: string,
-  ): Docker.ContainerCreateOptions {
-    const { resources, user } = config;
-    const ip = sandboxOf(sandbox).ip;
-    return {
-      name: containerName(sandbox.Id, config),
-      Image: config.image,
-      Labels: containerLabels(owner, sandbox.Id, config, logPath),
-      Env: [...(ip ? [`POD_IP=${ip}`] : []), ...config.env.map(({ name, value }) => `${name}=${value}`)],
-      ...(config.command ? { Entrypoint: [...config.command] } : {}),
-      ...(config.args ? { Cmd: [...config.args] } : config.command ? { Cmd: [] } : {}),
-      ...(config.workingDir ? { WorkingDir: config.workingDir } : {}),
-      ...(user ? { User: user.username ?? `${user.uid ?? 0}${user.gid === undefined ? '' : `:${user.gid}`}` } : {}),
-      Tty: config.tty,
-      OpenStdin: config.stdin,
-      StdinOnce: config.stdinOnce ?? false,
-      HostConfig: {
-        NetworkMode: `container:${sandbox.Id}`,
-        IpcMode: `container:${sandbox.Id}`,
-        Binds: config.mounts.map(mount => `${mount.hostPath}:${mount.containerPath}${mount.readOnly ? ':ro' : ''}`),
-        ...(resources.cpuLimitMillis ? { NanoCpus: resources.cpuLimitMillis * 1_000_000 } : {}),
-        ...(resources.cpuRequestMillis
-          ? { CpuShares: Math.max(2, Math.floor((resources.cpuRequestMillis * 1_024) / 1_000)) }
-          : {}),
-        ...(resources.memoryLimitBytes
-          ? { Memory: resources.memoryLimitBytes, MemorySwap: resources.memoryLimitBytes }
-          : {}),
-        ...(config.privileged ? { Privileged: true } : {}),
-        ...(config.readOnlyRootFilesystem ? { ReadonlyRootfs: true } : {}),
-        LogConfig: { Type: 'json-file', Config: { 'max-size': '50m', 'max-file': '3' } },
-      },
-    };
-  }
 }

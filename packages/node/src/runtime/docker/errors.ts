@@ -6,6 +6,9 @@ interface DaemonError extends Error {
   json?: { message?: string };
   reason?: string;
   code?: string;
+  /** Of Node's own connection errors: the host, or the path of the socket. */
+  address?: string;
+  port?: number;
 }
 
 export const statusOf = (error: unknown): number | undefined => (error as DaemonError)?.statusCode;
@@ -20,14 +23,13 @@ const unreachable = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'ECONNRESET', '
 
 /** @throws RuntimeError: `Unavailable` when the daemon cannot be reached, `NotFound` for 404, else the reason given. */
 export function translated(error: unknown, reason: RuntimeErrorReason, what: string): RuntimeError {
-  const { code } = error as DaemonError;
+  const { code, address, port } = error as DaemonError;
   if (code && unreachable.has(code)) {
+    const where = address ? ` at ${address}${port ? `:${port}` : ''}` : '';
     return new RuntimeError(
       'Unavailable',
-      `the Docker daemon does not answer (${code}): is dockerd running, and may this user use its socket?`,
-      {
-        cause: error,
-      },
+      `the Docker daemon${where} does not answer (${code}): is dockerd running, and may this user use its socket?`,
+      { cause: error },
     );
   }
   return new RuntimeError(
