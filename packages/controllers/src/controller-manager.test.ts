@@ -57,9 +57,11 @@ it('is ready when all its controllers are', async () => {
   await run;
 });
 
-it('refuses two controllers of one name', () => {
+it('refuses two controllers of one name, and one that does nothing', () => {
   const one: Controller = { name: 'x', run: async () => {} };
   expect(() => controllerManager([one, one])).toThrow(/two controllers are named "x"/);
+  // What a program in plain JavaScript may do.
+  expect(() => controllerManager([controller(ConfigMap) as never])).toThrow(/end it with \.reconcile/);
 });
 
 it('stops in time, also in the middle of a reconciliation, and leaves no timer', async () => {

@@ -70,6 +70,8 @@ export function controllerManager(
   const { name = 'controller-manager', user, endpoints, clusters } = options;
   const names = new Set<string>();
   for (const controller of controllers) {
+    if (typeof controller.run !== 'function')
+      throw new Error('a controller does not say what to do: end it with .reconcile(…) or .reconcileKey(…)');
     if (names.has(controller.name)) {
       throw new Error(`two controllers are named "${controller.name}"; give one another name with .named()`);
     }

@@ -1,7 +1,8 @@
-import { ConfigMap, isNotFound, StatusError } from '@orbitkit/core';
+import { ConfigMap, isNotFound, Secret, StatusError } from '@orbitkit/core';
 import { expect, it } from 'vitest';
 import { controller } from './controller-builder.js';
 import { createTestControlPlane } from './testing/index.js';
+import { Gate, lagging } from './testing/lagging.js';
 
 const key = { name: 'a', namespace: 'default' };
 const gone = (error: unknown) => {
@@ -44,6 +45,33 @@ it('cleans up before an object is gone, again after an error, and lets others fi
   await client.patch(ConfigMap, key, { type: 'merge', patch: { metadata: { finalizers: null } } });
   await eventually(async () => (await client.get(ConfigMap, key).catch(gone)) === undefined);
   expect(steps).toHaveLength(4);
+});
+
+it('what was let go is gone for its controller, however late its cache is', async () => {
+  const gate = new Gate();
+  const steps: string[] = [];
+  const subject = controller(ConfigMap)
+    .named('subject')
+    .predicate(({ object }) => object.metadata.name === 'a')
+    .watches(Secret, (_secret, read) => {
+      steps.push(read(ConfigMap).has(key) ? 'there' : 'gone');
+      return key;
+    })
+    .finalizer('example.com/mine', () => {
+      gate.close();
+      steps.push('clean up');
+    })
+    .reconcile(() => {});
+  await using plane = await createTestControlPlane({ controllers: [lagging(subject, ConfigMap, gate)] });
+  const { client, eventually } = plane;
+  await client.create(ConfigMap, { metadata: key });
+  await eventually(async () => (await client.get(ConfigMap, key)).metadata.finalizers?.length === 1);
+  await client.delete(ConfigMap, key);
+  await eventually(async () => (await client.get(ConfigMap, key).catch(gone)) === undefined);
+  await client.create(Secret, { metadata: key });
+  await eventually(() => steps.at(-1) === 'gone');
+  await plane.consistently(() => steps.filter(step => step === 'clean up').length === 1, { forMs: 50 });
+  gate.open();
 });
 
 it('is refused where it could not work', () => {

@@ -3,6 +3,14 @@ import { type Client, type KubeObject, keyOf, type ResourceRef, type WriteOption
 import { clientWith } from './client-with.js';
 import type { WrittenStore } from './written-store.js';
 
+/** The write that takes the last finalizer off an object on its way out removes it, unless its grace goes on. */
+const isGone = ({ metadata, spec }: Partial<KubeObject> & { spec?: unknown }): boolean =>
+  metadata?.deletionTimestamp !== undefined &&
+  !metadata.finalizers?.length &&
+  (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+  // Of a namespace.
+  !(spec as { finalizers?: readonly string[] } | undefined)?.finalizers?.length;
+
 /** @param storeOf The cache of a kind, if the controller has one. */
 export function recordingClient(
   client: Client,
@@ -10,7 +18,10 @@ export function recordingClient(
 ): Client {
   async function noted<T>(kind: ResourceRef<any>, options: WriteOptions | undefined, answer: Promise<T>): Promise<T> {
     const written = await answer;
-    if (!options?.dryRun) storeOf(kind)?.wrote(written as KubeObject);
+    if (options?.dryRun) return written;
+    const object = written as KubeObject;
+    if (isGone(object)) storeOf(kind)?.deleted(keyOf(object));
+    else storeOf(kind)?.wrote(object);
     return written;
   }
   return clientWith(client, {

@@ -84,6 +84,7 @@ describe('finalizers', () => {
     expect(one.metadata.finalizers).toEqual(['a.io/2']);
     const last = await cluster.patch(ConfigMap, key('f'), { metadata: { finalizers: [] } });
     expect(last.metadata.name).toBe('f');
+    expect(last.metadata.finalizers ?? []).toEqual([]);
     expect(await exists(ConfigMap, 'f')).toBe(false);
     expect(await watch.lines(3)).toEqual(['MODIFIED f', 'MODIFIED f', 'DELETED f']);
     await watch.close();

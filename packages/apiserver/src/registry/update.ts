@@ -168,7 +168,7 @@ async function decideUpdate(
         return { type: 'answer', object: current };
       }
       if (dryRun) return { type: 'answer', object: dryRunAnswer(cache, value, current.revision) };
-      if (vanishesNow(strategy, object)) return { type: 'delete', undo };
+      if (vanishesNow(strategy, object)) return { type: 'delete', last: value, undo };
       const lease = strategy.ttlMs === undefined ? undefined : await writing.leases.leaseFor(strategy.ttlMs);
       const after = async () => {
         await reservation?.committed?.();

@@ -42,10 +42,15 @@ export type Decision =
       /** After the write; the write does not fail with it. */
       readonly after?: (() => Promise<void>) | undefined;
     }
-  | { readonly type: 'delete'; readonly undo?: (() => Promise<void>) | undefined };
+  | {
+      readonly type: 'delete';
+      /** Serialised, what the write made of the object: the answer. Default: its last state. */
+      readonly last?: Buffer;
+      readonly undo?: (() => Promise<void>) | undefined;
+    };
 
 export interface WriteResult {
-  /** The version now; of a deletion the last state under the deletion's revision. */
+  /** The version now; of a deletion the last state, or what the write made of it, under the deletion's revision. */
   readonly object: StoredObject;
   /** What was there before. */
   readonly previous: StoredObject | undefined;
@@ -121,12 +126,18 @@ export async function writeObject(
     if (!result.ok && put !== undefined) cache.withdraw(put.value);
     if (result.ok) {
       const previous = current;
-      if (put === undefined) return { object: previous!.at(result.revision), previous, outcome: 'deleted' };
-      await put.after?.().catch(() => undefined);
+      if (decision.type === 'delete') {
+        const { last } = decision;
+        const object = last
+          ? new StoredObject(decodeValue(last), result.revision, cache.forms)
+          : previous!.at(result.revision);
+        return { object, previous, outcome: 'deleted' };
+      }
+      await decision.after?.().catch(() => undefined);
       const version = String(result.revision);
       // The cache may have said so already, and others read the object since.
-      if (put.object.metadata.resourceVersion !== version) put.object.metadata.resourceVersion = version;
-      const object = cache.adopt(id, path, put.value, result.revision, put.object);
+      if (decision.object.metadata.resourceVersion !== version) decision.object.metadata.resourceVersion = version;
+      const object = cache.adopt(id, path, decision.value, result.revision, decision.object);
       return { object, previous, outcome: previous === undefined ? 'created' : 'updated' };
     }
     await decision.undo?.();
