@@ -1,7 +1,7 @@
 import type { PersistentVolumeClaim, Pod, StatefulSet } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { planStateful } from './stateful-plan.js';
-import { claimOwners, claimsFor, ordinalOf, podFor } from './stateful-pods.js';
+import { claimOwners, claimsFor, claimTrouble, ordinalOf, podFor } from './stateful-pods.js';
 
 const now = Date.parse('2026-01-01T01:00:00Z');
 const setWith = (spec: object = {}): StatefulSet =>
@@ -55,6 +55,14 @@ describe('in order', () => {
     ['too many: the highest', [pod(0), pod(1), pod(2), pod(3), pod(4)], [], ['db-4']],
     ['one at a time', [pod(0), pod(1), pod(2), pod(3), pod(4, { deleting: true })], [], []],
     ['not while another is unwell', [pod(0), pod(1, { ready: false }), pod(2), pod(3)], [], []],
+    [
+      'of those that go, one that is unwell waits for a lower one that is',
+      [pod(0), pod(1), pod(2), pod(3, { ready: false }), pod(4, { ready: false })],
+      [],
+      [],
+    ],
+    ['which goes when it is alone', [pod(0), pod(1), pod(2), pod(3, { ready: false })], [], ['db-3']],
+    ['one that is well does not wait', [pod(0), pod(1), pod(2), pod(3, { ready: false }), pod(4)], [], ['db-4']],
     ['all is well', [pod(0), pod(1), pod(2)], [], []],
   ])('%s', (_title, pods, create, gone) => {
     expect(plan(setWith(), pods)).toMatchObject({ create, gone });
@@ -95,6 +103,28 @@ describe('updates', () => {
     ['and makes new ones new', { updateStrategy: { type: 'OnDelete' } }, [pod(0), pod(1)], ['2v2'], []],
   ])('%s', (_title, spec, pods, create, gone) => {
     expect(plan(setWith(spec), pods, 'v2')).toMatchObject({ create, gone });
+  });
+
+  const fresh = (ordinal: number) => pod(ordinal, { revision: 'v2' });
+  it.each<[string, number | string, object, Pod[], string[]]>([
+    ['as many at once', 2, {}, [pod(0), pod(1), pod(2)], ['db-2', 'db-1']],
+    ['a part is rounded down', '70%', {}, [pod(0), pod(1), pod(2)], ['db-2', 'db-1']],
+    ['and is at least one', '10%', {}, [pod(0), pod(1), pod(2)], ['db-2']],
+    ['not below the partition', 3, { partition: 2 }, [pod(0), pod(1), pod(2)], ['db-2']],
+    ['less those that lack anyway', 2, {}, [pod(0), pod(1), pod(2, { revision: 'v2', ready: false })], ['db-1']],
+    ['old ones that lack count too', 2, {}, [pod(0, { ready: false }), pod(1), pod(2)], ['db-2']],
+    ['none when enough lack', 1, {}, [pod(0), pod(1), pod(2, { deleting: true })], []],
+    ['the next when all are well', 2, {}, [pod(0), fresh(1), fresh(2)], ['db-0']],
+  ])('maxUnavailable: %s', (_title, maxUnavailable, more, pods, gone) => {
+    const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable, ...more } };
+    expect(plan(setWith({ updateStrategy, podManagementPolicy: 'Parallel' }), pods, 'v2').gone).toEqual(gone);
+  });
+
+  it('maxUnavailable in order: not while one is awaited', () => {
+    const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 2 } };
+    const inOrder = setWith({ updateStrategy });
+    expect(plan(inOrder, [pod(0), pod(1), pod(2)], 'v2').gone).toEqual(['db-2', 'db-1']);
+    expect(plan(inOrder, [pod(0)], 'v2')).toMatchObject({ create: ['1v2'], gone: [] });
   });
 
   it('counts both versions', () => {
@@ -152,6 +182,28 @@ describe('pods and claims', () => {
     expect(claimOwners(set, held, pod(1), condemned)?.map(({ uid }) => uid)).toEqual(owners);
   });
 
+  it.each<[string, object, object, string | undefined]>([
+    ['may be used', {}, {}, undefined],
+    ['is on its way out', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' }, 'is being deleted'],
+    ['goes with the pod before', { whenScaled: 'Delete' }, owned('Pod', 'db-1', 'old'), 'goes with an earlier pod'],
+    ['goes with a set before', { whenScaled: 'Delete' }, owned('StatefulSet', 'db', 'old'), 'goes with an earlier pod'],
+    ['belongs to the set', { whenScaled: 'Delete' }, owned('StatefulSet', 'db', 'set'), undefined],
+    ['is kept by the policy', {}, owned('Pod', 'db-1', 'old'), undefined],
+  ])('a claim for a new pod %s', (_title, policy, metadata, trouble) => {
+    const set = setWith({ persistentVolumeClaimRetentionPolicy: policy });
+    const held = { metadata: { name: 'data-db-1', ...metadata } } as PersistentVolumeClaim;
+    const found = claimTrouble(set, held, 'db-1');
+    if (trouble === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(trouble);
+  });
+
+  it('claims that another controller has are its own', () => {
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'X', name: 'x', uid: 'x', controller: true }];
+    const held = { metadata: { name: 'data-db-1', namespace: 'default', ownerReferences } } as PersistentVolumeClaim;
+    const set = setWith({ persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } });
+    expect(claimOwners(set, held, pod(1), false)).toBeUndefined();
+  });
+
   it('claims lose an owner that the policy no longer wants, and keep others', () => {
     const ownerReferences = [
       { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', uid: 'set' },
@@ -164,4 +216,7 @@ describe('pods and claims', () => {
 
 function rolling(partition: number) {
   return { updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition } } };
+}
+function owned(kind: string, name: string, uid: string) {
+  return { ownerReferences: [{ apiVersion: 'v1', kind, name, uid }] };
 }

@@ -1,17 +1,19 @@
 /**
  * What a stateful set needs next, as a pure function of the set, its pods and its two revisions.
  *
- * - OrderedReady: pods come from the lowest ordinal up, each when those before it are available, and go from the highest down, one at a time, when all
- *   others are available. Parallel: all at once.
+ * - OrderedReady: pods come from the lowest ordinal up, each when those before it are available, and go from the highest down, one at a time, when the
+ *   set's own are available; of those that go, one that is unwell waits for lower ones that are. Parallel: all at once.
  * - A failed or ended pod is deleted and made again under its name. A name is used again only when its pod is gone.
  * - RollingUpdate: from the highest ordinal down to the partition, the next when the last is available (Parallel: too); pods below the partition stay on,
  *   and come back as, the current revision. OnDelete: an old pod stays until somebody deletes it.
+ * - With `maxUnavailable` as many go at once, less those that are not available anyway, wherever they are. In upstream it is behind an alpha gate; a
+ *   percentage is rounded down and at least one, as the code there does (its documentation says up).
  * - A pod of an update that never gets ready is replaced by a newer template at once only when it is the highest to be updated; as upstream, a
  *   broken rollout may need its pod to be deleted by hand.
  *
  * Source of the rules: kube-controller-manager `stateful_set_control.go` (1.33).
  */
-import { isDeleting } from '@orbitkit/core';
+import { isDeleting, resolvePercent } from '@orbitkit/core';
 import { isAvailable, isPodReady, type PodView } from '../../pods/pod-state.js';
 import { revisionLabel } from '../revision-history/revision-history.js';
 import { firstOrdinal, ordinalOf, type StatefulSetView } from './stateful-pods.js';
@@ -83,18 +85,35 @@ export function planStateful({ set, pods, current, update, now }: StatefulState)
     if (ordered && !(pod && available(pod))) return plan;
   }
 
-  // From the highest: what is too much. One at a time, while all others are well.
+  // From the highest: what is too much.
   for (const pod of condemned) {
     if (ordered && condemned.some(other => other !== pod && isDeleting(other))) return plan;
+    if (ordered && !available(pod) && condemned.slice(condemned.indexOf(pod) + 1).some(lower => !available(lower)))
+      return plan;
     if (!isDeleting(pod)) plan.delete.push(pod);
     if (ordered) return plan;
   }
   if (spec.updateStrategy?.type === 'OnDelete') return plan;
 
   // From the highest: what is old.
+  const isOld = (pod: PodView | undefined): pod is PodView =>
+    pod !== undefined && revisionOf(pod) !== update && !isDeleting(pod);
+  const maxUnavailable = spec.updateStrategy?.rollingUpdate?.maxUnavailable;
+  if (maxUnavailable !== undefined) {
+    let lacking = 0;
+    for (let ordinal = start; ordinal < end; ordinal++) if (!available(byOrdinal.get(ordinal))) lacking += 1;
+    let left = Math.max(1, resolvePercent(maxUnavailable, end - start, 'down')) - lacking;
+    for (let ordinal = end - 1; ordinal >= start + partition && left > 0; ordinal--) {
+      const pod = byOrdinal.get(ordinal);
+      if (!isOld(pod) || plan.delete.includes(pod)) continue;
+      plan.delete.push(pod);
+      left -= 1;
+    }
+    return plan;
+  }
   for (let ordinal = end - 1; ordinal >= start + partition; ordinal--) {
     const pod = byOrdinal.get(ordinal);
-    if (pod && revisionOf(pod) !== update && !isDeleting(pod)) {
+    if (isOld(pod)) {
       if (!plan.delete.includes(pod)) plan.delete.push(pod);
       return plan;
     }

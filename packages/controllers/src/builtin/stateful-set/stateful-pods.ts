@@ -3,6 +3,7 @@ import {
   controllerReference,
   type corev1,
   type Draft,
+  isDeleting,
   type KubeObject,
   type OwnerReference,
   type PersistentVolumeClaim,
@@ -78,8 +79,27 @@ export function claimsFor(set: StatefulSetView, ordinal: number): Draft<Persiste
 }
 
 /**
+ * Why a pod must not be made with a claim that is there: it is on its way out, or will be, since its owner under `whenScaled: Delete` was an earlier pod
+ * of the name. Undefined: it may.
+ */
+export function claimTrouble(
+  set: StatefulSetView,
+  claim: DeepReadonly<PersistentVolumeClaim>,
+  podName: string,
+): string | undefined {
+  if (isDeleting(claim)) return `the claim ${claim.metadata.name} of pod ${podName} is being deleted`;
+  if (set.spec.persistentVolumeClaimRetentionPolicy?.whenScaled !== 'Delete') return undefined;
+  const goes = claim.metadata.ownerReferences?.some(
+    ({ kind, name, uid }) =>
+      (kind === 'Pod' && name === podName) ||
+      (kind === 'StatefulSet' && name === set.metadata.name && uid !== set.metadata.uid),
+  );
+  return goes ? `the claim ${claim.metadata.name} goes with an earlier pod ${podName}` : undefined;
+}
+
+/**
  * Who owns a claim under the retention policy, so that garbage collection deletes it with its owner: the set (`whenDeleted: Delete`), a pod that
- * is condemned (`whenScaled: Delete`), or nobody of ours. Undefined when the references are right already.
+ * is condemned (`whenScaled: Delete`), or nobody of ours. Undefined when the references are right already, or the claim has another controller.
  */
 export function claimOwners(
   set: StatefulSetView,
@@ -93,6 +113,7 @@ export function claimOwners(
   const others = now.filter(
     ({ uid, kind, name }) => !ours.has(uid) && !(kind === 'Pod' && name === pod?.metadata.name),
   );
+  if (others.some(({ controller }) => controller)) return undefined;
   const wanted = [...others];
   const reference = (owner: unknown, apiVersion: string, kind: string): OwnerReference => {
     const { name, uid } = (owner as KubeObject).metadata;

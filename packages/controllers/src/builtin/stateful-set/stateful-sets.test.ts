@@ -113,3 +113,37 @@ it('makes a claim a pod, keeps it when it shrinks, and gives it back', async () 
     return !claim || claim.metadata.deletionTimestamp !== undefined;
   });
 });
+
+it('a claim that goes is waited for, and a pending pod gets its claim again', async () => {
+  const volumeClaimTemplates = [
+    {
+      metadata: { name: 'data' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    },
+  ];
+  const claim = { name: 'data-db-0', namespace };
+  await using plane = await createTestControlPlane({ controllers: [statefulSets()] });
+  const { client, eventually, consistently } = plane;
+  const held = await client.create(PersistentVolumeClaim, {
+    metadata: { ...claim, finalizers: ['example.com/hold'] },
+    spec: volumeClaimTemplates[0]!.spec as never,
+  });
+  await client.delete(PersistentVolumeClaim, claim);
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'x' }] } };
+  const selector = { matchLabels: labels };
+  await client.create(StatefulSet, {
+    metadata: { name: 'db', namespace },
+    spec: { replicas: 1, serviceName: 'db', selector, template, volumeClaimTemplates } as never,
+  });
+  const pods = async () => (await client.list(Pod, { namespace })).items.length;
+  await consistently(async () => (await pods()) === 0);
+  await client.patch(PersistentVolumeClaim, claim, { type: 'merge', patch: { metadata: { finalizers: null } } });
+  await eventually(async () => (await pods()) === 1);
+  const second = await client.get(PersistentVolumeClaim, claim);
+  expect(second.metadata.uid).not.toBe(held.metadata.uid);
+  // Nobody has bound the pod; its claim is deleted under it, and nothing else protects that.
+  await client.patch(PersistentVolumeClaim, claim, { type: 'merge', patch: { metadata: { finalizers: null } } });
+  await client.delete(PersistentVolumeClaim, claim);
+  await client.patch(StatefulSet, { name: 'db', namespace }, { type: 'merge', patch: { metadata: { labels } } });
+  await eventually(async () => (await client.get(PersistentVolumeClaim, claim)).metadata.uid !== second.metadata.uid);
+});

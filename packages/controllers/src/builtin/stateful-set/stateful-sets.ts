@@ -6,9 +6,10 @@
  */
 import {
   ControllerRevision,
+  type Draft,
+  isAlreadyExists,
   isDeleting,
   isNotFound,
-  isStatusError,
   keyOf,
   type LabelSelector,
   labelSelectorOf,
@@ -25,7 +26,15 @@ import type { PodTemplateSpec } from '../../pods/pod-template.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 import { newestRevision, type RevisionView, revisionLabel, trimHistory } from '../revision-history/revision-history.js';
 import { planStateful, type StatefulPlan } from './stateful-plan.js';
-import { claimOwners, claimsFor, ordinalOf, podFor, podNameOf, type StatefulSetView } from './stateful-pods.js';
+import {
+  claimOwners,
+  claimsFor,
+  claimTrouble,
+  ordinalOf,
+  podFor,
+  podNameOf,
+  type StatefulSetView,
+} from './stateful-pods.js';
 
 export interface StatefulSetsOptions {
   /** Sets reconciled at the same time. Default 5 (`--concurrent-statefulset-syncs`). */
@@ -150,7 +159,10 @@ class StatefulSetWorker {
     const state = { set, pods: owned, current: current.metadata.name, update: update.metadata.name, now: clock.now() };
     const plan = planStateful(state);
 
-    if (!isDeleting(set)) await this.#retainClaims(set, owned, plan);
+    if (!isDeleting(set)) {
+      await this.#retainClaims(set, owned, plan);
+      if (mayAct) await this.#restoreClaims(set, owned, plan);
+    }
     const failure = mayAct
       ? ((await this.#delete(key, set, plan)) ?? (await this.#create(key, set, plan, [...known, update])))
       : undefined;
@@ -194,7 +206,7 @@ class StatefulSetWorker {
       } catch (error) {
         this.#expectations.creationObserved(key);
         // The pod of that name is on its way out, or the cache is behind: the next look comes with its event.
-        if (isStatusError(error) && error.reason === 'AlreadyExists') return error;
+        if (isAlreadyExists(error)) return error;
         const why = error instanceof Error ? error.message : String(error);
         events.event(
           set,
@@ -209,15 +221,31 @@ class StatefulSetWorker {
     return undefined;
   }
 
+  /** @throws Error when the pod has to wait for a claim that goes; it is tried again. */
   async #makeClaims(set: StatefulSetView, ordinal: number): Promise<void> {
     for (const draft of claimsFor(set, ordinal)) {
-      const { name: claimName, namespace } = draft.metadata as { name: string; namespace: string };
-      if (this.claims.get({ namespace, name: claimName })) continue;
-      try {
-        await this.context.client.create(PersistentVolumeClaim, draft);
-      } catch (error) {
-        if (!isStatusError(error) || error.reason !== 'AlreadyExists') throw error;
-      }
+      const held = this.claims.get(draft.metadata as { name: string; namespace: string });
+      if (!held) await this.#makeClaim(draft);
+      const trouble = held && claimTrouble(set, held, podNameOf(set, ordinal));
+      if (trouble) throw new Error(`${trouble}: it is waited for`);
+    }
+  }
+
+  /** A pod whose claim was deleted before it was bound waits for one of that name. */
+  async #restoreClaims(set: StatefulSetView, pods: readonly PodView[], plan: StatefulPlan): Promise<void> {
+    if (!set.spec.volumeClaimTemplates?.length) return;
+    for (const pod of pods) {
+      if (pod.status.phase !== 'Pending' || isDeleting(pod) || plan.condemned.includes(pod)) continue;
+      for (const draft of claimsFor(set, ordinalOf(set, pod.metadata.name)!))
+        if (!this.claims.has(draft.metadata as { name: string; namespace: string })) await this.#makeClaim(draft);
+    }
+  }
+
+  async #makeClaim(draft: Draft<PersistentVolumeClaim>): Promise<void> {
+    try {
+      await this.context.client.create(PersistentVolumeClaim, draft);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
     }
   }
 
@@ -241,8 +269,13 @@ class StatefulSetWorker {
     const { client, events } = this.context;
     if (plan.delete.length === 0) return undefined;
     this.#expectations.expect(key, { deletions: plan.delete.map(({ metadata }) => metadata.uid) });
-    for (const { metadata } of plan.delete) {
+    for (const { metadata, status } of plan.delete) {
       const { uid } = metadata;
+      const recreating = `StatefulSet ${set.metadata.namespace}/${set.metadata.name} is recreating`;
+      if (status.phase === 'Failed')
+        events.event(set, 'Warning', 'RecreatingFailedPod', `${recreating} failed Pod ${metadata.name}`);
+      if (status.phase === 'Succeeded')
+        events.event(set, 'Normal', 'RecreatingTerminatedPod', `${recreating} terminated Pod ${metadata.name}`);
       try {
         await client.delete(Pod, metadata as { name: string; namespace: string }, { preconditions: { uid } });
         events.event(
