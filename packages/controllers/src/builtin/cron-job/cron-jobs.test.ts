@@ -1,4 +1,4 @@
-import { CronJob, Event, formatTime, Job, manualClock } from '@orbitkit/core';
+import { CronJob, controllerReference, Event, formatTime, Job, manualClock } from '@orbitkit/core';
 import { expect, it } from 'vitest';
 import { createTestControlPlane } from '../../testing/index.js';
 import { cronJobs } from './cron-jobs.js';
@@ -117,6 +117,28 @@ it('keeps as many finished Jobs as it is told, and notes the last success', asyn
     return !left.includes(made[0]!) && left.includes(made[1]!) && !left.includes(made[2]!);
   });
   expect((await read()).status.lastSuccessfulTime).toBeDefined();
+});
+
+it('the run is told in the time of its zone; an unknown zone and a Job of others are told', async () => {
+  const { plane, client, minutes, jobs, eventually, read, clock } = await start({ timeZone: 'Asia/Kolkata' });
+  await using _plane = plane;
+  const said = async () => (await client.list(Event, { namespace })).items.map(({ reason }) => reason);
+  const name = await eventually(async () => {
+    await minutes(1);
+    return (await jobs())[0];
+  });
+  const { annotations } = (await client.get(Job, { name, namespace })).metadata;
+  expect(annotations?.['batch.kubernetes.io/cronjob-scheduled-timestamp']).toMatch(/^\d{4}-.*:00\+05:30$/);
+  const owner = await read();
+  await client.create(Job, {
+    metadata: { name: 'by-hand', namespace, ownerReferences: [controllerReference(owner)] },
+    spec: { template } as never,
+  });
+  await eventually(async () => {
+    await clock.advance(5_000);
+    return (await said()).includes('UnexpectedJob');
+  });
+  expect(await said()).not.toContain('UnknownTimeZone');
 });
 
 it('makes nothing while it is suspended', async () => {

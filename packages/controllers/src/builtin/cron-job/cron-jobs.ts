@@ -27,7 +27,7 @@ import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
 import { isFinished } from '../job/job-plan.js';
-import { type Due, dueAt, manyMissed, parseSchedule, type Schedule } from './schedule.js';
+import { type Due, dueAt, isTimeZone, manyMissed, parseSchedule, type Schedule, timestampIn } from './schedule.js';
 
 export interface CronJobsOptions {
   /** CronJobs reconciled at the same time. Default 5 (`--concurrent-cron-job-syncs`). */
@@ -70,16 +70,21 @@ async function noteEnds({ object: cronJob, events, client }: Request, owned: rea
     const job = byUid.get(uid ?? '') ?? (await liveJob(client, { name, namespace: cronJob.metadata.namespace }));
     if (job?.metadata.uid !== uid) events.event(cronJob, 'Normal', 'MissingJob', `Active job went missing: ${name}`);
     else if (isFinished(job!))
-      events.event(cronJob, 'Normal', 'SawCompletedJob', `Saw completed job: ${name}, ${outcomeOf(job!)}`);
+      events.event(cronJob, 'Normal', 'SawCompletedJob', `Saw completed job: ${name}, condition: ${outcomeOf(job!)}`);
     else active.push(reference);
   }
   if (active.length !== (status.active?.length ?? 0)) {
     if (active.length > 0) status.active = active;
     else delete status.active;
   }
+  const known = new Set(active.map(({ uid }) => uid));
   for (const job of owned) {
+    if (!isFinished(job) && !known.has(job.metadata.uid)) {
+      const text = `Saw a job that the controller did not create or forgot: ${job.metadata.name}`;
+      events.event(cronJob, 'Warning', 'UnexpectedJob', text);
+    }
     const ended = job.status.completionTime;
-    if (outcomeOf(job) !== 'status: Complete' || ended === undefined) continue;
+    if (outcomeOf(job) !== 'Complete' || ended === undefined) continue;
     if (status.lastSuccessfulTime === undefined || ended > status.lastSuccessfulTime) status.lastSuccessfulTime = ended;
   }
 }
@@ -97,6 +102,11 @@ async function serve(request: Request, owned: readonly JobView[]): Promise<Recon
   const { object: cronJob, events, clock } = request;
   const { spec, status } = cronJob;
   let schedule: Schedule;
+  if (!isTimeZone(spec.timeZone ?? 'UTC')) {
+    const text = `invalid timeZone: ${JSON.stringify(spec.timeZone)}: there is no such zone`;
+    events.event(cronJob, 'Warning', 'UnknownTimeZone', text);
+    return undefined;
+  }
   try {
     schedule = parseSchedule(spec.schedule, spec.timeZone ?? 'UTC');
   } catch (error) {
@@ -167,7 +177,7 @@ async function createJob(
 ): Promise<Job | undefined> {
   const { metadata: wanted = {}, spec = {} } = cronJob.spec.jobTemplate;
   const { namespace } = cronJob.metadata;
-  const annotations = { ...wanted.annotations, [scheduledTimestamp]: formatTime(at) };
+  const annotations = { ...wanted.annotations, [scheduledTimestamp]: timestampIn(cronJob.spec.timeZone ?? 'UTC', at) };
   const metadata = {
     name,
     namespace,
@@ -193,8 +203,8 @@ async function deleteHistory(request: Request, owned: readonly JobView[]): Promi
   const oldestFirst = (a: JobView, b: JobView) =>
     started(a) < started(b) ? -1 : started(a) > started(b) ? 1 : a.metadata.name < b.metadata.name ? -1 : 1;
   const finished = owned.filter(job => isFinished(job) && !isDeleting(job)).sort(oldestFirst);
-  const complete = finished.filter(job => outcomeOf(job) === 'status: Complete');
-  const failed = finished.filter(job => outcomeOf(job) === 'status: Failed');
+  const complete = finished.filter(job => outcomeOf(job) === 'Complete');
+  const failed = finished.filter(job => outcomeOf(job) === 'Failed');
   for (const job of complete.slice(0, Math.max(0, complete.length - successfulJobsHistoryLimit)))
     await deleteJob(request, job);
   for (const job of failed.slice(0, Math.max(0, failed.length - failedJobsHistoryLimit))) await deleteJob(request, job);
@@ -212,10 +222,6 @@ async function deleteJob({ object: cronJob, client, events }: Request, job: JobV
   }
 }
 
-const outcomeOf = (job: JobView): string =>
-  findCondition(job.status.conditions, 'Complete')?.status === 'True'
-    ? 'status: Complete'
-    : findCondition(job.status.conditions, 'Failed')?.status === 'True'
-      ? 'status: Failed'
-      : 'status: Running';
+const outcomeOf = ({ status }: JobView): 'Complete' | 'Failed' | undefined =>
+  (['Complete', 'Failed'] as const).find(type => findCondition(status.conditions, type)?.status === 'True');
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

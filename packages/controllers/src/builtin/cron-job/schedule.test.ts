@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dueAt, parseSchedule } from './schedule.js';
+import { dueAt, isTimeZone, parseSchedule, timestampIn } from './schedule.js';
 
 const time = (text: string) => Date.parse(text);
 const shown = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString().slice(0, 16));
@@ -35,6 +35,18 @@ describe('parseSchedule', () => {
   ])('refuses %s in %s', (text, zone) => {
     expect(() => parseSchedule(text, zone)).toThrow();
   });
+});
+
+it.each([
+  ['UTC', '2026-07-01T09:00:00Z', '2026-07-01T09:00:00Z'],
+  ['Europe/Berlin', '2026-07-01T07:00:00Z', '2026-07-01T09:00:00+02:00'],
+  ['America/St_Johns', '2026-01-01T03:30:00Z', '2026-01-01T00:00:00-03:30'],
+])('in %s, %s is written %s', (zone, ms, expected) => {
+  expect(timestampIn(zone, time(ms))).toBe(expected);
+});
+
+it('knows which zones there are', () => {
+  expect([isTimeZone('Europe/Berlin'), isTimeZone('Europe/Nowhere')]).toEqual([true, false]);
 });
 
 describe('dueAt', () => {

@@ -4,6 +4,7 @@
  * Two rules are kube-controller-manager's (robfig/cron): when both the day of month and the day of week are restricted, either will do, unless one
  * of them begins with `*`; and `?` is `*`. One differs: a time that a zone skips when its clocks go forward is due at the end of the gap, not never.
  */
+import { formatTime } from '@orbitkit/core';
 import { Cron } from 'croner';
 import { milliseconds } from '../../duration.js';
 
@@ -29,6 +30,26 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
   // An unknown zone is noticed only when it is used.
   cron.nextRun(new Date(0));
   return { next: after => cron.nextRun(new Date(after))?.getTime() };
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** RFC 3339 as the clocks of a zone show it: `2026-07-01T09:00:00+02:00`. */
+export function timestampIn(timeZone: string, ms: number): string {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' });
+  const offset = format
+    .formatToParts(ms)
+    .find(({ type }) => type === 'timeZoneName')!
+    .value.slice('GMT'.length);
+  const [, sign, hours = '0', minutes = '0'] = /^([+-])(\d+):(\d+)/.exec(offset) ?? [];
+  const shift = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === '-' ? -1 : 1);
+  return formatTime(ms + shift).replace('Z', shift === 0 ? 'Z' : `${sign}${hours}:${minutes}`);
 }
 
 export interface Due {

@@ -224,6 +224,11 @@ class DaemonSetWorker {
         `Found failed daemon pod ${keyOf(pod)} on node ${pod.spec.nodeName}, will try to kill it`,
       );
     }
+    for (const pod of pods) {
+      if (pod.status.phase !== 'Succeeded') continue;
+      const text = `Found succeeded daemon pod ${keyOf(pod)} on node ${pod.spec.nodeName}, will try to delete it`;
+      events.event(set, 'Normal', 'SucceededDaemonPod', text);
+    }
     this.#expectations.expect(key, { deletions: pods.map(({ metadata }) => metadata.uid) });
     const results = await Promise.allSettled(
       pods.map(async ({ metadata }) => {

@@ -258,10 +258,12 @@ describe('podReplacementPolicy', () => {
   });
 });
 
-it('suspending forgets the start, resuming sets it anew', () => {
+it('suspending keeps the start, resuming sets it anew', () => {
+  const never = planJob(jobWith({ suspend: true }), [], at(5));
+  expect(never.status.startTime).toBeUndefined();
   const suspended = planJob(jobWith({ suspend: true }, { startTime: formatTime(start) }), [], at(5));
   expect([suspended.status.startTime, conditionOf(suspended.status, 'Suspended')]).toEqual([
-    undefined,
+    formatTime(start),
     ['True', 'JobSuspended'],
   ]);
   const resumed = planJob(jobWith({}, suspended.status), [], at(9));

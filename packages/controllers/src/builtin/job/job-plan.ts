@@ -117,11 +117,14 @@ class Planner {
     const suspended = findCondition(status.conditions, 'Suspended')?.status === 'True';
     if (spec.suspend) {
       if (!suspended) this.#set('Suspended', 'JobSuspended', 'Job suspended');
-      delete status.startTime;
-    } else {
-      if (suspended) this.#set('Suspended', 'JobResumed', 'Job resumed', 'False');
-      status.startTime ??= formatTime(this.#now);
+      return;
     }
+    // What has been suspended starts anew, and with it its deadline.
+    if (suspended) {
+      this.#set('Suspended', 'JobResumed', 'Job resumed', 'False');
+      delete status.startTime;
+    }
+    status.startTime ??= formatTime(this.#now);
   }
 
   /** Moves the ends of pods a step on their way into the counters. Returns the pods that the stored status has already noted. */

@@ -91,6 +91,8 @@ it('suspending ends its pods, resuming starts anew', async () => {
   await running(0);
   await client.patch(Job, job.metadata, { type: 'merge', patch: { spec: { suspend: false } } });
   await running(1);
+  const said = async () => (await client.list(Event, { namespace: job.metadata.namespace })).items.map(e => e.reason);
+  await plane.eventually(async () => (await said()).includes('Suspended') && (await said()).includes('Resumed'));
 });
 
 it('counts nothing twice, however often its manager is killed', async () => {

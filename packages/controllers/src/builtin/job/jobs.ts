@@ -190,12 +190,14 @@ class JobWorker {
   async #writeStatus(job: JobView, { status }: JobPlan): Promise<void> {
     if (substance(job.status) === substance(status)) return;
     await this.context.client.updateStatus(Job, { ...mutableCopy<Job>(job), status });
+    const { events } = this.context;
     const before = new Set(job.status.conditions?.filter(each => each.status === 'True').map(({ type }) => type));
     for (const { type, status: value, reason = '', message = '' } of status.conditions ?? []) {
-      if (value !== 'True' || before.has(type)) continue;
-      if (type === 'Complete') this.context.events.event(job, 'Normal', 'Completed', 'Job completed');
-      if (type === 'Failed') this.context.events.event(job, 'Warning', reason, message);
-      if (type === 'Suspended') this.context.events.event(job, 'Normal', 'Suspended', message);
+      const holds = value === 'True';
+      if (holds === before.has(type)) continue;
+      if (type === 'Suspended') events.event(job, 'Normal', holds ? 'Suspended' : 'Resumed', message);
+      if (type === 'Complete' && holds) events.event(job, 'Normal', 'Completed', 'Job completed');
+      if (type === 'Failed' && holds) events.event(job, 'Warning', reason, message);
     }
   }
 
