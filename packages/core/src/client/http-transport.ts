@@ -12,10 +12,11 @@
  */
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import type { Agent, Dispatcher } from 'undici';
+import type { Agent } from 'undici';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { Metrics } from '../component/metrics.js';
 import { StatusError } from '../errors/status-error.js';
+import { HttpCall } from './http-call.js';
 import { defaultTimeoutMs } from './request-json.js';
 import { measuredTransport } from './request-metrics.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
@@ -76,7 +77,10 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   const { clock = systemClock } = options;
   const closed = new AbortController();
   setMaxListeners(0, closed.signal);
-  const agents: { requests?: Promise<Agent>; streams?: Promise<Agent> } = {};
+  const calls = new Set<HttpCall>();
+  const onOver = (call: HttpCall) => calls.delete(call);
+  const pools: { requests?: Agent; streams?: Agent } = {};
+  const opening: { requests?: Promise<Agent>; streams?: Promise<Agent> } = {};
   let tls: Promise<TlsOptions> | undefined;
   let fileToken: { text: string; readAt: number } | undefined;
 
@@ -89,13 +93,14 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   };
 
   /** Streams have connections of their own, so that any number of watches leaves room for requests. */
-  function dispatcher(use: 'requests' | 'streams'): Promise<Agent> {
-    agents[use] ??= (async () => {
+  function openPool(use: 'requests' | 'streams'): Promise<Agent> {
+    opening[use] ??= (async () => {
       const [{ Agent }, connect] = await Promise.all([
         import('undici'),
         base.protocol === 'https:' ? tlsOptions() : {},
       ]);
-      return new Agent({
+      refuseWhenClosed();
+      pools[use] = new Agent({
         connect: { ...connect, keepAlive: true, keepAliveInitialDelay: keepAliveMs, timeout: 30_000 },
         ...(use === 'requests' ? { connections: mostConnections } : {}),
         keepAliveTimeout: idleMs,
@@ -104,11 +109,12 @@ export function httpTransport(options: HttpTransportOptions): Transport {
         bodyTimeout: 0,
         pipelining: 1,
       });
+      return pools[use];
     })().catch(error => {
-      delete agents[use];
+      delete opening[use];
       throw error;
     });
-    return agents[use];
+    return opening[use];
   }
 
   async function bearer(): Promise<string | undefined> {
@@ -119,6 +125,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     }
     return fileToken.text;
   }
+
+  let keptIdentity: readonly string[] | undefined;
 
   /** Names and values in turn: a header such as Impersonate-Group may come several times. */
   async function identity(): Promise<string[]> {
@@ -135,6 +143,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       if (uid) headers.push('impersonate-uid', uid);
       for (const group of groups) headers.push('impersonate-group', group);
     }
+    if (options.token || !options.tokenFile) keptIdentity = [...headers];
     return headers;
   }
 
@@ -143,37 +152,27 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       throw new StatusError('ServiceUnavailable', `the connection to ${base.origin} was closed by this program`);
   }
 
-  async function send(call: TransportRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const [pool, headers] = await Promise.all([dispatcher(call.stream ? 'streams' : 'requests'), identity()]);
-    for (const [name, value] of Object.entries(call.headers ?? {})) headers.push(name, value);
-    const { method, path, body = null } = call;
-    for (let attempt = 0; ; attempt++) {
-      signal.throwIfAborted();
-      try {
-        return await pool.request({ origin: base.origin, path: prefix + path, method, headers, body, signal });
-      } catch (error) {
-        // A kept connection that the server closed at that moment: reading again does no harm (Go's HTTP client does too).
-        const lost = ['ECONNRESET', 'UND_ERR_SOCKET'].includes((error as { code?: string }).code ?? '');
-        if (!lost || method !== 'GET' || attempt > 0 || signal.aborted) throw error;
-      }
-    }
-  }
-
   async function request(call: TransportRequest): Promise<TransportResponse> {
     refuseWhenClosed();
     call.signal?.throwIfAborted();
-    const { timeoutMs = defaultTimeoutMs } = call;
-    const guard = requestGuard(call, timeoutMs, clock, closed.signal, base);
-    let answer: Dispatcher.ResponseData;
-    try {
-      answer = await send(call, guard.signal);
-    } catch (error) {
-      guard.done();
-      throw guard.explain(error);
-    }
-    const endless = call.stream === true && answer.statusCode < 400;
-    if (endless) guard.unbound();
-    return responseOf(answer, guard);
+    const use = call.stream ? 'streams' : 'requests';
+    const pool = pools[use] ?? (await openPool(use));
+    const headers = keptIdentity ? [...keptIdentity] : await identity();
+    refuseWhenClosed();
+    call.signal?.throwIfAborted();
+    for (const name in call.headers) headers.push(name, call.headers[name]!);
+    const sent = new HttpCall({
+      request: call,
+      headers,
+      origin: base.origin,
+      path: prefix + call.path,
+      timeoutMs: call.timeoutMs ?? defaultTimeoutMs,
+      clock,
+      explain: error => connectionError(error, base, `${call.method} ${base.origin}${call.path}`),
+      onOver,
+    });
+    calls.add(sent);
+    return sent.send(pool);
   }
 
   const transport: Transport = {
@@ -200,8 +199,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
       closed.abort(
         new StatusError('ServiceUnavailable', `the connection to ${base.origin} was closed by this program`),
       );
-      const pools = await Promise.all(Object.values(agents).map(agent => agent.catch(() => undefined)));
-      await Promise.all(pools.map(pool => pool?.destroy()));
+      for (const call of calls) call.fail(closed.signal.reason);
+      await Promise.all(Object.values(pools).map(pool => pool.destroy()));
     },
   };
   const { metrics } = options;
@@ -260,56 +259,6 @@ async function readTls(options: HttpTransportOptions): Promise<TlsOptions> {
   };
 }
 
-interface RequestGuard {
-  readonly signal: AbortSignal;
-  /** Takes the bound on time away: the body is endless. The caller's signal still counts. */
-  unbound(): void;
-  done(): void;
-  /** The error to throw for what went wrong underneath. */
-  explain(error: unknown): unknown;
-}
-
-/** Joins the caller's signal, the bound on time and the transport's end, and tells afterwards which one it was. */
-function requestGuard(
-  call: TransportRequest,
-  timeoutMs: number,
-  clock: Clock,
-  closed: AbortSignal,
-  base: URL,
-): RequestGuard {
-  const controller = new AbortController();
-  let timedOut = false;
-  const timer = clock.setTimer(timeoutMs, () => {
-    timedOut = true;
-    controller.abort(new Error('timeout'));
-  });
-  const onAbort = () => controller.abort(call.signal?.reason);
-  const onClosed = () => controller.abort(closed.reason);
-  if (call.signal) {
-    // Many requests of one component wait on its one signal; that is no leak to warn of.
-    setMaxListeners(0, call.signal);
-    call.signal.addEventListener('abort', onAbort, { once: true });
-  }
-  closed.addEventListener('abort', onClosed, { once: true });
-  return {
-    signal: controller.signal,
-    unbound: () => timer.cancel(),
-    done() {
-      timer.cancel();
-      call.signal?.removeEventListener('abort', onAbort);
-      closed.removeEventListener('abort', onClosed);
-    },
-    explain(error) {
-      const where = `${call.method} ${base.origin}${call.path}`;
-      if (call.signal?.aborted) return call.signal.reason;
-      if (closed.aborted) return closed.reason;
-      if (timedOut)
-        return new StatusError('Timeout', `${where}: no answer within ${timeoutMs / 1_000} s`, { cause: error });
-      return connectionError(error, base, where);
-    },
-  };
-}
-
 const tlsHint = ' (is this the right certificate authority? A kubeconfig carries the one of its cluster)';
 
 /** A StatusError for a failure below HTTP. */
@@ -323,33 +272,4 @@ export function connectionError(error: unknown, base: URL, where: string): unkno
   }
   const untrusted = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|ERR_TLS/.test(code);
   return new StatusError('ServiceUnavailable', `${where}: ${message}${untrusted ? tlsHint : ''}`, { cause: error });
-}
-
-function responseOf(answer: Dispatcher.ResponseData, guard: RequestGuard): TransportResponse {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(answer.headers)) {
-    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  const { warning } = answer.headers;
-
-  async function* chunks(): AsyncGenerator<Uint8Array, void> {
-    try {
-      for await (const chunk of answer.body) yield chunk as Uint8Array;
-    } catch (error) {
-      throw guard.explain(error);
-    } finally {
-      guard.done();
-    }
-  }
-  return {
-    status: answer.statusCode,
-    headers,
-    warnings: warning === undefined ? [] : Array.isArray(warning) ? warning : [warning],
-    body: { [Symbol.asyncIterator]: chunks },
-    async bytes() {
-      const parts: Uint8Array[] = [];
-      for await (const chunk of chunks()) parts.push(chunk);
-      return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-    },
-  };
 }
