@@ -11,6 +11,10 @@ export {
   type PodDisruptionBudgetsOptions,
   podDisruptionBudgets,
 } from './builtin/disruption/pod-disruption-budgets.js';
+export {
+  type EndpointSliceMirroringOptions,
+  endpointSliceMirroring,
+} from './builtin/endpoints/endpoint-slice-mirroring.js';
 export { type EndpointSlicesOptions, endpointSlices } from './builtin/endpoints/endpoint-slices.js';
 export { type EndpointsOptions, endpoints } from './builtin/endpoints/endpoints.js';
 export { type GarbageCollectorOptions, garbageCollector } from './builtin/garbage-collector/garbage-collector.js';

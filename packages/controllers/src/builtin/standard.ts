@@ -10,6 +10,7 @@ import { cronJobs } from './cron-job/cron-jobs.js';
 import { daemonSets } from './daemon-set/daemon-sets.js';
 import { deployments } from './deployment/deployments.js';
 import { podDisruptionBudgets } from './disruption/pod-disruption-budgets.js';
+import { endpointSliceMirroring } from './endpoints/endpoint-slice-mirroring.js';
 import { endpointSlices } from './endpoints/endpoint-slices.js';
 import { endpoints } from './endpoints/endpoints.js';
 import { garbageCollector } from './garbage-collector/garbage-collector.js';
@@ -60,6 +61,7 @@ const serviceAccountOf: Readonly<Record<string, string | undefined>> = {
   'daemonset-controller': 'daemon-set-controller',
   'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
   'endpoint-slice-controller': 'endpointslice-controller',
+  'endpoint-slice-mirroring-controller': 'endpointslicemirroring-controller',
   'serviceaccount-token-controller': undefined,
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
   'certificatesigningrequest-approving-controller': 'certificate-controller',
@@ -95,6 +97,7 @@ export function standardControllers(options: StandardControllersOptions = {}): C
     podDisruptionBudgets(),
     endpoints(),
     endpointSlices(),
+    endpointSliceMirroring(),
     namespaces(),
     serviceAccounts(),
     serviceAccountTokens(

@@ -1,9 +1,10 @@
-import { EndpointSlice, Endpoints, Pod, Service } from '@orbitkit/core';
+import { EndpointSlice, Endpoints, Node, Pod, Service } from '@orbitkit/core';
 import { expect, it } from 'vitest';
 import { createTestControlPlane } from '../../testing/index.js';
 import { Gate, lagging } from '../../testing/lagging.js';
-import { endpointSlices, serviceNameLabel } from './endpoint-slices.js';
+import { endpointSlices } from './endpoint-slices.js';
 import { endpoints } from './endpoints.js';
+import { serviceNameLabel } from './slice-writer.js';
 
 const namespace = 'default';
 const start = () => createTestControlPlane({ controllers: [endpoints(), endpointSlices({ endpointsPerSlice: 3 })] });
@@ -159,6 +160,25 @@ it('services without a selector are left to their users; a service that goes tak
   });
   const manual = await client.get(Endpoints, { name: 'manual', namespace });
   expect(addressesOf(manual.subsets)).toEqual(['192.0.2.1']);
+});
+
+it('PreferClose: an endpoint that is ready hints at its own zone, and at none when that is no longer wished', async () => {
+  await using plane = await start();
+  const { client, eventually } = plane;
+  await client.create(Node, { metadata: { name: 'n1', labels: { 'topology.kubernetes.io/zone': 'east' } } });
+  await service(plane, { trafficDistribution: 'PreferClose' });
+  await pod(plane, 'a', { ip: '10.0.0.1' });
+  await pod(plane, 'b', { ip: '10.0.0.2', ready: false });
+  const hints = async () =>
+    (await slicesOf(plane))
+      .flatMap(slice => slice.endpoints)
+      .map(each => `${each.addresses[0]} ${each.hints?.forZones?.map(zone => zone.name) ?? ''}`)
+      .sort()
+      .join();
+  await eventually(async () => (await hints()) === '10.0.0.1 east,10.0.0.2 ');
+  const patch = { spec: { trafficDistribution: null } };
+  await client.patch(Service, { name: 'web', namespace }, { type: 'merge', patch });
+  await eventually(async () => (await hints()) === '10.0.0.1 ,10.0.0.2 ');
 });
 
 it('while its cache lags it makes no duplicate slices', async () => {

@@ -38,6 +38,8 @@ type Address = NonNullable<Subset['addresses']>[number];
 
 /** `maxCapacity` upstream. */
 export const mostAddresses = 1_000;
+/** Locks of leader elections are Endpoints without a service. */
+export const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
 
 export interface EndpointsOptions {
@@ -122,8 +124,7 @@ async function removeLeftOver(
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
-  // Locks of leader elections are Endpoints without a service.
-  if (current.metadata.annotations?.['control-plane.alpha.kubernetes.io/leader'] !== undefined) return;
+  if (current.metadata.annotations?.[leaderAnnotation] !== undefined) return;
   const { uid, name, namespace } = current.metadata;
   await client.delete(Endpoints, { name, namespace }, { preconditions: { uid } }).catch((error: unknown) => {
     if (!isNotFound(error)) throw error;

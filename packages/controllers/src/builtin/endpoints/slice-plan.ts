@@ -2,8 +2,8 @@
  * Which endpoints belong into which slices, decided purely. Slices are changed as little as possible: an endpoint stays in
  * the slice in which it is; new ones fill up slices that change anyway, then those with room, then new slices.
  *
- * All endpoints of a slice have the same ports and address family, at most 100 in one. A service without endpoints keeps
- * one empty slice, so that "nobody is ready" can be told from "nobody has looked".
+ * All endpoints of a slice have the same ports and address family, at most 100 in one. Of each family that is named one slice is
+ * kept, be it empty, so that "nobody is ready" can be told from "nobody has looked".
  */
 import type { EndpointSlice } from '@orbitkit/core';
 import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
@@ -22,7 +22,7 @@ export interface DesiredEndpoint {
   endpoint: Endpoint;
 }
 
-interface SlicePlan {
+export interface SlicePlan {
   create: { addressType: AddressFamily; ports: EndpointPort[]; endpoints: Endpoint[] }[];
   update: { slice: SliceView; endpoints: Endpoint[] }[];
   remove: SliceView[];
@@ -136,6 +136,7 @@ function sameEndpoint(a: DeepReadonly<Endpoint>, b: Endpoint): boolean {
       each.hostname ?? '',
       each.nodeName ?? '',
       each.zone ?? '',
+      each.hints?.forZones?.map(({ name }) => name) ?? [],
       each.targetRef?.name ?? '',
       each.targetRef?.uid ?? '',
     ]);
