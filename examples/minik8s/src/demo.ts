@@ -31,8 +31,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const began = Date.now();
 const bold = (text: string) => (process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text);
 const say = (text: string) => console.log(`\n${bold(`[${((Date.now() - began) / 1000).toFixed(1)}s] ${text}`)}`);
+/** As a shell takes it. */
+const quoted = (word: string) => (/^[\w./:=,@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 const orbit = async (...words: string[]) => {
-  console.log(`$ orbit ${words.join(' ')}`);
+  console.log(`$ orbit ${words.map(quoted).join(' ')}`);
   const code = await execute(['--kubeconfig', join(dataDir, 'kubeconfig'), ...words], {
     stdin: process.stdin,
     stdout: process.stdout,

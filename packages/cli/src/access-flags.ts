@@ -1,8 +1,9 @@
 /** The flags of a server that say who is known to it and what is told of them. */
-import { readFile } from 'node:fs/promises';
 import type { ApiServerOptions } from '@orbitkit/apiserver';
 import type { Command } from 'commander';
 import { pathIn, wholeNumber } from './commands/options.js';
+import { readNamed } from './files.js';
+import { groupOf } from './option-groups.js';
 import { CommandError, type Terminal } from './terminal.js';
 
 export interface AccessFlags {
@@ -26,30 +27,32 @@ export interface AccessFlags {
 }
 
 export const accessOptions = (command: Command): Command =>
-  command
-    .option('--audit-policy <file>', 'what the audit log tells of: a Policy of audit.k8s.io/v1')
-    .option('--audit-log <file>', 'where; default with --audit-policy: DIR/audit/audit.log')
-    .option('--audit-log-max-size <megabytes>', 'a full file is renamed and a new one begun', '100')
-    .option('--audit-log-max-age <days>', 'older files are removed; default: kept')
-    .option('--audit-log-max-backups <n>', 'so many full files are kept', '10')
-    .option('--oidc-issuer-url <url>', 'users of this OpenID Connect issuer are known by their ID tokens')
-    .option('--oidc-client-id <id>', 'the audience of those tokens')
-    .option('--oidc-username-claim <claim>', 'names the user; default sub')
-    .option('--oidc-username-prefix <prefix>', 'put before the name; default ISSUER#, - for none')
-    .option('--oidc-groups-claim <claim>', 'names the groups; default: no groups')
-    .option('--oidc-groups-prefix <prefix>', 'put before their names')
-    .option('--oidc-ca-file <file>', "PEM of the authority of the issuer's server; default: the system's")
-    .option('--service-account-issuer <url>', 'names this cluster in the tokens of service accounts')
-    .option(
-      '--service-account-signing-key-file <file>',
-      'PEM of an RSA or EC key that signs them, the same on every server; default: keys in the store, which rotate',
-    )
-    .option('--service-account-key-file <files...>', 'with it: keys whose tokens are good as well')
-    .option(
-      '--requestheader-client-ca-file <file>',
-      'PEM of the authority of front proxies, which name their users in X-Remote-User, -Group, -Uid and -Extra- headers',
-    )
-    .option('--requestheader-allowed-names <names...>', 'with it: the common names of the proxies; default: any');
+  groupOf(command, 'Who is known, and what is told of them:', grouped =>
+    grouped
+      .option('--audit-policy <file>', 'what the audit log tells of: a Policy of audit.k8s.io/v1')
+      .option('--audit-log <file>', 'where; default with --audit-policy: DIR/audit/audit.log')
+      .option('--audit-log-max-size <megabytes>', 'a full file is renamed and a new one begun', '100')
+      .option('--audit-log-max-age <days>', 'older files are removed; default: kept')
+      .option('--audit-log-max-backups <n>', 'so many full files are kept', '10')
+      .option('--oidc-issuer-url <url>', 'users of this OpenID Connect issuer are known by their ID tokens')
+      .option('--oidc-client-id <id>', 'the audience of those tokens')
+      .option('--oidc-username-claim <claim>', 'names the user; default sub')
+      .option('--oidc-username-prefix <prefix>', 'put before the name; default ISSUER#, - for none')
+      .option('--oidc-groups-claim <claim>', 'names the groups; default: no groups')
+      .option('--oidc-groups-prefix <prefix>', 'put before their names')
+      .option('--oidc-ca-file <file>', "PEM of the authority of the issuer's server; default: the system's")
+      .option('--service-account-issuer <url>', 'names this cluster in the tokens of service accounts')
+      .option(
+        '--service-account-signing-key-file <file>',
+        'PEM of an RSA or EC key that signs them, the same on every server; default: keys in the store, which rotate',
+      )
+      .option('--service-account-key-file <files...>', 'with it: keys whose tokens are good as well')
+      .option(
+        '--requestheader-client-ca-file <file>',
+        'PEM of the authority of front proxies, which name their users in X-Remote-User, -Group, -Uid and -Extra- headers',
+      )
+      .option('--requestheader-allowed-names <names...>', 'with it: the common names of the proxies; default: any'),
+  );
 
 /** @throws CommandError that names the flag. */
 export async function accessOf(
@@ -72,9 +75,7 @@ async function frontProxyOf(flags: AccessFlags, terminal: Terminal): Promise<Pic
       throw new CommandError('--requestheader-allowed-names needs --requestheader-client-ca-file');
     return {};
   }
-  const clientAuthority = await readFile(pathIn(terminal, file), 'utf8').catch((error: Error) => {
-    throw new CommandError(`--requestheader-client-ca-file ${file}: ${error.message}`);
-  });
+  const clientAuthority = await readNamed(terminal, '--requestheader-client-ca-file', file);
   return { frontProxy: { clientAuthority, ...(allowedNames === undefined ? {} : { allowedNames }) } };
 }
 
@@ -119,11 +120,7 @@ async function oidcOf(flags: AccessFlags, terminal: Terminal): Promise<Pick<ApiS
   if (issuerURL === undefined && clientID === undefined) return {};
   if (issuerURL === undefined || clientID === undefined)
     throw new CommandError('--oidc-issuer-url and --oidc-client-id belong together: give both');
-  const authority =
-    flags.oidcCaFile &&
-    (await readFile(pathIn(terminal, flags.oidcCaFile), 'utf8').catch((error: Error) => {
-      throw new CommandError(`--oidc-ca-file: ${error.message}`);
-    }));
+  const authority = flags.oidcCaFile && (await readNamed(terminal, '--oidc-ca-file', flags.oidcCaFile));
   return {
     oidc: [
       {

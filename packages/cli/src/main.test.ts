@@ -89,7 +89,18 @@ describe('the command line', () => {
       ['up', '--data-dir', 'new', '--log-level', 'loud'],
       /^Error: --log-level loud: one of debug, info, warn, error\n$/,
     ],
-    [['up', '-n', 'web'], /^error: unknown option '-n'\n/],
+    [
+      ['get', 'pods', '-l', 'a in'],
+      /^Error: option '-l, --selector <labels>' argument 'a in' is invalid. unable to parse requirement/,
+    ],
+    [['get', 'pods', '--field-selector', 'a'], /^Error: option '--field-selector <fields>' argument 'a' is invalid. /],
+    [['snapshot', 'status', 'nowhere'], /^Error: nowhere: no such file or folder\n$/],
+    [['snapshot', 'save', 'no/where'], /^Error: no\/where: no such file or folder\n$/],
+    [
+      ['up', '--data-dir', 'new', '--store', 'etcd=https://127.0.0.1:1', '--etcd-ca', 'ca'],
+      /^Error: --etcd-ca ca: no such file or folder\n$/,
+    ],
+    [['up', '-n', 'web'], /^Error: unknown option '-n'\n/],
   ])('%j is refused, and the option is named', async (words, message) => {
     const { code, err } = await orbit(...words);
     expect(code).toBe(1);

@@ -28,6 +28,20 @@ import { uiCommand } from './commands/ui.js';
 import { upCommand } from './commands/up.js';
 import { CommandError, type Terminal } from './terminal.js';
 
+/** In the order in which the help lists them. */
+const commandGroups: readonly (readonly [
+  heading: string,
+  adds: readonly ((program: Command, terminal: Terminal) => void)[],
+])[] = [
+  ['Run a cluster:', [upCommand, roleCommands]],
+  ['Objects:', [getCommand, describeCommand, applyCommand, createCommand, editCommand, deleteCommand, scaleCommand]],
+  ['Pods and nodes:', [logsCommand, execCommand, portForwardCommand, copyCommand, topCommand]],
+  ['The cluster as a whole:', [uiCommand, clearCommand, snapshotCommand, storeCommands]],
+  ['Who may do what:', [authCommand, certificateCommand, signingKeysCommand]],
+  ['Without a cluster:', [simulateCommand, generateCommand]],
+];
+
+/** The whole command line, which writes to this terminal alone. @returns What `execute` parses with; for help texts and completions. */
 export function program(terminal: Terminal): Command {
   const command = new Command('orbit')
     .description('Kubernetes you can import: run and drive orbitkit clusters')
@@ -44,33 +58,12 @@ export function program(terminal: Terminal): Command {
     .configureOutput({
       writeOut: text => void terminal.stdout.write(text),
       writeErr: text => void terminal.stderr.write(text),
+      // As all errors of orbit begin.
+      outputError: (text, write) => write(text.replace(/^error:/, 'Error:')),
     });
-  for (const add of [
-    upCommand,
-    roleCommands,
-    applyCommand,
-    createCommand,
-    getCommand,
-    describeCommand,
-    deleteCommand,
-    editCommand,
-    scaleCommand,
-    logsCommand,
-    execCommand,
-    portForwardCommand,
-    copyCommand,
-    topCommand,
-    authCommand,
-    certificateCommand,
-    clearCommand,
-    uiCommand,
-    simulateCommand,
-    snapshotCommand,
-    storeCommands,
-    generateCommand,
-    signingKeysCommand,
-  ]) {
-    add(command, terminal);
+  for (const [heading, adds] of commandGroups) {
+    command.commandsGroup(heading);
+    for (const add of adds) add(command, terminal);
   }
   for (const each of command.commands) {
     if (!withoutNamespace.has(each.name())) takes(each, new Option('-n, --namespace <name>', 'the namespace'));

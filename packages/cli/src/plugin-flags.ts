@@ -1,5 +1,6 @@
 /** Options of the commands that take scheduler plugins from files. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { groupOf } from './option-groups.js';
 
 export interface PluginFlags {
   schedulerPlugin?: readonly string[];
@@ -7,13 +8,15 @@ export interface PluginFlags {
 }
 
 export function pluginOptions(command: Command): Command {
-  return command
-    .option(
-      '--scheduler-plugin <file>',
-      'a plugin of your own (TypeScript or JavaScript), after those of the profile or in the place of the one with its name; may be repeated',
-      (file: string, before: readonly string[] = []) => [...before, file],
-    )
-    .option('--scheduler-weight <plugin=number>', 'weight of a plugin by its name; may be repeated', weightOf);
+  return groupOf(command, 'Plugins of the scheduler:', grouped =>
+    grouped
+      .option(
+        '--scheduler-plugin <file>',
+        'a plugin of your own (TypeScript or JavaScript), after those of the profile or in the place of the one with its name; may be repeated',
+        (file: string, before: readonly string[] = []) => [...before, file],
+      )
+      .option('--scheduler-weight <plugin=number>', 'weight of a plugin by its name; may be repeated', weightOf),
+  );
 }
 
 function weightOf(text: string, before: ReadonlyMap<string, number> = new Map()): ReadonlyMap<string, number> {

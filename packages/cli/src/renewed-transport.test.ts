@@ -65,12 +65,12 @@ it('a server and its client get over three lives of their certificates', { timeo
       },
     }),
   );
+  const watching = new AbortController();
   try {
     const { port } = api.endpoint!;
     const serials = new Set<string>();
     const names = new Set<string>();
     const watched: string[] = [];
-    const watching = new AbortController();
     const watch = (async () => {
       for await (const event of client.watch(Node, { fieldSelector: 'metadata.name=n1', signal: watching.signal }))
         if (event.type === 'ADDED') watched.push(event.object.metadata.name!);
@@ -78,7 +78,9 @@ it('a server and its client get over three lives of their certificates', { timeo
       if (!watching.signal.aborted) throw error;
     });
     const until = Date.now() + 3 * lifetimeMs;
-    while (Date.now() < until) {
+    // On a busy machine a renewal comes late; the number of them is waited for, within a bound.
+    const latest = until + 5 * lifetimeMs;
+    while (Date.now() < until || ((renewals < 3 || serials.size < 4) && Date.now() < latest)) {
       // Every request must be let in, as the same user.
       const review = await client.create(SelfSubjectReview, { metadata: {} } as never);
       names.add((review as unknown as { status: { userInfo: { username: string } } }).status.userInfo.username);
@@ -96,6 +98,7 @@ it('a server and its client get over three lives of their certificates', { timeo
     watching.abort();
     await watch;
   } finally {
+    watching.abort();
     await client.close();
     stop.abort();
     await running;

@@ -2,7 +2,6 @@
  * Which store a server keeps its objects in, as the command line says it: `--store embedded`, `memory`, or
  * `etcd=http://HOST:PORT[,…]` with the flags of its TLS and user; and what of it is encrypted.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ApiServerOptions,
@@ -14,6 +13,7 @@ import {
 } from '@orbitkit/apiserver';
 import type { EtcdStoreOptions } from '@orbitkit/apiserver/etcd';
 import { pathIn } from './commands/options.js';
+import { readNamed } from './files.js';
 import type { StoreFlags } from './store-flags.js';
 import { CommandError, type Terminal } from './terminal.js';
 
@@ -47,14 +47,8 @@ export async function chosenStore(flags: StoreFlags, dataDir: string, terminal: 
         `--store ${store}: ${JSON.stringify(host)} is no address: http://HOST:PORT or https://HOST:PORT`,
       );
   }
-  const file = async (flag: string, name: string | undefined): Promise<string | undefined> => {
-    if (name === undefined) return undefined;
-    try {
-      return await readFile(pathIn(terminal, name), 'utf8');
-    } catch (error) {
-      throw new CommandError(`${flag}: ${(error as Error).message}`);
-    }
-  };
+  const file = async (flag: string, name: string | undefined): Promise<string | undefined> =>
+    name === undefined ? undefined : readNamed(terminal, flag, name);
   const ca = await file('--etcd-ca', flags.etcdCa);
   const cert = await file('--etcd-cert', flags.etcdCert);
   const key = await file('--etcd-key', flags.etcdKey);

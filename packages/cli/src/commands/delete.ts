@@ -3,14 +3,14 @@ import { type DeleteOptions, type DiscoveredKind, isNotFound, isStatusError } fr
 import type { Command } from 'commander';
 import { readManifests } from '../manifests.js';
 import { during } from '../progress.js';
+import { labelOption, type SelectorFlags, selectorsOf } from '../selector-flags.js';
 import { type GlobalFlags, globalFlags, keyIn, objectName, type Session, targetsOf, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
 import { fileOption } from './apply.js';
 
-interface DeleteFlags extends GlobalFlags {
+interface DeleteFlags extends GlobalFlags, SelectorFlags {
   filename?: string[];
   recursive?: boolean;
-  selector?: string;
   all?: boolean;
   gracePeriod?: string;
   now?: boolean;
@@ -31,7 +31,7 @@ export function deleteCommand(program: Command, terminal: Terminal): void {
     .argument('[type...]', 'TYPE NAME... or TYPE/NAME...')
     .option(...fileOption)
     .option('-R, --recursive', 'subfolders too')
-    .option('-l, --selector <labels>', 'all with these labels')
+    .addOption(labelOption('all with these labels'))
     .option('--all', 'all of this type in the namespace')
     .option('--grace-period <seconds>', 'how long pods may take to end')
     .option('--now', 'one second of grace')
@@ -65,7 +65,7 @@ async function named(session: Session, words: string[], flags: DeleteFlags) {
   for (const kind of kinds) {
     const list = await session.client.list(kind, {
       ...(kind.namespaced ? { namespace: session.namespace } : {}),
-      ...(flags.selector ? { labelSelector: flags.selector } : {}),
+      ...selectorsOf(flags),
     });
     for (const item of list.items) found.push({ kind, name: item.metadata.name, namespace: session.namespace });
   }

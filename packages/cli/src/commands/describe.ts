@@ -10,19 +10,18 @@ import {
 } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { shown } from '../output.js';
+import { labelOption, type SelectorFlags, selectorsOf } from '../selector-flags.js';
 import { type GlobalFlags, globalFlags, keyIn, type Session, targetsOf, withSession } from '../session.js';
 import { type Terminal, write } from '../terminal.js';
 
-interface DescribeFlags extends GlobalFlags {
-  selector?: string;
-}
+interface DescribeFlags extends GlobalFlags, SelectorFlags {}
 
 export function describeCommand(program: Command, terminal: Terminal): void {
   program
     .command('describe')
     .description('show one object in full, with its events')
     .argument('<type...>', 'TYPE [NAME...] or TYPE/NAME...')
-    .option('-l, --selector <labels>', 'all with these labels')
+    .addOption(labelOption('all with these labels'))
     .action(async (words: string[], _options, command) => {
       const flags = globalFlags(command) as DescribeFlags;
       await withSession(flags, terminal, async session => {
@@ -34,7 +33,7 @@ export function describeCommand(program: Command, terminal: Terminal): void {
         for (const kind of targets.length > 0 ? [] : kinds) {
           const list = await session.client.list(kind, {
             ...(kind.namespaced ? { namespace: session.namespace } : {}),
-            ...(flags.selector ? { labelSelector: flags.selector } : {}),
+            ...selectorsOf(flags),
           });
           for (const item of list.items) texts.push(await describeObject(session, kind, { ...item, kind: kind.kind }));
         }

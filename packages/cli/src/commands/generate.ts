@@ -2,10 +2,11 @@
  * `orbit generate types`: TypeScript of kinds, one file a group, from definitions (`-f`), from OpenAPI v3 documents (`--openapi`), or from the cluster: the
  * kinds that its definitions define, or with `--group` whatever those groups serve.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CustomResourceDefinition, requestJson } from '@orbitkit/core';
 import type { Command } from 'commander';
+import { readNamed } from '../files.js';
 import { readManifests } from '../manifests.js';
 import { type GlobalFlags, globalFlags, type Session, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
@@ -35,7 +36,7 @@ export function generateCommand(program: Command, terminal: Terminal): void {
     .action(async (_options, command) => {
       const flags = globalFlags(command) as GenerateFlags;
       const kinds = await sourcesOf(flags, terminal);
-      if (kinds.length === 0) throw new CommandError('there is no kind to generate types of');
+      if (kinds.length === 0) throw new CommandError(noKinds(flags));
       const folder = pathIn(terminal, flags.output);
       await mkdir(folder, { recursive: true });
       const groups = new Map<string, KindSource[]>();
@@ -48,6 +49,11 @@ export function generateCommand(program: Command, terminal: Terminal): void {
       }
     });
 }
+
+const noKinds = ({ filename, openapi }: GenerateFlags): string =>
+  filename.length + openapi.length > 0
+    ? `there is no kind in ${[...filename, ...openapi].join(', ')}: CustomResourceDefinitions (-f) or an OpenAPI v3 document (--openapi) are required`
+    : 'the cluster has no CustomResourceDefinitions; name files with -f, or an API group that it serves with --group, e.g. --group apps';
 
 async function sourcesOf(flags: GenerateFlags, terminal: Terminal): Promise<KindSource[]> {
   const { filename, openapi } = flags;
@@ -66,15 +72,16 @@ async function sourcesOf(flags: GenerateFlags, terminal: Terminal): Promise<Kind
         kinds.push(...kindsOfDefinition(object, object.metadata.name ?? 'a definition without a name'));
     }
   }
-  for (const file of openapi) kinds.push(...kindsOfOpenApi(await readJson(pathIn(terminal, file)), file));
+  for (const file of openapi) kinds.push(...kindsOfOpenApi(await readJson(file, terminal), file));
   return kinds;
 }
 
-async function readJson(file: string): Promise<unknown> {
+async function readJson(file: string, terminal: Terminal): Promise<unknown> {
+  const text = await readNamed(terminal, '--openapi', file);
   try {
-    return JSON.parse(await readFile(file, 'utf8'));
+    return JSON.parse(text);
   } catch (error) {
-    throw new CommandError(`${file}: ${(error as Error).message}`);
+    throw new CommandError(`--openapi ${file}: ${(error as Error).message}`);
   }
 }
 

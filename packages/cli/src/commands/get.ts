@@ -3,16 +3,15 @@
 import { apiVersionOf, type DynamicObject, isExpired, type PrintTableOptions, printTable } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { objectText, outputForm, shown } from '../output.js';
+import { fieldOption, labelOption, type SelectorFlags, selectorsOf } from '../selector-flags.js';
 import { type GlobalFlags, globalFlags, keyIn, objectName, type Session, targetsOf, withSession } from '../session.js';
 import { fetchTable, watchTable } from '../tables.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
 
-interface GetFlags extends GlobalFlags {
+interface GetFlags extends GlobalFlags, SelectorFlags {
   output?: string;
   watch?: boolean;
   allNamespaces?: boolean;
-  selector?: string;
-  fieldSelector?: string;
   headers: boolean;
   showLabels?: boolean;
   showManagedFields?: boolean;
@@ -26,8 +25,8 @@ export function getCommand(program: Command, terminal: Terminal): void {
     .option('-o, --output <form>', 'wide, yaml, json or name')
     .option('-w, --watch', 'go on with what changes')
     .option('-A, --all-namespaces', 'objects of every namespace')
-    .option('-l, --selector <labels>', 'only with these labels: app=web,tier in (a,b)')
-    .option('--field-selector <fields>', 'only with these fields: metadata.name=x')
+    .addOption(labelOption())
+    .addOption(fieldOption())
     .option('--no-headers', 'leave the column names out')
     .option('--show-labels', 'labels as last column')
     .option('--show-managed-fields', 'with yaml and json: who owns which fields')
@@ -40,11 +39,7 @@ export function getCommand(program: Command, terminal: Terminal): void {
 async function get(session: Session, words: string[], flags: GetFlags, terminal: Terminal): Promise<void> {
   const { kinds, targets } = targetsOf(session, words);
   const form = outputForm(flags.output);
-  const selectors = {
-    ...(flags.selector ? { labelSelector: flags.selector } : {}),
-    ...(flags.fieldSelector ? { fieldSelector: flags.fieldSelector } : {}),
-    signal: terminal.signal,
-  };
+  const selectors = { ...selectorsOf(flags), signal: terminal.signal };
   if (form === 'yaml' || form === 'json' || form === 'name') {
     if (flags.watch) throw new CommandError('-w goes with the table forms only');
     const objects: DynamicObject[] = [];

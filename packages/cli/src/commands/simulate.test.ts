@@ -75,7 +75,7 @@ it('says what is wrong, and fails', async () => {
   const bad = await orbit('simulate', 'bad.yaml');
   expect(bad.code).toBe(1);
   expect(bad.err).toContain('bad.yaml: policies[0]: ');
-  expect((await orbit('simulate', 'none.yaml')).err).toContain('none.yaml: ENOENT');
+  expect((await orbit('simulate', 'none.yaml')).err).toContain('none.yaml: no such file or folder');
   expect((await orbit('simulate', 'both.yaml', '-o', 'xml')).err).toContain('one of text, json, html');
   expect((await orbit('simulate', 'both.yaml', '--seed', 'x')).code).toBe(1);
 });

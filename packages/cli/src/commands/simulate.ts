@@ -1,9 +1,9 @@
 /** `orbit simulate FILE`: scheduling policies compared over one workload in virtual time; needs no cluster. */
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Policy } from '@orbitkit/scheduler/simulator';
 import { type Command, InvalidArgumentError } from 'commander';
+import { readNamed } from '../files.js';
 import { type PluginFlags, pluginOptions } from '../plugin-flags.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
 
@@ -31,9 +31,7 @@ export function simulateCommand(program: Command, terminal: Terminal): void {
     if (!formats.includes(flags.output))
       throw new CommandError(`--output "${flags.output}": one of ${formats.join(', ')}`);
     const path = resolve(terminal.cwd, file);
-    const text = await readFile(path, 'utf8').catch((error: Error) => {
-      throw new CommandError(`${file}: ${error.message}`);
-    });
+    const text = await readNamed(terminal, '', file);
     const { parseScenario, reportHtml, reportText, simulate } = await import('@orbitkit/scheduler/simulator');
     const scenario = parseScenario(text, {
       file,

@@ -5,10 +5,11 @@
  * `restore` needs the servers stopped. A file is written whole or not at all, mode 0600: it holds every object of the cluster.
  */
 import { createReadStream } from 'node:fs';
-import { open, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LoadedSnapshot } from '@orbitkit/apiserver';
 import type { Command } from 'commander';
+import { fileProblem } from '../files.js';
 import { answered, serverTransport } from '../server-transport.js';
 import { defaultStateDirectory, type GlobalFlags, globalFlags } from '../session.js';
 import { type StoreFlags, storeOptions } from '../store-flags.js';
@@ -36,7 +37,9 @@ export function snapshotCommand(program: Command, terminal: Terminal): void {
     const target = pathIn(terminal, file);
     const { loadSnapshot } = await import('@orbitkit/apiserver');
     const temporary = `${target}.${process.pid}.tmp`;
-    const handle = await open(temporary, 'wx', 0o600);
+    const handle: FileHandle = await open(temporary, 'wx', 0o600).catch(error => {
+      throw fileProblem(file, error);
+    });
     try {
       for await (const chunk of contentOf(flags, terminal)) await handle.writeFile(chunk);
       await handle.sync();
@@ -102,7 +105,7 @@ async function load(file: string, terminal: Terminal): Promise<LoadedSnapshot> {
   const { loadSnapshot } = await import('@orbitkit/apiserver');
   const path = pathIn(terminal, file);
   await stat(path).catch(error => {
-    throw new CommandError((error as Error).message);
+    throw fileProblem(file, error);
   });
   return loadSnapshot(createReadStream(path, { highWaterMark: 1024 * 1024 }), file);
 }

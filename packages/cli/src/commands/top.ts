@@ -1,11 +1,11 @@
 /** `orbit top`: what nodes and pods use at the moment, by metrics.k8s.io. */
 import { type KubeObject, Node, printTable, Quantity, queryOf, requestJson, type Table } from '@orbitkit/core';
 import type { Command } from 'commander';
+import { labelOption, type SelectorFlags, selectorsOf } from '../selector-flags.js';
 import { type GlobalFlags, globalFlags, type Session, withSession } from '../session.js';
 import { type Terminal, write } from '../terminal.js';
 
-interface TopFlags extends GlobalFlags {
-  selector?: string;
+interface TopFlags extends GlobalFlags, SelectorFlags {
   allNamespaces?: boolean;
   containers?: boolean;
 }
@@ -27,7 +27,7 @@ export function topCommand(program: Command, terminal: Terminal): void {
     .command('nodes')
     .aliases(['node', 'no'])
     .argument('[name]')
-    .option('-l, --selector <labels>')
+    .addOption(labelOption())
     .action(async (name: string | undefined, _options, command) => {
       const flags = globalFlags(command) as TopFlags;
       await withSession(flags, terminal, async session => {
@@ -54,7 +54,7 @@ export function topCommand(program: Command, terminal: Terminal): void {
     .argument('[name]')
     .option('-n, --namespace <name>', 'the namespace')
     .option('-A, --all-namespaces')
-    .option('-l, --selector <labels>')
+    .addOption(labelOption())
     .option('--containers', 'one line a container')
     .action(async (name: string | undefined, _options, command) => {
       const flags = globalFlags(command) as TopFlags;
@@ -83,7 +83,7 @@ async function read<T>(session: Session, path: string, name: string | undefined,
   const { transport } = session.client;
   if (name !== undefined)
     return [await requestJson<T>(transport, { method: 'GET', path: `${path}/${encodeURIComponent(name)}` })];
-  const query = queryOf({ labelSelector: flags.selector });
+  const query = queryOf(selectorsOf(flags));
   return (await requestJson<{ items: T[] }>(transport, { method: 'GET', path: path + query })).items;
 }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Component, compose, logger } from '@orbitkit/core';
 import type { Command } from 'commander';
 import { type AccessFlags, accessOf, accessOptions } from '../access-flags.js';
+import { groupOf } from '../option-groups.js';
 import { type PluginFlags, pluginOptions } from '../plugin-flags.js';
 import { during } from '../progress.js';
 import { defaultStateDirectory } from '../session.js';
@@ -29,23 +30,29 @@ interface UpFlags extends StoreFlags, AccessFlags, PluginFlags {
   logLevel: string;
 }
 
+const nodeHeading = 'When a node counts as lost:';
+
 /** Adds the timing options that `up` and `controller-manager` share. */
 export function timingOptions(command: Command): Command {
-  return command
-    .option(
-      '--node-grace <seconds>',
-      'a node is lost after this long without a heartbeat',
-      String(defaultTiming.gracePeriodSeconds),
-    )
-    .option('--eviction <seconds>', 'pods stay this long on a lost node', String(defaultTiming.evictionSeconds));
+  return groupOf(command, nodeHeading, grouped =>
+    grouped
+      .option(
+        '--node-grace <seconds>',
+        'a node is lost after this long without a heartbeat',
+        String(defaultTiming.gracePeriodSeconds),
+      )
+      .option('--eviction <seconds>', 'pods stay this long on a lost node', String(defaultTiming.evictionSeconds)),
+  );
 }
 
 /** Adds the option that `up` and `node` share. A lost node is told from a slow one by several missed heartbeats. */
 export const heartbeatOption = (command: Command): Command =>
-  command.option(
-    '--heartbeat <seconds>',
-    'a node says this often that it lives; --node-grace is several times as long',
-    String(defaultHeartbeatSeconds),
+  groupOf(command, nodeHeading, grouped =>
+    grouped.option(
+      '--heartbeat <seconds>',
+      'a node says this often that it lives; --node-grace is several times as long',
+      String(defaultHeartbeatSeconds),
+    ),
   );
 
 export function upCommand(program: Command, terminal: Terminal): void {

@@ -53,7 +53,7 @@ export function App({ session, kind, namespace, signal, colors = true }: AppProp
           rows(headers, rows, of) {
             if (own.signal.aborted) return;
             kindRef.current = of;
-            update(now => withRows({ ...now, kind: of.plural }, headers, rows));
+            update(now => withRows({ ...now, kind: of.plural, namespaced: of.namespaced }, headers, rows));
           },
           text: () => {},
           notice: notice => own.signal.aborted || say(notice),

@@ -50,6 +50,7 @@ describe('the model of the terminal UI', () => {
   it('lists another kind or namespace from scratch', () => {
     const kind = press(listed, ':deploy', named('return'));
     expect(kind).toMatchObject({ model: { kind: 'deploy', rows: [], live: false }, effects: [{ do: 'list' }] });
+    expect(press({ ...listed, namespaced: false }, ':deploy', named('return')).model.namespaced).toBe(true);
     const all = press(listed, 'nall', named('return'));
     expect(all).toMatchObject({ model: { namespace: '', kind: 'pods' }, effects: [{ do: 'list' }] });
   });

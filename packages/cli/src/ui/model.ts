@@ -26,6 +26,8 @@ export type Screen =
 export interface Model {
   /** Plural of the kind that is listed. */
   kind: string;
+  /** False for nodes and the like; as long as it is not known, true. */
+  namespaced: boolean;
   /** '' is all namespaces. */
   namespace: string;
   headers: readonly string[];
@@ -57,6 +59,7 @@ export type Effect =
 
 export const initialModel = (kind: string, namespace: string): Model => ({
   kind,
+  namespaced: true,
   namespace,
   headers: [],
   rows: [],
@@ -194,7 +197,7 @@ function onInput(model: Model, key: Key, input: NonNullable<Model['input']>): { 
   }
   if (text === 'q' || text === 'quit') return { model: { ...closed, quit: true }, effects: [] };
   if (text === '') return { model: closed, effects: [] };
-  return { model: { ...fresh, kind: text }, effects: [{ do: 'list' }] };
+  return { model: { ...fresh, kind: text, namespaced: true }, effects: [{ do: 'list' }] };
 }
 
 function onTextKey(

@@ -42,7 +42,7 @@ function Head({ model, server, colors }: Pick<ScreenProps, 'model' | 'server' | 
       </Text>
       {` ${server}  `}
       <Text bold>{model.kind}</Text>
-      {`(${model.namespace || 'all namespaces'}) [${of}]`}
+      {`${model.namespaced ? `(${model.namespace || 'all namespaces'})` : ''} [${of}]`}
       {model.filter ? <Text {...inColor(colors, 'yellow')}>{` /${model.filter}`}</Text> : ''}
       {model.live || model.notice ? '' : <Text dimColor> loading…</Text>}
     </Text>
