@@ -62,14 +62,22 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
     return { enforce: standard('enforce'), audit: standard('audit'), warn: standard('warn') };
   }
 
-  async function labelsOf(
-    { namespace, signal }: AdmissionRequest,
-    cluster: AdmissionCluster,
-  ): Promise<Readonly<Record<string, string>>> {
+  /** By the namespace as it is kept, which is another one after each change. */
+  const policies = new WeakMap<object, Policy>();
+  function policyOfNamespace(namespace: NonNullable<ReturnType<AdmissionCluster['peek']>>): Policy {
+    let policy = policies.get(namespace);
+    if (policy === undefined) {
+      policy = policyOf(namespace.object().metadata.labels ?? {});
+      policies.set(namespace, policy);
+    }
+    return policy;
+  }
+
+  async function policyFor({ namespace, signal }: AdmissionRequest, cluster: AdmissionCluster): Promise<Policy> {
     const key = { name: namespace! };
     const found = cluster.peek(namespaces, key) ?? (await cluster.read(namespaces, key, signal));
     if (!found) throw notFound(namespaces, namespace!);
-    return found.object().metadata.labels ?? {};
+    return policyOfNamespace(found);
   }
 
   async function judge(
@@ -79,7 +87,7 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
     enforcing: boolean,
   ): Promise<void> {
     if (exempt.runtimeClasses?.includes(pod.spec.runtimeClassName ?? '')) return;
-    const { enforce, audit, warn } = policyOf(await labelsOf(request, cluster));
+    const { enforce, audit, warn } = await policyFor(request, cluster);
     if (enforcing) {
       request.annotate(`${prefix}enforce-policy`, `${enforce.level}:${enforce.version}`);
       const violations = violationsOf(enforce.level, pod, minorOf(enforce.version));
@@ -151,7 +159,7 @@ export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions =
       if (exempt.namespaces?.includes(namespace) || exempt.usernames?.includes(user.username)) return;
       // Most namespaces demand nothing: that must cost next to nothing.
       const known = cluster.peek(namespaces, { name: namespace });
-      const policy = known && policyOf(known.object().metadata.labels ?? {});
+      const policy = known && policyOfNamespace(known);
       if (policy && modes.every(mode => policy[mode].level === 'privileged')) return;
       if (isPod) {
         if (subresource !== undefined && subresource !== 'ephemeralcontainers') return;
