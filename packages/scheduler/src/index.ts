@@ -1,4 +1,6 @@
 /** @orbitkit/scheduler: decide where. */
+
+export { commit, rollback } from './commit.js';
 export { type SchedulingDecision, schedulingDecisions } from './decisions/refs.js';
 export { type DeschedulerComponent, type DeschedulerOptions, descheduler } from './descheduler/descheduler.js';
 export type { EvictorOptions } from './descheduler/evictor.js';
@@ -86,11 +88,9 @@ export {
   schedulingQueue,
 } from './queue/scheduling-queue.js';
 export {
-  commit,
   type Decision,
   type ExtenderVerdict,
   type NodeScore,
-  rollback,
   type ScheduleOptions,
   schedule,
   summaryOf,

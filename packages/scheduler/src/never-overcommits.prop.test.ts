@@ -5,9 +5,10 @@
 import type { Pod } from '@orbitkit/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { commit, rollback } from './commit.js';
 import { profile } from './framework/profile.js';
 import { defaultPlugins } from './profiles.js';
-import { commit, rollback, schedule } from './schedule.js';
+import { schedule } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import { boundTo, testNode, testPod } from './testing/fixtures.js';
 

@@ -1,8 +1,9 @@
 import type { Node, Pod } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
+import { commit } from './commit.js';
 import { type Profile, profile } from './framework/profile.js';
 import { type MiniK8sOptions, miniK8sPlugins } from './profiles.js';
-import { commit, schedule } from './schedule.js';
+import { schedule } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { commit } from './commit.js';
 import { profile } from './framework/profile.js';
 import { defaultPlugins, miniK8sPlugins } from './profiles.js';
-import { commit, schedule } from './schedule.js';
+import { schedule } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import { snapshotOf } from './snapshot/snapshot.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';

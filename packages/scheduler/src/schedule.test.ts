@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { commit, rollback } from './commit.js';
 import { explain, refusalsByNode } from './explain.js';
 import { profile } from './framework/profile.js';
 import { roundRobin } from './plugins/round-robin.js';
 import { defaultPlugins } from './profiles.js';
-import { commit, rollback, schedule } from './schedule.js';
+import { schedule } from './schedule.js';
 import { snapshotOf } from './snapshot/snapshot.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 
@@ -25,6 +26,7 @@ describe('schedule', () => {
     );
     expect(refusalsByNode(decision)).toContain('full: Insufficient cpu (NodeResourcesFit)');
     expect([...decision.refusedBy].sort()).toEqual([
+      'DefaultPreemption',
       'NodeReady',
       'NodeResourcesFit',
       'NodeUnschedulable',

@@ -43,9 +43,12 @@ export type Decision =
       readonly outcome: 'unschedulable';
       /** In kube-scheduler's form: `0/3 nodes are available: 2 Insufficient cpu, …` */
       readonly message: string;
+      /** Whose `events` are worth another try: those that refused, and PostFilter plugins that were asked. */
       readonly refusedBy: ReadonlySet<string>;
       /** A way out that a PostFilter plugin found: the node, and the pods that must end first. */
       readonly preemption?: Preemption;
+      /** There is none, on the node that was nominated before neither. */
+      readonly losesNomination?: true;
     });
 
 /** What extenders said of nodes that the plugins let through: those they leave, why not the others, and points added to the total. */
@@ -312,6 +315,8 @@ const isRefusal = (answer: object): answer is Refusal => 'reasons' in answer;
 class DecisionCycle implements Cycle {
   #state: Map<string, unknown> | undefined;
   #local: boolean | undefined;
+  /** Plugins that a PostFilter named. */
+  readonly waited = new Set<string>();
   constructor(
     private readonly pod: Pod,
     readonly snapshot: Snapshot,
@@ -322,6 +327,10 @@ class DecisionCycle implements Cycle {
   get state(): Map<string, unknown> {
     this.#state ??= new Map();
     return this.#state;
+  }
+
+  waitsFor(plugin: string): void {
+    this.waited.add(plugin);
   }
 
   get rulesVersion(): number {
@@ -373,7 +382,7 @@ interface RefusedBy {
   pod: Pod;
   snapshot: Snapshot;
   profile: Profile;
-  cycle: Cycle;
+  cycle: DecisionCycle;
   refusals: Refusals;
   examined: number;
   options: ScheduleOptions;
@@ -381,14 +390,23 @@ interface RefusedBy {
 
 function refused({ pod, snapshot, profile, cycle, refusals, examined, options }: RefusedBy): Decision {
   let preemption: Preemption | undefined;
-  if (!options.withoutPostFilter) {
-    for (const plugin of profile.plugins) {
-      preemption = plugin.postFilter?.(pod, refusals, cycle);
-      if (preemption) break;
-    }
-  }
+  let hopeless = false;
   const refusedBy = new Set<string>();
   for (const refusal of refusals.counted().keys()) refusedBy.add(refusal.plugin);
+  if (!options.withoutPostFilter) {
+    for (const plugin of profile.plugins) {
+      if (!plugin.postFilter) continue;
+      const answer = plugin.postFilter(pod, refusals, cycle);
+      // What it waits for, or found no way out without, it says itself; who says nothing is not asked on every event for that.
+      if (plugin.events) refusedBy.add(plugin.name);
+      if (answer === 'none') hopeless = true;
+      else if (answer) {
+        preemption = answer;
+        break;
+      }
+    }
+    for (const name of cycle.waited) refusedBy.add(name);
+  }
   return {
     outcome: 'unschedulable',
     message: summaryOf(snapshot.order.length, refusals.counted()),
@@ -397,7 +415,7 @@ function refused({ pod, snapshot, profile, cycle, refusals, examined, options }:
     examined,
     feasible: 0,
     nextStart: (options.start ?? 0) % snapshot.order.length,
-    ...(preemption ? { preemption } : {}),
+    ...(preemption ? { preemption } : hopeless && pod.status.nominatedNodeName ? { losesNomination: true } : {}),
   };
 }
 
@@ -419,31 +437,4 @@ export function summaryOf(total: number, counted: ReadonlyMap<NodeRefusal, numbe
   }
   const texts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
   return `0/${total} nodes are available: ${texts.join(', ')}.`;
-}
-
-/** The policies take note that the pod goes to the node. If one fails or refuses, those before it are undone. */
-export function commit(pod: Pod, node: string, profile: Profile): NodeRefusal | undefined {
-  const done: (typeof profile.plugins)[number][] = [];
-  const undo = () => {
-    for (const plugin of done.reverse()) plugin.unreserve?.(pod, node);
-  };
-  try {
-    for (const plugin of profile.plugins) {
-      if (!plugin.reserve && !plugin.unreserve) continue;
-      done.push(plugin);
-      const refusal = plugin.reserve?.(pod, node);
-      if (!refusal) continue;
-      undo();
-      return { ...refusal, plugin: plugin.name };
-    }
-  } catch (error) {
-    undo();
-    throw error;
-  }
-  return undefined;
-}
-
-/** Takes a commit back, in reverse order. */
-export function rollback(pod: Pod, node: string, profile: Profile): void {
-  for (const plugin of [...profile.plugins].reverse()) plugin.unreserve?.(pod, node);
 }

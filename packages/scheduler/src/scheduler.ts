@@ -15,6 +15,7 @@ import {
   isNotFound,
   type Pod,
 } from '@orbitkit/core';
+import { commit, rollback } from './commit.js';
 import { answersOf } from './decisions/answers.js';
 import { talkAboutDecisions } from './decisions/talk.js';
 import { refusalsByNode } from './explain.js';
@@ -29,7 +30,7 @@ import { podWriter } from './live/pod-writer.js';
 import { Slots } from './live/slots.js';
 import { defaultPlugins } from './profiles.js';
 import { schedulingQueue } from './queue/scheduling-queue.js';
-import { commit, type Decision, rollback, schedule, summaryOf } from './schedule.js';
+import { type Decision, schedule, summaryOf } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import type { NodeInfo } from './snapshot/node-info.js';
 
@@ -95,7 +96,7 @@ async function run(
   const { client, clock, log, metrics, signal } = context;
   const profileOf = (pod: Pod): Profile | undefined => profiles.get(pod.spec.schedulerName ?? 'default-scheduler');
   const state = new ClusterState();
-  const queue = schedulingQueue({ profile: first, profileOf, clock });
+  const queue = schedulingQueue({ profile: first, profileOf, clock, snapshot: state });
   const recorder: EventRecorder = eventRecorder({ client, component: first.schedulerName, clock, signal });
   const writer = podWriter({ client, clock, log, recorder, signal });
   const attempts = metrics.counter('scheduler_schedule_attempts_total', 'Decisions by result', ['result']);
@@ -156,10 +157,21 @@ async function run(
     recorder.event(pod, 'Warning', 'FailedScheduling', message);
     const { preemption: found } = decision;
     const preemption = found && extenders ? await wayOut(pod, found) : found;
-    if (!preemption) return writer.waits(pod, message);
+    if (!preemption) {
+      if (decision.losesNomination) releaseNomination(pod);
+      return writer.waits(pod, message, decision.losesNomination ? '' : undefined);
+    }
     state.nominate(pod.metadata.uid, pod, preemption.node);
     await writer.waits(pod, message, preemption.node);
     await writer.preempt(pod, preemption);
+  }
+
+  /** Room that victims were to make for it: others may have it. */
+  function releaseNomination(pod: Pod): void {
+    const node = state.nominationOf(pod.metadata.uid);
+    if (node === undefined) return;
+    state.nominate(pod.metadata.uid, undefined);
+    notice({ type: 'PodDelete', before: pod, node });
   }
 
   /** What extenders leave of it. Without their answer nobody ends; the pod waits. */
@@ -261,7 +273,7 @@ async function run(
   function undo(pod: Pod, node: string, rules: Profile): void {
     state.forget(pod.metadata.uid);
     rollback(pod, node, rules);
-    notice({ type: 'PodDelete', before: pod });
+    notice({ type: 'PodDelete', before: pod, node });
   }
 
   function track(doing: Promise<void>): void {
@@ -346,7 +358,9 @@ async function run(
       track(refuse(pod, refusedAt(decision.node, refusal)));
       return;
     }
+    const kept = state.nominationOf(pod.metadata.uid);
     state.assume(pod, decision.node);
+    if (kept !== undefined && kept !== decision.node) notice({ type: 'PodDelete', before: pod, node: kept });
     track(bind(pod, decision.node, rules, enqueuedAt));
   }
 

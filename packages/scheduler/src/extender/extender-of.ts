@@ -7,9 +7,10 @@
  * - With a `client` bind is served: the policies take note (`reserve`, and `unreserve` when it fails) and the Binding is created.
  */
 import { type Client, Pod } from '@orbitkit/core';
+import { commit, rollback } from '../commit.js';
 import type { Plugin } from '../framework/plugin.js';
 import { type Profile, profile } from '../framework/profile.js';
-import { commit, type Decision, type ExtenderVerdict, rollback, schedule } from '../schedule.js';
+import { type Decision, type ExtenderVerdict, schedule } from '../schedule.js';
 import { isUsable } from '../snapshot/node-info.js';
 import { type Snapshot, snapshotOf } from '../snapshot/snapshot.js';
 import type { ExtenderQuestion, ExtenderVerbs } from './server.js';

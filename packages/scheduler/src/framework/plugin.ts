@@ -43,6 +43,8 @@ export interface Cycle {
   readonly verdictsAreLocal: boolean;
   /** Changes when the profile's plugins do. */
   readonly rulesVersion: number;
+  /** One more plugin whose `events` make the pod worth another try: it stands in the way of what was supposed, say. */
+  waitsFor(plugin: string): void;
   /** Asks every filter about one node in a cluster without or with some pods, and puts everything back: what preemption is made of. */
   suppose<T>(node: NodeInfo, ask: (trial: Trial) => T): T;
 }
@@ -76,8 +78,8 @@ export interface Plugin {
   /** Once per pod: refuse it altogether, or name the only nodes worth a look. */
   preFilter?(pod: Pod, cycle: Cycle): Refusal | { nodes: ReadonlySet<string> } | undefined;
   filter?(pod: Pod, node: NodeInfo, cycle: Cycle): Refusal | undefined;
-  /** When no node passed: a way out (preemption), or nothing. */
-  postFilter?(pod: Pod, refusals: NodeRefusals, cycle: Cycle): Preemption | undefined;
+  /** When no node passed: a way out (preemption); or that there is `none`, so that an earlier nomination is given up; or nothing: it stays as it is. */
+  postFilter?(pod: Pod, refusals: NodeRefusals, cycle: Cycle): Preemption | 'none' | undefined;
   /** Once before scoring; `skip` leaves this plugin's score out for the pod. */
   preScore?(pod: Pod, nodes: readonly NodeInfo[], cycle: Cycle): 'skip' | void;
   /** 0 (worst) to 100 (best), unless `normalizeScore` maps it there. */

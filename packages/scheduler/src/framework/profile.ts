@@ -5,7 +5,8 @@
  * node by node. Scores are added up by weight.
  */
 import type { Pod } from '@orbitkit/core';
-import type { ClusterEvent, ClusterEventType } from './event.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
+import type { ClusterEvent, ClusterEventType, HintedInterest } from './event.js';
 import type { Plugin, QueuedPod } from './plugin.js';
 
 export interface ProfileOptions {
@@ -28,9 +29,9 @@ export interface Profile {
   weightOf(plugin: Plugin): number;
   compare(a: QueuedPod, b: QueuedPod): number;
   /** Whether a pod refused by these plugins is worth another try after the event. */
-  concerns(event: ClusterEvent, pod: Pod, refusedBy: ReadonlySet<string>): boolean;
-  /** The same by the type alone: never, always, or `concerns` must be asked for each pod. */
-  interest(type: ClusterEventType, refusedBy: ReadonlySet<string>): 'none' | 'always' | 'ask';
+  concerns(event: ClusterEvent, pod: Pod, refusedBy: ReadonlySet<string>, snapshot?: Snapshot): boolean;
+  /** The same by the type alone: never, always, or `concerns` must be asked: for each pod, or for one of those that are equal. */
+  interest(type: ClusterEventType, refusedBy: ReadonlySet<string>): 'none' | 'always' | 'ask' | 'askOne';
   /** At the end, or before the plugin of that name. @throws Error when the name is taken, or two would sort the queue. */
   add(plugin: Plugin, options?: { before?: string }): void;
   /** @throws Error when there is no such plugin. */
@@ -42,6 +43,15 @@ export interface Profile {
 
 /** Higher priority first, then first come first served: kube-scheduler's PrioritySort. */
 const prioritySort = (a: QueuedPod, b: QueuedPod): number => b.priority - a.priority || a.sequence - b.sequence;
+
+/** A wake-up too many is a decision; one that is missed leaves a pod lying. */
+function helps({ hint }: HintedInterest, pod: Pod, event: ClusterEvent, snapshot: Snapshot | undefined): boolean {
+  try {
+    return hint(pod, event, snapshot) === 'Queue';
+  } catch {
+    return true;
+  }
+}
 
 function check(plugins: readonly Plugin[]): { byName: Map<string, Plugin>; sort: Plugin | undefined } {
   const byName = new Map<string, Plugin>();
@@ -95,7 +105,7 @@ export function profile(options: ProfileOptions): Profile {
     compare(a, b) {
       return sort ? sort.less!(a, b) || a.sequence - b.sequence : prioritySort(a, b);
     },
-    concerns(event, pod, refusedBy) {
+    concerns(event, pod, refusedBy, snapshot) {
       if (refusedBy.size === 0) return true;
       for (const name of refusedBy) {
         const events = byName.get(name)?.events;
@@ -104,7 +114,7 @@ export function profile(options: ProfileOptions): Profile {
           if (
             typeof each === 'string'
               ? each === event.type
-              : each.type === event.type && each.hint(pod, event) === 'Queue'
+              : each.type === event.type && helps(each, pod, event, snapshot)
           )
             return true;
         }
@@ -113,11 +123,16 @@ export function profile(options: ProfileOptions): Profile {
     },
     interest(type, refusedBy) {
       if (refusedBy.size === 0) return 'always';
-      let found: 'none' | 'ask' = 'none';
+      let found: 'none' | 'ask' | 'askOne' = 'none';
       for (const name of refusedBy) {
         const events = byName.get(name)?.events;
-        if (!events || events.includes(type)) return 'always';
-        if (events.some(each => typeof each !== 'string' && each.type === type)) found = 'ask';
+        if (!events) return 'always';
+        for (const each of events) {
+          if (each === type) return 'always';
+          if (typeof each === 'string' || each.type !== type) continue;
+          if (!each.perClass) found = 'ask';
+          else if (found === 'none') found = 'askOne';
+        }
       }
       return found;
     },

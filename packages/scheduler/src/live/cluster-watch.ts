@@ -21,7 +21,8 @@ import {
 import { type DeepReadonly, type SharedInformer, sharedInformer } from '@orbitkit/informer';
 import type { ClusterEvent, ClusterEventType } from '../framework/event.js';
 import type { ClusterState } from '../snapshot/cluster-state.js';
-import { isReady, isUsable } from '../snapshot/node-info.js';
+import { isUsable } from '../snapshot/node-info.js';
+import { isTerminal, nodeEvents, podEvents } from './cluster-events.js';
 
 /** What the cluster's changes mean to the scheduler. */
 export interface ClusterListener {
@@ -64,7 +65,6 @@ const others: readonly [ResourceRef<any>, ClusterEventType | undefined][] = [
 ];
 const othersSyncMs = 5_000;
 
-const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
 // Plugins see the cache's own objects under their plain type; they are pure and change nothing.
 const plain = <T>(object: DeepReadonly<T>): T => object as T;
 
@@ -78,22 +78,26 @@ export function watchCluster({ client, clock, log, signal, state, listener }: Cl
       const node = plain<Node>(added);
       state.setNode(node);
       if (isUsable(node)) listener.joined(node.metadata.name);
-      listener.notice({ type: 'NodeAdd', after: node });
+      tellAll(nodeEvents(undefined, node));
     },
     onUpdate(old, now) {
       const [before, after] = [plain<Node>(old), plain<Node>(now)];
       state.setNode(after);
       if (isUsable(before) !== isUsable(after))
         (isUsable(after) ? listener.joined : listener.left)(after.metadata.name);
-      for (const type of nodeChanges(before, after)) listener.notice({ type, before, after });
+      tellAll(nodeEvents(before, after));
     },
     onDelete(node) {
       state.removeNode(node.metadata.name);
       listener.left(node.metadata.name);
+      tellAll(nodeEvents(plain<Node>(node), undefined));
     },
   });
   namespaces.addHandler({
-    onAdd: namespace => state.setNamespace(namespace.metadata.name, namespace.metadata.labels ?? {}),
+    onAdd(namespace) {
+      state.setNamespace(namespace.metadata.name, namespace.metadata.labels ?? {});
+      listener.notice({ type: 'NamespaceLabel', after: plain<Namespace>(namespace) });
+    },
     onUpdate(before, after) {
       if (same(before.metadata.labels, after.metadata.labels)) return;
       state.setNamespace(after.metadata.name, after.metadata.labels ?? {});
@@ -106,28 +110,36 @@ export function watchCluster({ client, clock, log, signal, state, listener }: Cl
     onUpdate: (before, after) => seen(plain<Pod>(after), plain<Pod>(before)),
     onDelete(deleted) {
       const pod = plain<Pod>(deleted);
+      const kept = state.nominationOf(pod.metadata.uid);
       state.removePod(pod.metadata.uid);
       listener.settled(pod);
-      if (pod.spec.nodeName && !isTerminal(pod)) listener.notice({ type: 'PodDelete', before: pod });
+      tellAll(podEvents(pod, undefined));
+      released(pod, kept);
     },
   });
 
   function seen(pod: Pod, before: Pod | undefined): void {
+    const { uid, deletionTimestamp } = pod.metadata;
+    const kept = state.nominationOf(uid);
     state.setPod(pod);
-    if (!pod.spec.nodeName && !isTerminal(pod) && !pod.metadata.deletionTimestamp) {
-      listener.pending(pod);
-      return;
-    }
-    listener.settled(pod);
-    if (!pod.spec.nodeName) return;
-    if (isTerminal(pod)) {
-      if (before && !isTerminal(before)) listener.notice({ type: 'PodDelete', before, after: pod });
-    } else if (!before?.spec.nodeName) listener.notice({ type: 'PodAdd', after: pod });
-    else if (!same(before.metadata.labels, pod.metadata.labels))
-      listener.notice({ type: 'PodLabel', before, after: pod });
-    else if (pod.metadata.deletionTimestamp && !before.metadata.deletionTimestamp)
-      listener.notice({ type: 'PodLabel', before, after: pod });
+    const bound = pod.spec.nodeName;
+    if (bound || (before?.status.nominatedNodeName && !pod.status.nominatedNodeName)) state.nominate(uid, undefined);
+    if (!bound && !isTerminal(pod) && !deletionTimestamp) listener.pending(pod);
+    else listener.settled(pod);
+    tellAll(podEvents(before, pod));
+    released(pod, kept);
   }
+
+  /** Room that was kept for the pod on a node where it is not: others may have it. */
+  function released(pod: Pod, kept: string | undefined): void {
+    const { uid } = pod.metadata;
+    if (kept === undefined || kept === state.nominationOf(uid) || kept === state.nodeOf(uid)) return;
+    listener.notice({ type: 'PodDelete', before: pod, node: kept });
+  }
+
+  const tellAll = (events: readonly ClusterEvent[]): void => {
+    for (const event of events) listener.notice(event);
+  };
 
   const rest = others.map(([kind, type]) => {
     const informer = sharedInformer<KubeObject>({ client, kind, clock });
@@ -175,14 +187,3 @@ export function watchCluster({ client, clock, log, signal, state, listener }: Cl
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-/** What a changed node may mean to pods that wait. */
-export function nodeChanges(before: Node, after: Node): ClusterEventType[] {
-  const types: ClusterEventType[] = [];
-  if (!same(before.status.allocatable, after.status.allocatable)) types.push('NodeAllocatable');
-  if (!same(before.metadata.labels, after.metadata.labels)) types.push('NodeLabel');
-  if (!same([before.spec.taints, before.spec.unschedulable], [after.spec.taints, after.spec.unschedulable]))
-    types.push('NodeTaint');
-  if (isReady(before) !== isReady(after)) types.push('NodeReady');
-  return types;
-}

@@ -6,6 +6,7 @@
  * device a pod uses is the device plugin's choice: here shares are laid out largest first on the fullest device that holds them.
  */
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onPod } from '../framework/queueing-hints.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import { classOf } from '../snapshot/pod-class.js';
 
@@ -49,7 +50,14 @@ export const acceleratorPacking = (options: AcceleratorPackingOptions = {}): Plu
   return {
     name: 'AcceleratorPacking',
     weight: options.weight ?? 1,
-    events: ['NodeAdd', 'NodeAllocatable', 'PodDelete'],
+    events: [
+      'NodeAdd',
+      'NodeAllocatable',
+      ...onPod(['PodDelete', 'PodScaleDown'], (_pod, { before }) => {
+        const freed = before && classOf(before).requests;
+        return !freed || freed.has(resource) || freed.has(shareResource);
+      }),
+    ],
     compile(pod, snapshot) {
       const { requests } = classOf(pod);
       const whole = requests.get(resource) ?? 0;

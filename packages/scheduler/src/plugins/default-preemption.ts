@@ -9,7 +9,8 @@
  * Source: kube-scheduler's DefaultPreemption (10 % of nodes, at least 100 candidates) and the documentation of pod priority and preemption.
  */
 import { type KubeObject, labelSelectorOf, type Pod, type policyv1 } from '@orbitkit/core';
-import type { Cycle, NodeRefusals, Plugin, Preemption } from '../framework/plugin.js';
+import type { Cycle, NodeRefusal, NodeRefusals, Plugin, Preemption } from '../framework/plugin.js';
+import { onNode, onPod } from '../framework/queueing-hints.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
@@ -63,7 +64,18 @@ export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugi
   }
   return {
     name: 'DefaultPreemption',
-    events: ['PodDelete', 'NodeAdd'],
+    // While its victims end, a pod looks for no other way out; when they are gone, or its nominated node is no way any more, it does.
+    events: [
+      ...onPod(
+        ['PodDelete'],
+        (pod, { node }, snapshot) =>
+          !snapshot || (node === pod.status.nominatedNodeName && !awaitsVictims(pod, snapshot)),
+      ),
+      ...onNode(
+        ['NodeDelete', 'NodeLabel', 'NodeTaint', 'NodeReady', 'NodeAllocatable'],
+        (pod, { node }) => node.metadata.name === pod.status.nominatedNodeName,
+      ),
+    ],
     postFilter(pod, refusals, cycle) {
       if (!mayPreempt(pod, refusals, cycle)) return undefined;
       const { nodes } = cycle.snapshot;
@@ -75,10 +87,12 @@ export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugi
       for (const info of refusals.resolvable()) {
         if (candidates.length >= wanted) break;
         const compute = () => victimsOn(pod, info, cycle, budgets);
-        const candidate = known ? known.of(info, cycle, compute) : compute();
-        if (candidate) candidates.push(candidate);
+        const found = known ? known.of(info, cycle, compute) : compute();
+        if (!found) continue;
+        if ('victims' in found) candidates.push(found);
+        else cycle.waitsFor(found.plugin);
       }
-      return cheapest(candidates);
+      return cheapest(candidates) ?? 'none';
     },
   };
 };
@@ -86,30 +100,50 @@ export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugi
 function mayPreempt(pod: Pod, refusals: NodeRefusals, cycle: Cycle): boolean {
   if (pod.spec.preemptionPolicy === 'Never') return false;
   const { nominatedNodeName } = pod.status;
-  const nominated = nominatedNodeName ? cycle.snapshot.get(nominatedNodeName) : undefined;
-  if (!nominated || refusals.get(nominated.name)?.unresolvable) return true;
-  return !nominated.pods.some(
+  if (nominatedNodeName && refusals.get(nominatedNodeName)?.unresolvable) return true;
+  return !awaitsVictims(pod, cycle.snapshot);
+}
+
+/** Pods that it may preempt are ending on its nominated node. */
+export function awaitsVictims(pod: Pod, snapshot: Snapshot): boolean {
+  const { nominatedNodeName } = pod.status;
+  const nominated = nominatedNodeName ? snapshot.get(nominatedNodeName) : undefined;
+  if (!nominated) return false;
+  return nominated.pods.some(
     other => other.metadata.deletionTimestamp !== undefined && priorityOf(other) < priorityOf(pod),
   );
 }
 
-function victimsOn(pod: Pod, info: NodeInfo, cycle: Cycle, budgets: readonly Budget[]): Candidate | undefined {
+/** Who must end there; or what stands in the way when all that may end have ended; or nothing, where there is none to preempt. */
+type DryRun = Candidate | NodeRefusal | undefined;
+
+function victimsOn(pod: Pod, info: NodeInfo, cycle: Cycle, budgets: readonly Budget[]): DryRun {
   const priority = priorityOf(pod);
   const lower = info.pods.filter(other => priorityOf(other) < priority);
   if (lower.length === 0) return undefined;
   return cycle.suppose(info, trial => {
     for (const other of lower) trial.remove(other);
-    // The room of those who wait for it already is not offered twice.
-    for (const first of cycle.snapshot.nominated.get(info.slot)?.values() ?? [])
-      if (first.metadata.uid !== pod.metadata.uid && priorityOf(first) >= priority) trial.add(first);
-    if (trial.refusal()) return undefined;
+    // The room of those who wait for it already is not offered twice; nor must it be they that the pod needs there.
+    const first = [...(cycle.snapshot.nominated.get(info.slot)?.values() ?? [])].filter(
+      each => each.metadata.uid !== pod.metadata.uid && priorityOf(each) >= priority,
+    );
+    const refusal = (): NodeRefusal | undefined => {
+      const without = trial.refusal();
+      if (without || first.length === 0) return without;
+      for (const each of first) trial.add(each);
+      const beside = trial.refusal();
+      for (const each of first) trial.remove(each);
+      return beside;
+    };
+    const obstacle = refusal();
+    if (obstacle) return obstacle;
     const { breaking, others } = byBudget([...lower].sort(byImportance), budgets);
     const victims: Pod[] = [];
     let broken = 0;
     for (const list of [breaking, others]) {
       for (const other of list) {
         trial.add(other);
-        if (!trial.refusal()) continue;
+        if (!refusal()) continue;
         trial.remove(other);
         victims.push(other);
         if (list === breaking) broken += 1;
@@ -137,17 +171,17 @@ const sumOf = (victims: readonly Pod[]): number =>
 
 /** Dry runs stay true until something happens to their node, when the verdicts are local and no budget counts. */
 class Kept {
-  readonly #candidates = new Map<number, { generation: number; candidate: Candidate | undefined }>();
-  of(info: NodeInfo, cycle: Cycle, compute: () => Candidate | undefined): Candidate | undefined {
+  readonly #dryRuns = new Map<number, { generation: number; found: DryRun }>();
+  of(info: NodeInfo, cycle: Cycle, compute: () => DryRun): DryRun {
     // Who waits for its room comes and goes without a change of the node.
     if (cycle.snapshot.nominated.has(info.slot)) return compute();
     const generation = cycle.snapshot.columns.generation[info.slot]!;
-    let known = this.#candidates.get(info.slot);
+    let known = this.#dryRuns.get(info.slot);
     if (known?.generation !== generation) {
-      known = { generation, candidate: compute() };
-      this.#candidates.set(info.slot, known);
+      known = { generation, found: compute() };
+      this.#dryRuns.set(info.slot, known);
     }
-    return known.candidate;
+    return known.found;
   }
 }
 

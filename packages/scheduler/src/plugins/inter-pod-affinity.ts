@@ -9,10 +9,12 @@
  *
  * Source: the API's documentation of podAffinity and podAntiAffinity; behaviour of kube-scheduler's InterPodAffinity.
  */
-import type { Pod } from '@orbitkit/core';
+import type { corev1, Pod } from '@orbitkit/core';
+import type { EventInterest } from '../framework/event.js';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onNode, onObject, onPod } from '../framework/queueing-hints.js';
 import type { CountRange, Rules } from '../framework/rules.js';
-import { classOf } from '../snapshot/pod-class.js';
+import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import { type AffinityTerm, type CarriedTerm, type LabelledPods, termsOf } from '../snapshot/pod-counts.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import type { Counter, PodGroup, Topology } from '../snapshot/topology.js';
@@ -31,10 +33,62 @@ const notNear: Refusal = { reasons: ["node(s) didn't match pod affinity rules"],
 const tooNear: Refusal = { reasons: ["node(s) didn't match pod anti-affinity rules"] };
 const unwelcome: Refusal = { reasons: ["node(s) didn't satisfy existing pods anti-affinity rules"] };
 
+const requiredTerms = (rule: corev1.PodAffinity | corev1.PodAntiAffinity | undefined): readonly AffinityTerm[] =>
+  rule?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+
+/** Whose topology or namespaces decide: the pod's own required terms, and those of others that keep it away. */
+function decisiveTerms(pod: Pod, snapshot: Snapshot): AffinityTerm[] {
+  const { affinity, labels, namespace } = classOf(pod);
+  return [
+    ...requiredTerms(affinity?.podAffinity),
+    ...requiredTerms(affinity?.podAntiAffinity),
+    ...about(snapshot, { namespace, labels }, ['requiredAnti']).map(({ term }) => term),
+  ];
+}
+
+/** A pod it must be near came, or the last of them went and it may be the first; a pod that it must avoid, or that avoids it, went. */
+function mayBeNear(pod: Pod, before: Pod | undefined, after: Pod | undefined, snapshot: Snapshot): boolean {
+  const own = classOf(pod);
+  const near = requiredTerms(own.affinity?.podAffinity);
+  const away = requiredTerms(own.affinity?.podAntiAffinity);
+  const speaks = (term: AffinityTerm, owner: LabelledPods, other: LabelledPods): boolean =>
+    snapshot.counts.matcherOf(term, owner.namespace)(other);
+  const isFriend = (other: PodClass | undefined): boolean =>
+    other !== undefined && near.length > 0 && near.every(term => speaks(term, own, other));
+  const isEnemy = (other: PodClass | undefined): boolean =>
+    other !== undefined &&
+    (away.some(term => speaks(term, own, other)) ||
+      requiredTerms(other.affinity?.podAntiAffinity).some(term => speaks(term, other, own)));
+  const [was, is] = [before && classOf(before), after && classOf(after)];
+  return isFriend(was) !== isFriend(is) || (isEnemy(was) && !isEnemy(is));
+}
+
+const interests: readonly EventInterest[] = [
+  'NodeDelete',
+  ...onNode(['NodeAdd'], (pod, { node }) => {
+    const near = requiredTerms(classOf(pod).affinity?.podAffinity);
+    return near.length === 0 || near.some(({ topologyKey }) => node.metadata.labels?.[topologyKey] !== undefined);
+  }),
+  ...onNode(['NodeLabel'], (pod, { node, before }, snapshot) => {
+    if (!snapshot || !before) return true;
+    const [was, is] = [before.metadata.labels ?? {}, node.metadata.labels ?? {}];
+    return decisiveTerms(pod, snapshot).some(({ topologyKey }) => was[topologyKey] !== is[topologyKey]);
+  }),
+  ...onPod(
+    ['PodAdd', 'PodDelete', 'PodLabel'],
+    (pod, { before, after }, snapshot) => !snapshot || mayBeNear(pod, before, after, snapshot),
+  ),
+  ...onObject(
+    'NamespaceLabel',
+    (pod, _after, _before, snapshot) =>
+      !snapshot || decisiveTerms(pod, snapshot).some(term => term.namespaceSelector !== undefined),
+  ),
+];
+
 export const interPodAffinity = (options: InterPodAffinityOptions = {}): Plugin => ({
   name: 'InterPodAffinity',
   weight: options.weight ?? 2,
-  events: ['NodeAdd', 'NodeLabel', 'PodAdd', 'PodDelete', 'PodLabel', 'NamespaceLabel'],
+  events: options.soft ? ['NodeAdd', 'NodeDelete', 'NodeLabel', 'PodAdd', 'PodDelete', 'PodLabel'] : interests,
   compile: (pod, snapshot) => (options.soft ? softRules(pod, snapshot) : rules(pod, snapshot, options)),
 });
 
@@ -81,8 +135,8 @@ function about(snapshot: Snapshot, pod: LabelledPods, types: readonly CarriedTer
 function filterOf(pod: Pod, snapshot: Snapshot) {
   const podClass = classOf(pod);
   const { namespace } = podClass;
-  const near = podClass.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-  const away = podClass.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  const near = requiredTerms(podClass.affinity?.podAffinity);
+  const away = requiredTerms(podClass.affinity?.podAntiAffinity);
   const existing = about(snapshot, podClass, ['requiredAnti']).map(each => carrying(snapshot, each));
   if (near.length + away.length + existing.length === 0) return undefined;
 
@@ -190,7 +244,7 @@ function scoreOf(pod: Pod, snapshot: Snapshot, options: InterPodAffinityOptions)
 }
 
 function softRules(pod: Pod, snapshot: Snapshot): Rules | undefined {
-  const terms = pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  const terms = requiredTerms(pod.spec.affinity?.podAntiAffinity);
   const wanted = terms
     .map(term => Object.entries(term.labelSelector?.matchLabels ?? {}))
     .filter(each => each.length > 0);

@@ -1,4 +1,5 @@
 import type { Plugin } from '../framework/plugin.js';
+import { onNode } from '../framework/queueing-hints.js';
 import { isReady } from '../snapshot/node-info.js';
 
 const refusal = { reasons: ['node(s) were not ready'], unresolvable: true };
@@ -9,7 +10,7 @@ const refusal = { reasons: ['node(s) were not ready'], unresolvable: true };
  */
 export const nodeReady = (): Plugin => ({
   name: 'NodeReady',
-  events: ['NodeAdd', 'NodeReady'],
+  events: onNode(['NodeAdd', 'NodeReady'], (_pod, { node }) => isReady(node)),
   compile: (_pod, snapshot) => ({
     filter: { scope: 'object', passes: slot => isReady(snapshot.at(slot).node), refusal: () => refusal },
   }),

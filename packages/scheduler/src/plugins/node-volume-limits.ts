@@ -6,8 +6,10 @@
  */
 import type { Pod, storagev1 } from '@orbitkit/core';
 import type { Plugin } from '../framework/plugin.js';
+import { onObject, onPod } from '../framework/queueing-hints.js';
 import type { ClusterObjects } from '../snapshot/cluster-objects.js';
 import { type Claim, claimsOf, claimsVersion, type StorageClass, type Volume } from '../snapshot/volumes.js';
+import { onOwnClaim } from './volume-hints.js';
 
 const refusal = { reasons: ['node(s) exceed max volume count'] };
 
@@ -15,7 +17,15 @@ const versionOf = (objects: ClusterObjects): number => claimsVersion(objects) + 
 
 export const nodeVolumeLimits = (): Plugin => ({
   name: 'NodeVolumeLimits',
-  events: ['NodeAdd', 'CSINode', 'PodDelete', 'PersistentVolumeClaim'],
+  events: [
+    'NodeAdd',
+    ...onObject<storagev1.CSINode>('CSINode', (_pod, after, before) => {
+      const limits = limitsOf(after);
+      return [...limitsOf(before)].some(([driver, limit]) => (limits.get(driver) ?? Number.POSITIVE_INFINITY) > limit);
+    }),
+    ...onPod(['PodDelete'], (_pod, { before }) => !before || claimsOf(before).length > 0),
+    ...onOwnClaim,
+  ],
   sign: pod => claimsOf(pod).join(),
   compile(pod, snapshot) {
     if (claimsOf(pod).length === 0) return undefined;

@@ -3,12 +3,17 @@
  *
  * - `LeastAllocated` (default) prefers empty nodes, `MostAllocated` full ones, `RequestedToCapacityRatio` follows a shape of points.
  * - CPU and memory count at least 100 thousandths of a core and 200 MiB a container when nodes are compared, so that pods without requests spread.
+ * - A refused pod is worth another try when a node has room for it, with those it may preempt left out of account.
  * - Whole numbers, rounded down as kube-scheduler does.
  */
+import type { Pod } from '@orbitkit/core';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onNode, onPod } from '../framework/queueing-hints.js';
 import type { Columns } from '../snapshot/columns.js';
+import type { NodeInfo } from '../snapshot/node-info.js';
 import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
+import { awaitsVictims } from './default-preemption.js';
 
 export interface ResourceFitOptions {
   weight?: number;
@@ -30,10 +35,18 @@ const tooMany = 'Too many pods';
 export const resourceFit = (options: ResourceFitOptions = {}): Plugin => {
   const rate = ratingOf(options.scoringStrategy ?? {});
   const ignored = new Set(options.ignoredResources);
+  const mayFit = (pod: Pod, node: string | undefined, snapshot: Snapshot | undefined): boolean => {
+    if (!snapshot || node === undefined) return true;
+    const info = snapshot.get(node);
+    return info !== undefined && hasRoom(pod, info, snapshot, ignored);
+  };
   return {
     name: 'NodeResourcesFit',
     weight: options.weight ?? 1,
-    events: ['NodeAdd', 'NodeAllocatable', 'PodDelete'],
+    events: [
+      ...onNode(['NodeAdd', 'NodeAllocatable'], (pod, { node }, snapshot) => mayFit(pod, node.metadata.name, snapshot)),
+      ...onPod(['PodDelete', 'PodScaleDown'], (pod, { node }, snapshot) => mayFit(pod, node, snapshot)),
+    ],
     attach({ ignoredResources }) {
       for (const name of ignoredResources ?? []) ignored.add(name);
     },
@@ -87,6 +100,37 @@ function fit(podClass: PodClass, columns: Columns, ignored: ReadonlySet<string>)
     });
     return reasons;
   }
+}
+
+/** Whether the pod fits on the node beside pods that it may not preempt; while its victims are ending, beside all. */
+function hasRoom(pod: Pod, { slot, pods }: NodeInfo, snapshot: Snapshot, ignored: ReadonlySet<string>): boolean {
+  const { columns } = snapshot;
+  const { priority, requests } = classOf(pod);
+  const lacking = new Map<string, number>();
+  let places = columns.podLimit[slot]! - columns.podCount[slot]!;
+  for (const [name, amount] of requests) {
+    if (ignored.has(name)) continue;
+    const id = columns.resource(name);
+    const total = columns.allocatable[id]![slot]!;
+    if (amount > total) return false;
+    const missing = amount - (total - columns.requested[id]![slot]!);
+    if (missing > 0) lacking.set(name, missing);
+  }
+  if (places >= 1 && lacking.size === 0) return true;
+  if (columns.podLimit[slot]! < 1 || pod.spec.preemptionPolicy === 'Never' || awaitsVictims(pod, snapshot))
+    return false;
+  for (const other of pods) {
+    const known = classOf(other);
+    if (known.priority >= priority) continue;
+    places += 1;
+    for (const [name, missing] of lacking) {
+      const left = missing - (known.requests.get(name) ?? 0);
+      if (left > 0) lacking.set(name, left);
+      else lacking.delete(name);
+    }
+    if (places >= 1 && lacking.size === 0) return true;
+  }
+  return false;
 }
 
 const both: readonly { name: string; weight?: number }[] = [{ name: 'cpu' }, { name: 'memory' }];

@@ -1,6 +1,7 @@
 /** NoSchedule and NoExecute taints filter; nodes with fewer untolerated PreferNoSchedule taints score higher. */
-import { type corev1, tolerates } from '@orbitkit/core';
+import { type corev1, type Node, tolerates } from '@orbitkit/core';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onNode } from '../framework/queueing-hints.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 
 const firstUntolerated = (
@@ -28,7 +29,10 @@ const preferences = new WeakMap<Snapshot, { version: number; any: boolean }>();
 export const taintToleration = (options: { weight?: number } = {}): Plugin => ({
   name: 'TaintToleration',
   weight: options.weight ?? 3,
-  events: ['NodeAdd', 'NodeTaint'],
+  events: onNode(['NodeAdd', 'NodeTaint'], ({ spec: { tolerations = [] } }, { node, before }) => {
+    const shut = ({ spec }: Node) => firstUntolerated(spec.taints, tolerations) !== undefined;
+    return !shut(node) && (!before || shut(before));
+  }),
   compile(pod, snapshot) {
     const tolerations = pod.spec.tolerations ?? [];
     // Only those of no effect or of this one speak of preferences.

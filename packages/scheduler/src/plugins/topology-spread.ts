@@ -8,8 +8,18 @@
  *
  * Source: the API's documentation of topologySpreadConstraints; behaviour of kube-scheduler's PodTopologySpread.
  */
-import { type corev1, type LabelSelector, labelSelectorOf, type Pod, selectsNode, tolerates } from '@orbitkit/core';
+import {
+  type corev1,
+  type LabelSelector,
+  labelSelectorOf,
+  type Node,
+  type Pod,
+  selectsNode,
+  tolerates,
+} from '@orbitkit/core';
+import type { EventInterest } from '../framework/event.js';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onNode, onPod } from '../framework/queueing-hints.js';
 import type { FilterRule, ScoreRule } from '../framework/rules.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import type { Counter, CounterRule, Topology } from '../snapshot/topology.js';
@@ -35,10 +45,44 @@ const unlabelled: Refusal = {
   unresolvable: true,
 };
 
+/** Undefined where default constraints may have refused the pod: what they count hangs on more than the pod. */
+function ownHard(pod: Pod): readonly SpreadConstraint[] | undefined {
+  const own = pod.spec.topologySpreadConstraints;
+  if (!own?.length) return undefined;
+  return own.filter(each => each.whenUnsatisfiable !== 'ScheduleAnyway').map(each => withLabelKeys(each, pod));
+}
+
+const interests: readonly EventInterest[] = [
+  ...onNode(['NodeAdd', 'NodeDelete', 'NodeLabel'], (pod, { node, before }) => {
+    const hard = ownHard(pod);
+    if (!hard) return true;
+    const place = (each: Node): string => {
+      const values = hard.map(({ topologyKey }) => each.metadata.labels?.[topologyKey]);
+      // Not a node that counts, whatever else is on it.
+      return values.includes(undefined) ? '' : JSON.stringify([values, selectsNode(pod.spec, each)]);
+    };
+    return place(node) !== (before ? place(before) : '');
+  }),
+  ...onNode(['NodeTaint'], pod => ownHard(pod)?.some(each => each.nodeTaintsPolicy === 'Honor') ?? true),
+  ...onPod(['PodAdd', 'PodLabel', 'PodTerminating', 'PodDelete'], (pod, { before, after }) => {
+    const hard = ownHard(pod);
+    if (!hard) return true;
+    const { namespace } = pod.metadata;
+    /** Which of the constraints count it. */
+    const counted = (other: Pod | undefined): string => {
+      if (other?.metadata.namespace !== namespace) return '';
+      const labels = other.metadata.labels ?? {};
+      return hard.flatMap(({ labelSelector }, i) => (labelSelectorOf(labelSelector).matches(labels) ? i : [])).join();
+    };
+    const ends = after?.metadata.deletionTimestamp !== undefined;
+    return counted(before) !== (ends ? '' : counted(after));
+  }),
+];
+
 export const topologySpread = (options: TopologySpreadOptions = {}): Plugin => ({
   name: 'PodTopologySpread',
   weight: options.weight ?? 2,
-  events: ['NodeAdd', 'NodeLabel', 'NodeTaint', 'PodAdd', 'PodLabel', 'PodDelete'],
+  events: interests,
   compile(pod, snapshot) {
     const { constraints, stale } = constraintsOf(pod, snapshot, options.defaultConstraints ?? systemDefaults);
     if (constraints.length === 0) return stale ? { stale } : undefined;

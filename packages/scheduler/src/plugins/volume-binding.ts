@@ -20,10 +20,12 @@ import {
 } from '@orbitkit/core';
 import type { SchedulerHandle } from '../framework/handle.js';
 import type { Plugin, Refusal } from '../framework/plugin.js';
+import { onPod } from '../framework/queueing-hints.js';
 import type { Rules } from '../framework/rules.js';
 import type { ClusterObjects } from '../snapshot/cluster-objects.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import { type Claim, claimsOf, claimsVersion, type StorageClass, type Volume } from '../snapshot/volumes.js';
+import { onOwnClaim, onOwnClass, onUsableVolume } from './volume-hints.js';
 
 const selectedNode = 'volume.kubernetes.io/selected-node';
 const noProvisioner = 'kubernetes.io/no-provisioner';
@@ -50,7 +52,15 @@ export const volumeBinding = (): Plugin => {
 
   return {
     name: 'VolumeBinding',
-    events: ['NodeAdd', 'NodeLabel', 'PersistentVolume', 'PersistentVolumeClaim', 'StorageClass', 'PodDelete'],
+    events: [
+      'NodeAdd',
+      'NodeLabel',
+      ...onOwnClaim,
+      ...onUsableVolume,
+      ...onOwnClass,
+      // A placement that was undone gives back the volumes that it would have bound.
+      ...onPod(['PodDelete'], (_pod, { before }) => !before || claimsOf(before).length > 0),
+    ],
     attach(given) {
       handle = given;
     },

@@ -3,7 +3,9 @@
  * Source: the API's documentation of ReadWriteOncePod; kube-scheduler's VolumeRestrictions.
  */
 import type { Plugin } from '../framework/plugin.js';
-import { type Claim, claimsOf } from '../snapshot/volumes.js';
+import { onPod } from '../framework/queueing-hints.js';
+import { type Claim, claimsOf, shareClaim } from '../snapshot/volumes.js';
+import { onOwnClaim } from './volume-hints.js';
 
 const taken = {
   reasons: ['node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode'],
@@ -11,7 +13,11 @@ const taken = {
 
 export const volumeRestrictions = (): Plugin => ({
   name: 'VolumeRestrictions',
-  events: ['PodDelete', 'PersistentVolumeClaim'],
+  events: [
+    'NodeDelete',
+    ...onPod(['PodDelete'], (pod, { before }) => !before || shareClaim(pod, before), false),
+    ...onOwnClaim,
+  ],
   sign: pod => (claimsOf(pod).length > 0 ? pod.metadata.name : ''),
   compile(pod, snapshot) {
     const names = claimsOf(pod);

@@ -3,7 +3,9 @@
  * Source: the API's well-known labels; kube-scheduler's VolumeZone.
  */
 import type { Plugin } from '../framework/plugin.js';
+import { onNode } from '../framework/queueing-hints.js';
 import { type Claim, claimsOf, claimsVersion, type Volume } from '../snapshot/volumes.js';
+import { onOwnClaim, onUsableVolume } from './volume-hints.js';
 
 const keys = [
   'topology.kubernetes.io/zone',
@@ -20,7 +22,14 @@ const refusal = { reasons: ['node(s) had no available volume zone'], unresolvabl
 
 export const volumeZone = (): Plugin => ({
   name: 'VolumeZone',
-  events: ['NodeAdd', 'NodeLabel', 'PersistentVolume', 'PersistentVolumeClaim'],
+  events: [
+    'NodeAdd',
+    ...onNode(['NodeLabel'], (_pod, { node, before }) =>
+      keys.some(key => node.metadata.labels?.[key] !== before?.metadata.labels?.[key]),
+    ),
+    ...onOwnClaim,
+    ...onUsableVolume,
+  ],
   sign: pod => claimsOf(pod).join(),
   compile(pod, snapshot) {
     const claims = claimsOf(pod);

@@ -95,6 +95,23 @@ describe('schedulingQueue', () => {
     expect(queue.sizes).toMatchObject({ active: 0 });
   });
 
+  it('a nomination is no reason to try again, its loss is', async () => {
+    const { clock, queue } = setUp();
+    const pod = testPod('p');
+    queue.add(pod);
+    await queue.pop(never);
+    queue.refuse(pod.metadata.uid, new Set(['Fit']));
+    const nominated = { ...pod, status: { ...pod.status, nominatedNodeName: 'n' } };
+    queue.add(nominated);
+    expect(queue.sizes).toMatchObject({ unschedulable: 1, backoff: 0 });
+    queue.notice('NodeTaint');
+    expect(queue.sizes).toMatchObject({ unschedulable: 1, backoff: 0 });
+    queue.add(pod);
+    expect(queue.sizes).toMatchObject({ unschedulable: 0, backoff: 1 });
+    await clock.advance(1_000);
+    expect(queue.take()!.pod).toBe(pod);
+  });
+
   it('ends a waiting pop when the signal aborts', async () => {
     const { queue } = setUp();
     const controller = new AbortController();

@@ -13,6 +13,8 @@ import type { Clock, Pod } from '@orbitkit/core';
 import type { ClusterEvent, ClusterEventType } from '../framework/event.js';
 import type { QueuedPod } from '../framework/plugin.js';
 import type { Profile } from '../framework/profile.js';
+import { classOf, type PodClass } from '../snapshot/pod-class.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
 import { Heap } from './heap.js';
 
 export interface SchedulingQueueOptions {
@@ -21,6 +23,8 @@ export interface SchedulingQueueOptions {
   /** The profile of a pod, where there are several. */
   profileOf?(pod: Pod): Profile | undefined;
   clock: Clock;
+  /** The cluster that decisions are made in: plugins' hints look at it. Without it they know less, and let more pods try. */
+  snapshot?: Snapshot;
   initialBackoffMs?: number;
   maxBackoffMs?: number;
   maxUnschedulableMs?: number;
@@ -36,12 +40,27 @@ interface Waiting extends QueuedPod {
   refusedBy: ReadonlySet<string>;
   /** Not before this time, while backing off. */
   notBefore: number;
-  /** Since when it rests. */
+  /** Since when it rests, and among whom. */
   since: number;
+  alike: Alike | undefined;
   /** While flying: the number of the first event that it has not seen. */
   seen: number;
   /** Changes with the place: an entry of a heap with another number is out of date. */
   turn: number;
+}
+
+/** Pods at rest that were refused by the same plugins, for one scheduler name and nominated node. */
+interface Rest {
+  readonly key: string;
+  readonly refusedBy: ReadonlySet<string>;
+  readonly byClass: Map<PodClass, Alike>;
+}
+
+/** Those of one class among them: a hint that sees no more of a pod is asked once for all. */
+interface Alike {
+  readonly rest: Rest;
+  readonly podClass: PodClass;
+  readonly pods: Map<string, Waiting>;
 }
 
 interface Turn {
@@ -83,7 +102,7 @@ const eventLimit = 10_000;
 const nobody: ReadonlySet<string> = new Set();
 
 export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueue {
-  const { profile, clock } = options;
+  const { profile, clock, snapshot } = options;
   const initialBackoffMs = options.initialBackoffMs ?? 1_000;
   const maxBackoffMs = options.maxBackoffMs ?? 10_000;
   const maxUnschedulableMs = options.maxUnschedulableMs ?? 300_000;
@@ -95,7 +114,7 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
   const backoff = new Heap<Turn>((a, b) => a.waiting.notBefore - b.waiting.notBefore);
   /** In order of their rest, and by who refused them. */
   const resting = new Map<string, Waiting>();
-  const byRefusers = new Map<string, Map<string, Waiting>>();
+  const rests = new Map<string, Rest>();
   let events: ClusterEvent[] = [];
   let firstEvent = 0;
   let sequence = 0;
@@ -107,10 +126,7 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
   function move(waiting: Waiting, place: Place): void {
     if (waiting.place === 'unschedulable') {
       resting.delete(waiting.pod.metadata.uid);
-      const key = refuserKey(waiting);
-      const alike = byRefusers.get(key);
-      alike?.delete(waiting.pod.metadata.uid);
-      if (alike?.size === 0) byRefusers.delete(key);
+      leaveAlike(waiting);
     }
     sizes[waiting.place] -= 1;
     sizes[place] += 1;
@@ -120,19 +136,37 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
     else if (place === 'backoff') backoff.push({ waiting, turn: waiting.turn });
     else if (place === 'unschedulable') {
       resting.set(waiting.pod.metadata.uid, waiting);
-      const key = refuserKey(waiting);
-      let alike = byRefusers.get(key);
-      if (!alike) {
-        alike = new Map();
-        byRefusers.set(key, alike);
-      }
-      alike.set(waiting.pod.metadata.uid, waiting);
+      joinAlike(waiting);
     } else return;
     wake();
   }
 
-  const refuserKey = (waiting: Waiting): string =>
-    `${waiting.pod.spec.schedulerName ?? ''}\0${[...waiting.refusedBy].sort().join('\0')}`;
+  function joinAlike(waiting: Waiting): void {
+    const { pod, refusedBy } = waiting;
+    const key = [pod.spec.schedulerName, pod.status.nominatedNodeName, ...[...refusedBy].sort()].join('\0');
+    let rest = rests.get(key);
+    if (!rest) {
+      rest = { key, refusedBy, byClass: new Map() };
+      rests.set(key, rest);
+    }
+    const podClass = classOf(pod);
+    let alike = rest.byClass.get(podClass);
+    if (!alike) {
+      alike = { rest, podClass, pods: new Map() };
+      rest.byClass.set(podClass, alike);
+    }
+    alike.pods.set(pod.metadata.uid, waiting);
+    waiting.alike = alike;
+  }
+
+  function leaveAlike(waiting: Waiting): void {
+    const { rest, podClass, pods } = waiting.alike!;
+    waiting.alike = undefined;
+    pods.delete(waiting.pod.metadata.uid);
+    if (pods.size > 0) return;
+    rest.byClass.delete(podClass);
+    if (rest.byClass.size === 0) rests.delete(rest.key);
+  }
 
   const backoffOf = (attempts: number): number =>
     Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.max(0, attempts - 1));
@@ -193,7 +227,7 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
     if (waiting.seen < firstEvent) return true;
     const rules = profileOf(waiting.pod);
     for (let i = waiting.seen - firstEvent; i < events.length; i++)
-      if (rules.concerns(events[i]!, waiting.pod, refusedBy)) return true;
+      if (rules.concerns(events[i]!, waiting.pod, refusedBy, snapshot)) return true;
     return false;
   }
 
@@ -223,6 +257,7 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
           refusedBy: nobody,
           notBefore: 0,
           since: 0,
+          alike: undefined,
           seen: 0,
           turn: 0,
         };
@@ -246,7 +281,17 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
         known.priority = priority;
         if (gated) move(known, 'gated');
         else delay(known);
-      } else known.pod = pod;
+        return;
+      }
+      known.pod = pod;
+      const nominated = before.status.nominatedNodeName;
+      if (!known.alike || nominated === pod.status.nominatedNodeName) return;
+      // Who lost the place that victims make room for looks for another.
+      if (nominated) delay(known);
+      else {
+        leaveAlike(known);
+        joinAlike(known);
+      }
     },
     remove(uid) {
       const waiting = all.get(uid);
@@ -304,15 +349,18 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
           firstEvent += half;
         }
       }
-      for (const alike of [...byRefusers.values()]) {
-        const first: Waiting = alike.values().next().value!;
-        const interest = profileOf(first.pod).interest(event.type, first.refusedBy);
+      for (const { refusedBy, byClass } of [...rests.values()]) {
+        const [first] = byClass.values();
+        const rules = profileOf(anyOf(first!).pod);
+        const interest = rules.interest(event.type, refusedBy);
         if (interest === 'none') continue;
-        for (const waiting of [...alike.values()]) {
-          if (interest === 'ask' && !profileOf(waiting.pod).concerns(event, waiting.pod, waiting.refusedBy)) continue;
-          const place = waiting.notBefore <= clock.now() ? 'active' : 'backoff';
-          move(waiting, place);
-          waiting.refusedBy = nobody;
+        for (const alike of [...byClass.values()]) {
+          if (interest === 'askOne' && !rules.concerns(event, anyOf(alike).pod, refusedBy, snapshot)) continue;
+          for (const waiting of [...alike.pods.values()]) {
+            if (interest === 'ask' && !rules.concerns(event, waiting.pod, refusedBy, snapshot)) continue;
+            delay(waiting);
+            waiting.refusedBy = nobody;
+          }
         }
       }
     },
@@ -334,6 +382,8 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
     },
   };
 }
+
+const anyOf = ({ pods }: Alike): Waiting => pods.values().next().value!;
 
 /** Whether an update can make a refused pod schedulable: its own status cannot. */
 function sameForDecisions(a: Pod, b: Pod): boolean {

@@ -5,11 +5,12 @@
  * comes again as a new one, as its controller would have it. A plugin that throws ends the simulation, since its report would be worth nothing.
  */
 import type { KubeObject, Node, Pod } from '@orbitkit/core';
+import { commit, rollback } from '../commit.js';
 import type { NodeRefusal } from '../framework/plugin.js';
 import { type Profile, profile } from '../framework/profile.js';
-import { nodeChanges } from '../live/cluster-watch.js';
+import { nodeEvents } from '../live/cluster-events.js';
 import { schedulingQueue } from '../queue/scheduling-queue.js';
-import { commit, rollback, schedule } from '../schedule.js';
+import { schedule } from '../schedule.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
 import { isUsable } from '../snapshot/node-info.js';
 import { NodeLoads } from '../snapshot/node-loads.js';
@@ -93,7 +94,7 @@ class PolicyRun {
       ...(policy.percentageOfNodesToScore ? { percentageOfNodesToScore: policy.percentageOfNodesToScore } : {}),
     });
     this.#hasPermit = this.#rules.plugins.some(plugin => plugin.permit);
-    this.#queue = schedulingQueue({ profile: this.#rules, clock: this.#clock });
+    this.#queue = schedulingQueue({ profile: this.#rules, clock: this.#clock, snapshot: this.#state });
     for (const object of world.objects) this.#state.objects.set(object);
     for (const node of world.nodes) this.#setNode(node);
     const shapes = shapesOf(world.arrivals);
@@ -182,6 +183,7 @@ class PolicyRun {
       if (decision.outcome === 'unschedulable') {
         this.#refuse(life, decision.refusedBy);
         const { preemption } = decision;
+        if (decision.losesNomination) this.#releaseNomination(life);
         if (!preemption) return;
         life.pod = { ...pod, status: { ...pod.status, nominatedNodeName: preemption.node } };
         this.#state.nominate(uid, life.pod, preemption.node);
@@ -194,8 +196,11 @@ class PolicyRun {
         this.#refuse(life, new Set([refusal.plugin]));
         return;
       }
+      const kept = this.#state.nominationOf(uid);
       this.#state.assume(pod, decision.node);
       life.node = decision.node;
+      if (kept !== undefined && kept !== decision.node)
+        this.#queue.notice({ type: 'PodDelete', before: pod, node: kept });
       if (this.#hasPermit) this.#permit(life, pod);
       else this.#bound(life, pod);
     } catch (error) {
@@ -212,6 +217,15 @@ class PolicyRun {
     this.#ledger.refusals += 1;
     life.node = undefined;
     this.#queue.refuse(life.pod.metadata.uid, refusedBy);
+  }
+
+  #releaseNomination(life: Life): void {
+    const { pod } = life;
+    const { nominatedNodeName: node, ...status } = pod.status;
+    life.pod = { ...pod, status };
+    this.#state.nominate(pod.metadata.uid, undefined);
+    this.#queue.add(life.pod);
+    this.#queue.notice({ type: 'PodDelete', before: pod, node: node! });
   }
 
   /** Permit: all of them approve, one refuses, or the time is over. */
@@ -239,7 +253,7 @@ class PolicyRun {
         life.phase = 'waits';
         this.#state.forget(pod.metadata.uid);
         rollback(pod, node, this.#rules);
-        this.#queue.notice({ type: 'PodDelete', before: pod });
+        this.#queue.notice({ type: 'PodDelete', before: pod, node });
         this.#refuse(life, new Set([refusal.plugin]));
       })
       .catch(error => {
@@ -271,7 +285,7 @@ class PolicyRun {
         this.#ledger.completed += 1;
         this.#leave(life);
       });
-    this.#queue.notice({ type: 'PodAdd', after: pod });
+    this.#queue.notice({ type: 'PodAdd', after: pod, node });
   }
 
   #come(arrival: Arrival, index: number, number: number, from: string | undefined, since = this.#clock.seconds): void {
@@ -320,6 +334,7 @@ class PolicyRun {
   /** It is gone, and its room free. */
   #leave(life: Life): void {
     const { uid } = life.pod.metadata;
+    const node = life.node ?? this.#state.nominationOf(uid);
     life.end?.cancel();
     if (life.phase === 'runs') {
       this.#running -= 1;
@@ -329,7 +344,7 @@ class PolicyRun {
     this.#lives.delete(uid);
     this.#state.removePod(uid);
     this.#queue.remove(uid);
-    this.#queue.notice({ type: 'PodDelete', before: life.pod });
+    if (node !== undefined) this.#queue.notice({ type: 'PodDelete', before: life.pod, node });
   }
 
   // --- nodes ---
@@ -341,8 +356,7 @@ class PolicyRun {
     const was = before !== undefined && isUsable(before);
     if (was !== isUsable(node))
       for (const plugin of this.#rules.plugins) (was ? plugin.nodeLeft : plugin.nodeJoined)?.call(plugin, name);
-    if (!before) this.#queue.notice({ type: 'NodeAdd', after: node });
-    else for (const type of nodeChanges(before, node)) this.#queue.notice({ type, before, after: node });
+    for (const event of nodeEvents(before, node)) this.#queue.notice(event);
   }
 
   #change(change: NodeChange): void {
@@ -376,6 +390,7 @@ class PolicyRun {
         empty('removed');
         this.#state.removeNode(name);
         if (usable) for (const plugin of this.#rules.plugins) plugin.nodeLeft?.(name);
+        for (const event of nodeEvents(node, undefined)) this.#queue.notice(event);
       }
     }
   }

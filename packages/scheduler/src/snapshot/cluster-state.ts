@@ -158,6 +158,11 @@ export class ClusterState implements Snapshot {
     const placement = this.#placed.get(uid);
     return placement && this.#bySlot[placement.slot]!.name;
   }
+  /** The node whose room is kept for a pod that waits for victims to end there. */
+  nominationOf(uid: string): string | undefined {
+    const slot = this.#nominatedAt.get(uid);
+    return slot === undefined ? undefined : this.#bySlot[slot]!.name;
+  }
   snapshot(): Snapshot {
     return this;
   }

@@ -25,6 +25,13 @@ export function claimsOf(pod: Pod): string[] {
   return names;
 }
 
+/** Both pods use a claim of that name in one namespace. */
+export function shareClaim(a: Pod, b: Pod): boolean {
+  if (a.metadata.namespace !== b.metadata.namespace) return false;
+  const names = claimsOf(a);
+  return claimsOf(b).some(name => names.includes(name));
+}
+
 /** Changes when anything does that decides where a pod's volumes can be. */
 export const claimsVersion = (objects: ClusterObjects): number =>
   objects.version('PersistentVolumeClaim') + objects.version('PersistentVolume') + objects.version('StorageClass');

@@ -7,10 +7,11 @@
  * ```
  */
 import { type KubeObject, labelSelectorOf, type Node, type Pod, selectsNode, tolerates } from '@orbitkit/core';
+import { commit, rollback } from '../commit.js';
 import type { Plugin } from '../framework/plugin.js';
 import { type Profile, profile } from '../framework/profile.js';
 import { resourceFit } from '../plugins/resource-fit.js';
-import { commit, type Decision, rollback, type ScheduleOptions, schedule } from '../schedule.js';
+import { type Decision, type ScheduleOptions, schedule } from '../schedule.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
 import { isUsable, type NodeInfo } from '../snapshot/node-info.js';
 
