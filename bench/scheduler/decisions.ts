@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import type { Pod } from '@orbitkit/core';
 import { ClusterState, commit, defaultPlugins, type Profile, profile, schedule } from '@orbitkit/scheduler';
 import { boundTo, testPod } from '@orbitkit/scheduler/testing';
-import { nodes, type Workload, workloads } from './workloads.js';
+import { nodes, nodesOf, sizesOf, type Workload, workloads } from './workloads.js';
 
 export interface Measured {
   readonly perSecond: number;
@@ -47,17 +47,12 @@ function place(pod: Pod, state: ClusterState, rules: Profile, start: number): { 
 export function decide(workload: Workload, nodeCount: number, timed = false): Measured {
   // What others left behind is not this one's to clear; the code that died with it is warm again before it counts.
   collectGarbage();
-  const scale = nodeCount / 5_000;
   const state = new ClusterState();
-  for (const node of nodes(nodeCount, workload.zones)) state.setNode(node);
+  for (const node of nodesOf(workload, nodeCount)) state.setNode(node);
   const rules = profile({ plugins: defaultPlugins() });
   let start = 0;
-  const initial = Math.round(workload.initial * scale);
+  const { initial, measured: count } = sizesOf(workload, nodeCount);
   for (let i = 0; i < initial; i++) start = place(workload.initialPod(i), state, rules, start).start;
-  const count =
-    nodeCount === 500 && workload.measuredAt500
-      ? workload.measuredAt500
-      : Math.round(workload.measured * Math.max(scale, 0.5));
   const pods = Array.from({ length: count }, (_, i) => workload.pod(i));
   const times = new Float64Array(count);
   let placed = 0;

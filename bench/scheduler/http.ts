@@ -7,68 +7,144 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiServer, memoryStore } from '@orbitkit/apiserver';
-import { compose, createClient, httpTransport, Namespace, Node, Pod, silentLogger } from '@orbitkit/core';
+import {
+  type Client,
+  compose,
+  createClient,
+  httpTransport,
+  Namespace,
+  Node,
+  Pod,
+  PriorityClass,
+  silentLogger,
+  systemClock,
+} from '@orbitkit/core';
 import { defaultPlugins, scheduler } from '@orbitkit/scheduler';
-import { nodes } from './workloads.js';
+import { nodesOf, queueWorkloads, sizesOf, type Workload, workloads } from './workloads.js';
 
 interface Order {
-  port: number;
-  pods: number;
+  readonly port: number;
+  readonly workload: string;
+  readonly nodes: number;
+  readonly measured: number;
 }
 
-const inFlight = 64;
+/** What the load says: it begins to measure; and what it measured. */
+type Word = { readonly begins: true } | { readonly seconds: number };
 
-async function load({ port, pods }: Order): Promise<{ seconds: number }> {
-  const transport = httpTransport({ server: `http://127.0.0.1:${port}` });
-  const client = createClient(transport);
-  const stop = new AbortController();
-  const start = await client.list(Pod, { namespace: 'perf' });
-  let bound = 0;
-  const all = (async () => {
-    const seen = new Set<string>();
-    const options = {
-      namespace: 'perf',
-      signal: stop.signal,
-      ...(start.metadata.resourceVersion ? { resourceVersion: start.metadata.resourceVersion } : {}),
-    };
-    for await (const batch of client.watchBatches(Pod, options)) {
-      for (const event of batch) {
-        if (event.type === 'BOOKMARK') continue;
-        const object = event.object as Pod;
-        if (!object.spec.nodeName || seen.has(object.metadata.name)) continue;
-        seen.add(object.metadata.name);
-        bound = seen.size;
-      }
-      if (bound === pods) return;
-    }
-  })();
-  const began = performance.now();
+const inFlight = 64;
+const all = [...workloads, ...queueWorkloads];
+
+/** @throws Error that names those there are. */
+function workloadOf(name: string): Workload {
+  const found = all.find(each => each.name === name);
+  if (!found) throw new Error(`no workload "${name}"; there are ${all.map(each => each.name).join('; ')}`);
+  return found;
+}
+
+/** As a user posts it: the priority is its class's. */
+function draftOf({ metadata: { name, namespace, labels }, spec }: Pod) {
+  const { priority, ...rest } = spec;
+  return {
+    metadata: { name, namespace, labels: labels! },
+    spec: { ...rest, ...(priority ? { priorityClassName: `priority-${priority}` } : {}) },
+  };
+}
+
+async function createAll(client: Client, pods: readonly Pod[]): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < pods; i = next++) {
-      await client.create(Pod, {
-        metadata: { name: `p${i}`, namespace: 'perf' },
-        spec: {
-          containers: [{ name: 'main', image: 'pause', resources: { requests: { cpu: '100m', memory: '500Mi' } } }],
-        },
-      });
-    }
+    for (let pod = pods[next++]; pod; pod = pods[next++]) await client.create(Pod, draftOf(pod));
   };
   await Promise.all(Array.from({ length: inFlight }, worker));
-  await all;
-  const seconds = (performance.now() - began) / 1_000;
+}
+
+/** Counts pods as the watch shows them bound. */
+function observer(client: Client, resourceVersion: string | undefined, signal: AbortSignal) {
+  const bound = new Set<string>();
+  const waiters = new Set<() => void>();
+  const run = async (): Promise<void> => {
+    for await (const batch of client.watchBatches(Pod, { signal, ...(resourceVersion ? { resourceVersion } : {}) })) {
+      for (const event of batch) {
+        if (event.type === 'BOOKMARK') continue;
+        const { metadata, spec } = event.object as Pod;
+        if (spec.nodeName) bound.add(`${metadata.namespace}/${metadata.name}`);
+      }
+      for (const each of waiters) each();
+    }
+  };
+  const key = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
+  return {
+    run,
+    async until(pods: readonly Pod[]): Promise<void> {
+      let left = pods.map(key);
+      await new Promise<void>(resolve => {
+        const look = (): void => {
+          if (bound.size < pods.length) return;
+          left = left.filter(each => !bound.has(each));
+          if (left.length > 0) return;
+          waiters.delete(look);
+          resolve();
+        };
+        waiters.add(look);
+        look();
+      });
+    },
+  };
+}
+
+/** Again and again while the signal lasts, evenly. */
+async function each(perSecond: number, signal: AbortSignal, act: (index: number) => Promise<unknown>): Promise<void> {
+  for (let index = 0; !signal.aborted; index++) {
+    await act(index);
+    await systemClock.sleep(1_000 / perSecond, signal).catch(() => {});
+  }
+}
+
+async function load(order: Order, say: (word: Word) => void): Promise<void> {
+  const workload = workloadOf(order.workload);
+  const client = createClient(httpTransport({ server: `http://127.0.0.1:${order.port}` }));
+  const stop = new AbortController();
+  const start = await client.list(Pod, {});
+  const seen = observer(client, start.metadata.resourceVersion, stop.signal);
+  const watching = seen.run().catch(error => {
+    if (!stop.signal.aborted) throw error;
+  });
+  const many = (count: number, make: (index: number) => Pod) => Array.from({ length: count }, (_, i) => make(i));
+  await createAll(
+    client,
+    many(workload.gated ?? 0, index => workload.gatedPod!(index)),
+  );
+  const initial = many(sizesOf(workload, order.nodes).initial, workload.initialPod);
+  await createAll(client, initial);
+  await seen.until(initial);
+  const pods = many(order.measured, workload.pod);
+  const beside = new AbortController();
+  say({ begins: true });
+  const began = performance.now();
+  const { beside: comes, endingPerSecond } = workload;
+  const others = [
+    comes ? each(5, beside.signal, index => client.create(Pod, draftOf(comes(index)))) : undefined,
+    endingPerSecond
+      ? each(endingPerSecond, beside.signal, async index => {
+          const pod = initial[index];
+          if (pod) await client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 });
+        })
+      : undefined,
+  ];
+  await Promise.all([createAll(client, pods), seen.until(pods)]);
+  say({ seconds: (performance.now() - began) / 1_000 });
+  beside.abort();
+  await Promise.all(others);
   stop.abort();
-  return { seconds };
+  await watching;
 }
 
 /** The other process. */
 export function loadOnOrder(): void {
   process.once('message', order => {
-    void load(order as Order).then(
-      answer => {
-        process.send!(answer);
-        process.disconnect();
-      },
+    load(order as Order, word => process.send!(word)).then(
+      () => process.disconnect(),
       error => {
         console.error(error);
         process.exit(1);
@@ -77,7 +153,23 @@ export function loadOnOrder(): void {
   });
 }
 
-export async function httpReport(nodeCount = 5_000, pods = 10_000): Promise<void> {
+export async function httpReport(name = 'SchedulingBasic', nodeCount = 5_000, pods?: number): Promise<void> {
+  const chosen = name === 'all' ? all.filter(each => each.name !== 'Nothing beside') : [workloadOf(name)];
+  console.log(
+    '| created, bound and observed over HTTP | nodes | pods | pods/s | server and scheduler, us of processor time a pod | upstream threshold at 5,000 nodes, pods/s |',
+  );
+  console.log('|---|---|---|---|---|---|');
+  for (const workload of chosen) {
+    const measured = pods ?? sizesOf(workload, nodeCount).measured;
+    const { perSecond, micros } = await measure(workload, nodeCount, measured);
+    const nodes = workload.ownNodes?.().length ?? nodeCount;
+    console.log(
+      `| ${workload.name} | ${nodes} | ${measured} | ${Math.round(perSecond).toLocaleString('en')} | ${Math.round(micros)} | ${workload.threshold ?? '-'} |`,
+    );
+  }
+}
+
+async function measure(workload: Workload, nodeCount: number, measured: number) {
   const controller = new AbortController();
   const dataDir = await mkdtemp(join(tmpdir(), 'orbitkit-bench-scheduler-'));
   const server = apiServer({
@@ -92,19 +184,20 @@ export async function httpReport(nodeCount = 5_000, pods = 10_000): Promise<void
   try {
     await composition.ready;
     const client = server.clientFor({ username: 'bench', groups: ['system:masters'] });
-    await client.create(Namespace, { metadata: { name: 'perf' } });
-    for (const { metadata, spec, status } of nodes(nodeCount)) {
+    for (const namespace of ['perf', 'init', 'basic', 'measured', 'ending', 'gated'])
+      await client.create(Namespace, { metadata: { name: namespace } });
+    await client.create(PriorityClass, { metadata: { name: 'priority-10' }, value: 10 });
+    for (const { metadata, spec, status } of nodesOf(workload, nodeCount)) {
       const made = await client.create(Node, { metadata: { name: metadata.name, labels: metadata.labels! }, spec });
       await client.updateStatus(Node, { ...made, status });
     }
-    const before = process.cpuUsage();
-    const { seconds } = await loadFrom({ port: server.endpoint!.port, pods });
+    let before = process.cpuUsage();
+    const order = { port: server.endpoint!.port, workload: workload.name, nodes: nodeCount, measured };
+    const seconds = await loadFrom(order, () => {
+      before = process.cpuUsage();
+    });
     const { user, system } = process.cpuUsage(before);
-    const rate = Math.round(pods / seconds).toLocaleString('en');
-    const micros = Math.round((user + system) / pods);
-    console.log(
-      `${nodeCount} nodes, ${pods} pods: ${rate} pods/s created, bound and observed over HTTP; server and scheduler ${micros} us of processor time a pod; upstream's threshold 680 pods/s`,
-    );
+    return { perSecond: measured / seconds, micros: (user + system) / measured };
   } finally {
     controller.abort();
     await running;
@@ -112,11 +205,15 @@ export async function httpReport(nodeCount = 5_000, pods = 10_000): Promise<void
   }
 }
 
-async function loadFrom(order: Order): Promise<{ seconds: number }> {
+async function loadFrom(order: Order, begins: () => void): Promise<number> {
   const child = fork(process.argv[1]!, ['load'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   try {
     return await new Promise((resolve, reject) => {
-      child.once('message', answer => resolve(answer as { seconds: number }));
+      child.on('message', answer => {
+        const word = answer as Word;
+        if ('begins' in word) begins();
+        else resolve(word.seconds);
+      });
       child.once('exit', code => reject(new Error(`the load ended with ${code}`)));
       child.send(order);
     });

@@ -1,4 +1,4 @@
-/** `node bench/run.mjs scheduler/main.ts decisions [WORKLOAD] | sizes | queued | http [NODES PODS]`: see the files. */
+/** `node bench/run.mjs scheduler/main.ts decisions [WORKLOAD] | sizes | queued | http [WORKLOAD|all] [NODES [PODS]]`: see the files. */
 import { decisionReport, sizeReport } from './decisions.js';
 import { httpReport, loadOnOrder } from './http.js';
 import { queuedReport } from './queued.js';
@@ -7,9 +7,11 @@ const [what, ...words] = process.argv.slice(2);
 if (what === 'decisions') decisionReport(3, words[0]);
 else if (what === 'sizes') sizeReport();
 else if (what === 'queued') queuedReport();
-else if (what === 'http') await httpReport(...words.map(Number));
-else if (what === 'load') loadOnOrder();
+else if (what === 'http') {
+  const name = words[0] && Number.isNaN(Number(words[0])) ? words.shift() : undefined;
+  await httpReport(name, ...words.map(Number));
+} else if (what === 'load') loadOnOrder();
 else
   throw new Error(
-    'usage: node bench/run.mjs scheduler/main.ts decisions [WORKLOAD] | sizes | queued | http [NODES PODS]',
+    'usage: node bench/run.mjs scheduler/main.ts decisions [WORKLOAD] | sizes | queued | http [WORKLOAD|all] [NODES [PODS]]',
   );

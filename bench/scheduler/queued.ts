@@ -1,29 +1,29 @@
 /**
  * Decisions out of the queue: what waits must not cost what can be placed. Pods enter the queue, are taken, decided and assumed, and what happens is told to
- * the queue as the live scheduler does it; time is a manual one. Shapes and sizes of scheduler_perf's SchedulingWhileGated, Unschedulable and
- * PreemptionAsync, where those that come beside the measured pods come five a second.
+ * the queue as the live scheduler does it; time is a manual one.
  */
-import type { Pod } from '@orbitkit/core';
+import type { Node, Pod } from '@orbitkit/core';
 import { ClusterState, commit, defaultPlugins, profile, schedule, schedulingQueue } from '@orbitkit/scheduler';
-import { boundTo, testNode, testPod } from '@orbitkit/scheduler/testing';
-import { high, low, nodes, plain } from './workloads.js';
+import { boundTo } from '@orbitkit/scheduler/testing';
+import { nodesOf, queueWorkloads, sizesOf, type Workload } from './workloads.js';
 
 /** Measured pods a second of the manual time: about what upstream asks for. */
 const perSecond = 500;
 
-function world(clusterNodes: ReturnType<typeof nodes>) {
+function world(clusterNodes: readonly Node[]) {
   const state = new ClusterState();
   for (const node of clusterNodes) state.setNode(node);
   const rules = profile({ plugins: defaultPlugins() });
   let now = 0;
   const clock = { now: () => now, sleep: async () => {}, setTimer: () => ({ cancel() {} }) };
-  const queue = schedulingQueue({ profile: rules, clock });
+  const queue = schedulingQueue({ profile: rules, clock, snapshot: state });
   let start = 0;
   const counts = { placed: 0, refused: 0 };
 
   function end(pod: Pod): void {
+    const node = state.nodeOf(pod.metadata.uid)!;
     state.removePod(pod.metadata.uid);
-    queue.notice({ type: 'PodDelete', before: pod });
+    queue.notice({ type: 'PodDelete', before: pod, node });
   }
 
   /** Decides what is due. */
@@ -84,54 +84,35 @@ function measure(of: ReturnType<typeof world>, pods: readonly Pod[], beside: (in
 
 const many = (count: number, make: (index: number) => Pod): Pod[] => Array.from({ length: count }, (_, i) => make(i));
 
-function gated(): [string, string][] {
-  const light = (name: string) => (index: number) => testPod(`${name}-${index}`, { namespace: name });
-  const gate = { schedulingGates: [{ name: 'perf/wait' }] };
-  const of = world([testNode('one', { allocatable: { cpu: '64', memory: '512Gi', pods: '90000' } })]);
-  const waiting = many(10_000, index => testPod(`gated-${index}`, { namespace: 'gated', spec: gate }));
+/** A queued workload at its full size; what happens beside is told by the manual time. */
+function run(workload: Workload): [string, string][] {
+  const { initial, measured } = sizesOf(workload, nodeCount);
+  const of = world(nodesOf(workload, nodeCount));
+  const waiting = many(workload.gated ?? 0, index => workload.gatedPod!(index));
   for (const pod of waiting) of.add(pod);
-  const ending = many(20_000, light('ending'));
-  for (const pod of ending) of.add(pod);
+  const there = many(initial, workload.initialPod);
+  for (const pod of there) of.add(pod);
   of.settle();
-  let ended = 0;
-  const beside = (index: number): void => {
-    // Fifty a second end.
-    if (index % (perSecond / 50) === 0) of.end(ending[ended++]!);
-  };
-  const during = measure(of, many(20_000, light('measured')), beside);
+  const comesEach = perSecond / 5;
+  const endsEach = perSecond / (workload.endingPerSecond ?? 0);
+  const text = measure(of, many(measured, workload.pod), index => {
+    if (workload.beside && index % comesEach === 0) of.add(workload.beside(index / comesEach));
+    if (index % endsEach === 0) of.end(there[index / endsEach]!);
+  });
+  const rows: [string, string][] = [[workload.name, text]];
+  if (waiting.length === 0) return rows;
   const opened = waiting.map(pod => {
     const { schedulingGates: _gates, ...spec } = pod.spec;
     return { ...pod, spec };
   });
-  return [
-    ['SchedulingWhileGated, 1 node, 10,000 gated, 20,000 pods', during],
-    ['the 10,000 gates removed one by one', measure(of, opened, () => {})],
-  ];
+  rows.push([`${workload.name}: then the gates removed one by one`, measure(of, opened, () => {})]);
+  return rows;
 }
 
-function beside(name: string, initial: readonly Pod[], extra: (index: number) => Pod, count: number): [string, string] {
-  const of = world(nodes(5_000));
-  for (const pod of initial) of.add(pod);
-  of.settle();
-  const each = perSecond / 5;
-  const text = measure(of, many(count, plain('measured')), index => {
-    if (index % each === 0) of.add(extra(index / each));
-  });
-  return [name, text];
-}
-
-const large = (index: number): Pod =>
-  testPod(`large-${index}`, { namespace: 'perf', requests: { cpu: '9', memory: '500Mi' }, spec: { priority: 10 } });
+const nodeCount = 5_000;
 
 export function queuedReport(): void {
-  console.log('| out of the queue | pods/s of processor time | what became of them |');
+  console.log('| out of the queue, 5,000 nodes | pods/s of processor time | what became of them |');
   console.log('|---|---|---|');
-  const rows = [
-    ...gated(),
-    beside('10,000 pods, 5,000 nodes, nothing beside', many(100, plain('init')), plain('beside'), 10_000),
-    beside('Unschedulable, 5,000 nodes, 100 there, 10,000 pods', many(100, plain('init')), large, 10_000),
-    beside('Unschedulable, 5,000 nodes, 20,000 there, 10,000 pods', many(20_000, plain('init')), large, 10_000),
-    beside('PreemptionAsync, 5,000 nodes, 20,000 there, 5,000 pods', many(20_000, low), high, 5_000),
-  ];
-  for (const [name, text] of rows) console.log(`| ${name} | ${text} |`);
+  for (const workload of queueWorkloads) for (const [name, text] of run(workload)) console.log(`| ${name} | ${text} |`);
 }

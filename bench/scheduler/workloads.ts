@@ -18,6 +18,15 @@ export interface Workload {
   pod(index: number): Pod;
   /** Values of the zone label, in turn. Default: three. */
   readonly zones?: readonly string[];
+  /** The nodes, where they are not the usual ones and not as many as asked for. */
+  ownNodes?(): Node[];
+  /** Pods that come beside the measured ones, five a second. Nobody waits for them to be placed. */
+  beside?(index: number): Pod;
+  /** Pods that are kept from being placed all the time. */
+  readonly gated?: number;
+  gatedPod?(index: number): Pod;
+  /** Of the initial pods so many end each second while others are measured. */
+  readonly endingPerSecond?: number;
 }
 
 const three = ['zone-1', 'zone-2', 'zone-3'];
@@ -33,8 +42,8 @@ export const nodes = (count: number, zones: readonly string[] = three): Node[] =
     }),
   );
 
-export const requests = { cpu: '100m', memory: '500Mi' };
-export const plain = (name: string) => (index: number) => testPod(`${name}-${index}`, { namespace: name, requests });
+const requests = { cpu: '100m', memory: '500Mi' };
+const plain = (name: string) => (index: number) => testPod(`${name}-${index}`, { namespace: name, requests });
 const labelled =
   (name: string, labels: Record<string, string>, spec: Partial<corev1.PodSpec>) =>
   (index: number): Pod =>
@@ -87,12 +96,23 @@ const inZone = labelled(
 );
 
 /** Four of these fill a node. */
-export const low = (index: number): Pod =>
-  testPod(`low-${index}`, { namespace: 'perf', requests: { cpu: '900m', memory: '500Mi' }, spec: { priority: 0 } });
+const low = (index: number): Pod =>
+  testPod(`low-${index}`, {
+    namespace: 'perf',
+    requests: { cpu: '900m', memory: '500Mi' },
+    spec: { priority: 0, terminationGracePeriodSeconds: 0 },
+  });
 /** Takes the place of three of them. */
-export const high = (index: number): Pod =>
+const high = (index: number): Pod =>
   testPod(`high-${index}`, { namespace: 'perf', requests: { cpu: '3', memory: '500Mi' }, spec: { priority: 10 } });
 
+/** More than a node has, so that it waits. */
+const large = (index: number): Pod =>
+  testPod(`large-${index}`, { namespace: 'perf', requests: { cpu: '9', memory: '500Mi' }, spec: { priority: 10 } });
+const light = (name: string) => (index: number) => testPod(`${name}-${index}`, { namespace: name });
+const gate = { schedulingGates: [{ name: 'perf/wait' }] };
+
+/** Each pod is one decision: measured with and without the queue and the API. */
 export const workloads: readonly Workload[] = [
   {
     name: 'SchedulingBasic',
@@ -180,3 +200,69 @@ export const workloads: readonly Workload[] = [
     pod: high,
   },
 ];
+
+/** What happens beside the measured pods is what is measured: with the queue, and through the API. */
+export const queueWorkloads: readonly Workload[] = [
+  {
+    name: 'Nothing beside',
+    initial: 100,
+    measured: 10_000,
+    threshold: undefined,
+    initialPod: plain('init'),
+    pod: plain('measured'),
+  },
+  {
+    name: 'Unschedulable',
+    initial: 100,
+    measured: 10_000,
+    threshold: 590,
+    initialPod: plain('init'),
+    pod: plain('measured'),
+    beside: large,
+  },
+  {
+    name: 'Unschedulable, 20,000 there',
+    initial: 20_000,
+    measured: 10_000,
+    threshold: 600,
+    initialPod: plain('init'),
+    pod: plain('measured'),
+    beside: large,
+  },
+  {
+    name: 'PreemptionAsync',
+    initial: 20_000,
+    measured: 5_000,
+    measuredAt500: 1_000,
+    threshold: 570,
+    initialPod: low,
+    pod: plain('measured'),
+    beside: high,
+  },
+  {
+    name: 'SchedulingWhileGated',
+    ownNodes: () => [testNode('one', { allocatable: { cpu: '64', memory: '512Gi', pods: '90000' } })],
+    initial: 20_000,
+    measured: 20_000,
+    threshold: 910,
+    initialPod: light('ending'),
+    pod: light('measured'),
+    gated: 10_000,
+    gatedPod: index => testPod(`gated-${index}`, { namespace: 'gated', spec: gate }),
+    endingPerSecond: 50,
+  },
+];
+
+/** How many pods there are in a cluster of that size: a workload whose nodes are its own has them all. */
+export function sizesOf(workload: Workload, nodeCount: number): { initial: number; measured: number } {
+  if (workload.ownNodes) return workload;
+  const scale = nodeCount / 5_000;
+  const measured =
+    nodeCount === 500 && workload.measuredAt500
+      ? workload.measuredAt500
+      : Math.round(workload.measured * Math.max(scale, 0.5));
+  return { initial: Math.round(workload.initial * scale), measured };
+}
+
+export const nodesOf = ({ ownNodes, zones }: Workload, nodeCount: number): Node[] =>
+  ownNodes?.() ?? nodes(nodeCount, zones);
