@@ -20,6 +20,7 @@ export interface GlobalFlags {
   requestTimeout?: string;
 }
 
+/** An open connection of a command. */
 export interface Session {
   client: Client;
   kinds: KindResolver;
@@ -38,6 +39,10 @@ export function defaultStateDirectory(env: Terminal['env']): string {
 
 export const globalFlags = (command: Command): GlobalFlags => command.optsWithGlobals<GlobalFlags>();
 
+/**
+ * Finds the cluster and asks what it serves. The caller closes the session.
+ * @throws CommandError or StatusError when there is none, or it does not answer.
+ */
 export async function openSession(flags: GlobalFlags, terminal: Terminal): Promise<Session> {
   const { config, context } = await targetCluster(flags, defaultStateDirectory(terminal.env), terminal);
   const transport = kubeconfigTransport(config, { context: context.name });

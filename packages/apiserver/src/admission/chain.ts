@@ -2,6 +2,7 @@
 import { type DynamicObject, isStatusError, type Kind, StatusError } from '@orbitkit/core';
 import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from './contract.js';
 
+/** The plugins of one composition, as the registry calls them. Each step throws what the first plugin that refuses throws. */
 export interface AdmissionChain {
   /** Lets plugins change the object. */
   admit(request: AdmissionRequest): Promise<void>;

@@ -9,6 +9,7 @@
 import type { DynamicObject, Kind, UserInfo } from '@orbitkit/core';
 import type { ObjectBytes, ResourceKey } from '../registry/contract.js';
 
+/** One write on its way: what is asked, by whom, and what was there before. */
 export interface AdmissionRequest {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
   readonly kind: Kind;
@@ -78,6 +79,7 @@ export interface AdmissionCluster extends AdmissionReader {
   ): Promise<ObjectBytes | undefined>;
 }
 
+/** What may change or refuse writes. Everything but the name is optional; a plugin is asked about every write and picks those that it is about. */
 export interface AdmissionPlugin {
   /** In messages and metrics. */
   readonly name: string;

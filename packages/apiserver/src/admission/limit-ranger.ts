@@ -12,6 +12,7 @@ const annotation = 'kubernetes.io/limit-ranger';
 type Amounts = Record<string, string | number>;
 type Item = corev1.LimitRangeItem;
 
+/** Upstream's LimitRanger. What is out of bounds is refused with 403. */
 export function limitRanger(): AdmissionPlugin {
   async function items(request: AdmissionRequest, cluster: AdmissionCluster): Promise<readonly Item[]> {
     const ranges = await cluster.list(limitRanges, request.namespace, request.signal);

@@ -8,6 +8,7 @@ import type { AdmissionPlugin, AdmissionReader, AdmissionRequest } from './contr
 const immortal = new Set(['default', 'kube-system', 'kube-public']);
 const namespaces = { group: '', plural: 'namespaces' };
 
+/** Upstream's NamespaceLifecycle. Refusals are 404 (no such namespace) and 403 (it is being deleted, or it may not be). */
 export function namespaceLifecycle(): AdmissionPlugin {
   return {
     name: 'NamespaceLifecycle',

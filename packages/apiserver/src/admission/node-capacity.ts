@@ -26,6 +26,7 @@ interface Place {
   readonly generation: number | undefined;
 }
 
+/** Judges bindings. Not part of `defaultAdmission()`: a cluster with one scheduler does not need it. */
 export function nodeCapacity(): AdmissionPlugin {
   /** One for each run of a server. */
   const ledgers = new WeakMap<AdmissionCluster, NodeLedger>();

@@ -7,6 +7,7 @@ import type { Authorizer } from '../authorization/index.js';
 import type { AdmissionPlugin, AdmissionRequest } from './contract.js';
 import { refused } from './functions.js';
 
+/** Upstream's OwnerReferencesPermissionEnforcement. Refuses with 403. @param kinds To find the plural under which an owner's kind is asked about. */
 export function ownerReferencesPermissionEnforcement(authorizer: Authorizer, kinds: KindRegistry): AdmissionPlugin {
   async function may(
     request: AdmissionRequest,

@@ -25,6 +25,7 @@ export const systemPriorityClasses = [
   },
 ] as const;
 
+/** Upstream's Priority. A pod of a class that does not exist is refused with 403. */
 export function priority(): AdmissionPlugin {
   return {
     name: 'Priority',

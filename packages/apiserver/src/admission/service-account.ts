@@ -21,6 +21,7 @@ const expirationSeconds = 3607;
 const attempts = 10;
 const attemptMs = 100;
 
+/** Upstream's ServiceAccount. A pod whose account does not exist is refused with 403; a new one is waited for shortly. */
 export function serviceAccount(options: { clock?: Clock } = {}): AdmissionPlugin {
   const clock = options.clock ?? systemClock;
 

@@ -19,6 +19,7 @@ const isNew = (request: AdmissionRequest, plural: string): boolean =>
   request.operation === 'CREATE' &&
   request.subresource === undefined;
 
+/** Upstream's DefaultStorageClass: of several default classes the newest, and of equally old ones the first by name. */
 export function defaultStorageClass(): AdmissionPlugin {
   return {
     name: 'DefaultStorageClass',
@@ -66,6 +67,7 @@ export function storageObjectInUseProtection(): AdmissionPlugin {
   };
 }
 
+/** Upstream's PersistentVolumeClaimResize: refuses (403) a claim that asks for more than before, unless its class has `allowVolumeExpansion`. */
 export function persistentVolumeClaimResize(): AdmissionPlugin {
   return {
     name: 'PersistentVolumeClaimResize',

@@ -24,6 +24,7 @@ export interface PolicyRule {
   omitManagedFields?: boolean;
 }
 
+/** `audit.k8s.io/v1` Policy, without its envelope. */
 export interface AuditPolicy {
   rules: readonly PolicyRule[];
   omitStages?: readonly Stage[];

@@ -1,6 +1,6 @@
 /**
  * The administrator: a random bearer token, made once and kept in a file of mode 0600, and the kubeconfig that carries it.
- * Until RBAC distinguishes users it is the one identity that people use.
+ * Its group may do everything, without RBAC being asked; for others there are accounts of their own.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -28,6 +28,7 @@ export async function adminToken(dir: string): Promise<string> {
   return token;
 }
 
+/** The one entry of each kind that the file has. */
 export interface KubeconfigOptions {
   /** `https://HOST:PORT`. */
   server: string;

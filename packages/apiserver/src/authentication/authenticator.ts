@@ -7,6 +7,7 @@
  */
 import { StatusError, type UserInfo } from '@orbitkit/core';
 
+/** What of a request can say who asks. */
 export interface Credentials {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
@@ -14,6 +15,7 @@ export interface Credentials {
   readonly certificate: Buffer | undefined;
 }
 
+/** One way to be known: tokens, certificates, headers of a proxy. */
 export interface Authenticator {
   /** Undefined: not known here. */
   authenticate(credentials: Credentials): Promise<UserInfo | undefined>;
@@ -58,6 +60,7 @@ export function authenticated(user: UserInfo): UserInfo {
   return known;
 }
 
+/** Who carries no credentials, where that is allowed at all. Upstream's names. */
 export const anonymousUser: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 
 /**

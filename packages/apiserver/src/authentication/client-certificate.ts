@@ -23,6 +23,7 @@ export interface ClientCertificateCheck {
   authority?: string;
 }
 
+/** Knows who shows a certificate that is valid now; with `authority`, only those that it signed. */
 export function clientCertificates(options: ClientCertificateCheck = {}): Authenticator {
   const authorities = options.authority === undefined ? undefined : certificatesIn(options.authority);
   const clock = options.clock ?? systemClock;

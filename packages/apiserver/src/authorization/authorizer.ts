@@ -24,14 +24,17 @@ export interface Attributes {
   readonly fieldSelector?: string | undefined;
 }
 
+/** `deny` ends the question; after `noOpinion` the next authorizer is asked. */
 export type Decision = 'allow' | 'deny' | 'noOpinion';
 
+/** A decision, and why. */
 export interface Verdict {
   readonly decision: Decision;
   /** For people; may be empty. */
   readonly reason: string;
 }
 
+/** One opinion on what users may do: RBAC, the node authorizer, your own. */
 export interface Authorizer {
   /** A promise only when it has to wait: most decisions come from memory. */
   authorize(attributes: Attributes): Verdict | Promise<Verdict>;

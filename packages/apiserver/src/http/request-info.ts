@@ -8,6 +8,7 @@
 import { badRequest } from '@orbitkit/core';
 import type { Query } from './query.js';
 
+/** The attributes of a request; parts that it has not are undefined, and of other paths than those of resources empty. */
 export interface RequestInfo {
   /** `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; for other paths the method in lower case. */
   readonly verb: string;

@@ -38,6 +38,7 @@ export const servingHosts: readonly string[] = [
   '::1',
 ];
 
+/** Where it is kept, and how a new one is called. */
 export interface AuthorityOptions {
   /** Where `ca.crt`, `ca.key` and what it signs are kept. Created when missing. */
   dir: string;
@@ -46,6 +47,7 @@ export interface AuthorityOptions {
   clock?: Clock;
 }
 
+/** An authority whose key is at hand. */
 export interface Authority {
   readonly dir: string;
   /** PEM; what clients trust. */
@@ -55,6 +57,7 @@ export interface Authority {
   readonly clock: Clock;
 }
 
+/** A certificate with its key, and when the next one should be asked for. */
 export interface IssuedCertificate extends KeyPair {
   /** Milliseconds since 1970: issue again from then on. */
   readonly renewAt: number;
@@ -73,6 +76,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   return { dir, certificate: pair.certificate, key: pair.key, clock };
 }
 
+/** For which server a certificate is. */
 export interface ServingCertificateOptions {
   /** Under which files it is kept: `NAME.crt`, `NAME.key`. Default: `apiserver`. */
   name?: string;
@@ -97,6 +101,7 @@ export function issueServingCertificate(
   });
 }
 
+/** For whom a certificate is, in Kubernetes' terms. */
 export interface ClientCertificateOptions {
   /** Under which files it is kept: `NAME.crt`, `NAME.key`. */
   name: string;

@@ -8,6 +8,7 @@ import type { SubjectAlternativeNameExtension } from '@peculiar/x509';
 import type { Authority } from './authority.js';
 import { library, readKeys, serialNumber } from './certificate.js';
 
+/** Subject and alternative names that a request asks for; what it does not name is empty. */
 export interface CertificateRequestFacts {
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -56,6 +57,7 @@ async function parsed(text: string) {
 const keyUsages = { 'digital signature': 'digitalSignature', 'key encipherment': 'keyEncipherment' } as const;
 const extendedUsages = { 'client auth': 'clientAuth', 'server auth': 'serverAuth' } as const;
 
+/** What is signed, and for how long from now. */
 export interface IssueRequest {
   /** PEM of the request. */
   readonly request: string;

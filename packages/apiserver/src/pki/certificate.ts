@@ -10,6 +10,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 /** Clocks of two machines differ: a new certificate is valid from a little earlier on. */
 export const backdateMs = 5 * 60_000;
 
+/** A certificate and the key that belongs to it. */
 export interface KeyPair {
   /** PEM. */
   readonly certificate: string;

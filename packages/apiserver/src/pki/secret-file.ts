@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+/** Makes the directory, and what is missing above it; one that exists gets mode 0700. */
 export async function makeSecretDirectory(directory: string): Promise<void> {
   await fs.mkdir(directory, { recursive: true, mode: 0o700 });
   // mkdir leaves an existing directory as it was.

@@ -47,6 +47,7 @@ function policyOf(stored: ObjectBytes): CompiledPolicy {
   return policy;
 }
 
+/** What the expressions of policies can see. */
 export interface PolicyOptions {
   /** To find the kinds of parameters and equivalent versions. */
   kinds?: KindRegistry;
@@ -54,6 +55,7 @@ export interface PolicyOptions {
   authorizer?: Authorizer;
 }
 
+/** Upstream's ValidatingAdmissionPolicy. A server without bindings pays a look at an empty list. */
 export function validatingPolicies({ kinds, authorizer }: PolicyOptions = {}): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',

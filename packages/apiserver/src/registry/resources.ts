@@ -28,6 +28,7 @@ import { watchObjects } from './watch.js';
 import { WatchCache } from './watch-cache.js';
 import type { Writing } from './writing.js';
 
+/** What the resources of a cluster are kept in, and what they are held to. */
 export interface ResourcesOptions extends StrategyOptions {
   /** The caller's; it closes it after `run` has ended. */
   store: Store;

@@ -37,6 +37,7 @@ export type PartRules = (
   validate: (object: DynamicObject, old: ReadonlyObject) => FieldError[],
 ) => FieldError[];
 
+/** The differences of one kind from the usual way of writing. */
 export interface Strategy {
   /** `metadata.generation` counts changes of everything but metadata and status. Default: kinds that have a `spec`. */
   readonly generation?: boolean;

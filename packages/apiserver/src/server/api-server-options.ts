@@ -12,6 +12,7 @@ import type { StoreFactory } from '../storage/contract.js';
 import type { EncryptionRules } from '../storage/encryption/index.js';
 import type { ServiceAccountOptions } from './access-control.js';
 
+/** The address on which HTTPS is served. */
 export interface ListenOptions {
   /** Default 127.0.0.1. */
   host?: string;
@@ -19,6 +20,7 @@ export interface ListenOptions {
   port?: number;
 }
 
+/** Only the store has no default. */
 export interface ApiServerOptions {
   /** Opens the store; the server closes it. */
   store: StoreFactory;
@@ -90,6 +92,7 @@ export interface ApiServerOptions {
   audit?: (record: RequestRecord) => void;
 }
 
+/** What is told, and the files that it is told in. */
 export interface AuditLogOptions extends LogFileOptions {
   /** What is told: a policy, or the file that holds one (YAML, `audit.k8s.io/v1`). */
   policy: AuditPolicy | string;

@@ -76,6 +76,7 @@ export interface Endpoint {
   readonly url: string;
 }
 
+/** A component that also is a handle on the server: its address, and clients over the in-process transport. */
 export interface ApiServer extends Component {
   readonly kinds: KindRegistry;
   /** Undefined while it does not listen. */
@@ -92,6 +93,10 @@ export interface ApiServer extends Component {
 
 const dayMs = 24 * 60 * 60_000;
 
+/**
+ * An API server; nothing is opened before it runs.
+ * @throws Error that names the option when one cannot be right: plain HTTP off the loopback, an address or range that is none.
+ */
 export function apiServer(options: ApiServerOptions): ApiServer {
   const { name = 'apiserver' } = options;
   const kinds = isRegistry(options.kinds) ? options.kinds : kindRegistry(options.kinds ?? builtinKinds);

@@ -19,18 +19,21 @@ export interface Entry {
   readonly modRevision: bigint;
 }
 
+/** Of every read. */
 export interface ReadOptions {
   /** Read as of this revision. Default: the newest. */
   revision?: bigint;
   signal?: AbortSignal;
 }
 
+/** What one key holds; no entry is no error. */
 export interface GetResult {
   readonly entry: Entry | undefined;
   /** The store's revision at the time of the read. */
   readonly revision: bigint;
 }
 
+/** For pages: `after` is the last key of the page before, `revision` that of the first page. */
 export interface ListOptions extends ReadOptions {
   /** At most this many entries. Default: all. */
   limit?: number;
@@ -38,6 +41,7 @@ export interface ListOptions extends ReadOptions {
   after?: string;
 }
 
+/** Entries of one moment. */
 export interface ListResult {
   /** In key order. */
   readonly entries: readonly Entry[];
@@ -55,19 +59,23 @@ export interface Compare {
   readonly modRevision: bigint;
 }
 
+/** One change of one key. With a lease the entry goes when the lease ends. */
 export type Write =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array; readonly lease?: bigint }
   | { readonly type: 'delete'; readonly key: string };
 
+/** What became of a write: done, or refused because a compare did not hold. */
 export type TxnResult =
   | {
       readonly ok: true;
-      readonly revision: bigint /** The entry before the write. */;
+      readonly revision: bigint;
+      /** The entry before the write. */
       readonly previous: Entry | undefined;
     }
   /** Nothing was written; `current` is what the compared key holds. */
   | { readonly ok: false; readonly revision: bigint; readonly current: Entry | undefined };
 
+/** One committed write, as watches tell it. */
 export interface StoreEvent {
   readonly type: 'put' | 'delete';
   readonly key: string;
@@ -87,10 +95,12 @@ export interface StoreBatch {
   readonly revision: bigint;
 }
 
+/** A watch has no other end than its signal. */
 export interface WatchOptions {
   signal: AbortSignal;
 }
 
+/** An entry with the lease that it was put with. */
 export interface DumpedEntry extends Entry {
   /** 0: none. */
   readonly lease: bigint;
@@ -105,6 +115,7 @@ export interface StoreDump {
   readonly entries: AsyncIterable<readonly DumpedEntry[]>;
 }
 
+/** One open store. Any number of calls may be under way at once; after `close` they fail with StoreUnavailableError. */
 export interface Store {
   /** For messages and metrics: `memory (not durable)`, `embedded`, `etcd`. */
   readonly name: string;
@@ -166,6 +177,8 @@ export class CompactedError extends StoreError {
     super('CompactedError', `revision ${requested} is compacted; the oldest readable one is ${compacted}`);
   }
 }
+
+/** Whether the store no longer holds the revision: read a newer one, or list again. */
 export const isCompacted = (error: unknown): error is CompactedError => is(error, 'CompactedError');
 
 /** The revision asked for is not written yet. */
@@ -177,20 +190,28 @@ export class FutureRevisionError extends StoreError {
     super('FutureRevisionError', `revision ${requested} is in the future; the current one is ${current}`);
   }
 }
+
+/** Whether the client is ahead of this store: it talked to another one, or to this one before a restore. */
 export const isFutureRevision = (error: unknown): error is FutureRevisionError => is(error, 'FutureRevisionError');
 
+/** The lease was revoked, has run out, or never was. */
 export class LeaseNotFoundError extends StoreError {
   constructor(readonly lease: bigint) {
     super('LeaseNotFoundError', `lease ${lease} does not exist or has expired`);
   }
 }
+
+/** Whether the lease is gone: grant a new one. */
 export const isLeaseNotFound = (error: unknown): error is LeaseNotFoundError => is(error, 'LeaseNotFoundError');
 
+/** A watcher read more slowly than others wrote; it is cut off rather than fed from memory without end. */
 export class WatchOverflowError extends StoreError {
   constructor(bound: number) {
     super('WatchOverflowError', `the watcher fell behind by more than ${bound} bytes; list again`);
   }
 }
+
+/** Whether the watcher was cut off for its slowness: list again and watch from there. */
 export const isWatchOverflow = (error: unknown): error is WatchOverflowError => is(error, 'WatchOverflowError');
 
 /** The store cannot be used: locked by another process, damaged, closed. The message says what to do. */
@@ -199,5 +220,7 @@ export class StoreUnavailableError extends StoreError {
     super('StoreUnavailableError', message);
   }
 }
+
+/** Whether the store could not be used at all; the message says what to do. */
 export const isStoreUnavailable = (error: unknown): error is StoreUnavailableError =>
   is(error, 'StoreUnavailableError');

@@ -12,6 +12,7 @@ import { Log, type Snapshottable } from './log/log.js';
 import { recover } from './log/recovery.js';
 import { historyLimits, VersionedStore, type VersionedStoreOptions } from './versioned/versioned-store.js';
 
+/** Only the directory has no default; sizes are in bytes. */
 export interface EmbeddedStoreOptions extends VersionedStoreOptions {
   /** The data directory. Created when missing, mode 0700. */
   dir: string;

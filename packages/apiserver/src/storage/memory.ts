@@ -5,6 +5,7 @@ import type { StoreFactory } from './contract.js';
 import { defaultRevisionBump, type LoadedSnapshot, stateOf } from './snapshot/snapshot.js';
 import { VersionedStore, type VersionedStoreOptions } from './versioned/versioned-store.js';
 
+/** Everything has a default. */
 export interface MemoryStoreOptions extends VersionedStoreOptions {
   /** What the store begins with. Default: nothing. */
   snapshot?: LoadedSnapshot;

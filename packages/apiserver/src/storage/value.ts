@@ -10,6 +10,7 @@ import { allocateKept } from './byte-slabs.js';
 
 const magic = [0x6f, 0x6b, 0x76, 0x00] as const;
 const formatVersion = 1;
+/** Where the JSON of a stored value begins. */
 export const valueHeaderBytes = 6;
 
 /** The bits of the flags byte. `encrypted`: see encryption/sealed-value.ts. */
@@ -25,6 +26,8 @@ export class ValueFormatError extends Error {
     this.name = 'ValueFormatError';
   }
 }
+
+/** Whether it is a ValueFormatError, of any copy of this package. */
 export const isValueFormatError = (error: unknown): error is ValueFormatError =>
   typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
 

@@ -39,6 +39,7 @@ import { matchesNamespace, matchesObject, ruledKind } from './match.js';
 type Mutating = admissionregistrationv1.MutatingWebhook;
 type Validating = admissionregistrationv1.ValidatingWebhook;
 
+/** What the conditions of webhooks can see, and how webhooks are called. */
 export interface WebhookOptions {
   /** To find equivalent versions. Default: none are. */
   kinds?: KindRegistry;
@@ -167,6 +168,7 @@ function note<W extends Mutating | Validating>(
   for (const [key, value] of Object.entries(answer.auditAnnotations)) request.annotate(`${webhook.name}/${key}`, value);
 }
 
+/** Upstream's MutatingAdmissionWebhook: asks the webhooks that the configurations name, and applies their JSON patches. */
 export function mutatingWebhooks(options: WebhookOptions = {}): AdmissionPlugin {
   const { call = webhookCaller() } = options;
   /** True when the object was changed. */
@@ -247,6 +249,7 @@ async function patch(
   }
 }
 
+/** Upstream's ValidatingAdmissionWebhook: asks them side by side; one that refuses is enough. */
 export function validatingWebhooks(options: WebhookOptions = {}): AdmissionPlugin {
   const { call = webhookCaller() } = options;
   return {

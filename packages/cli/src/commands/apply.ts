@@ -83,6 +83,7 @@ export function writeOptions(flags: { dryRun?: string; validate?: string; fieldM
   };
 }
 
+/** What became of one object: `name` is the one that is printed. */
 export interface Applied {
   /** `deployment.apps/web`. */
   name: string;

@@ -11,6 +11,7 @@ import type { VersionedObject } from './ownership.js';
 import { fieldSetOf } from './typed-value.js';
 
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
+/** The manager for which the annotation is read and kept. */
 export const clientSideApplyManager = 'kubectl';
 /** Annotations of one object, in all. */
 const annotationLimitBytes = 256 * 1024;

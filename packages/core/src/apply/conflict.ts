@@ -9,6 +9,7 @@ function managerText({ manager, operation, apiVersion, subresource }: FieldManag
   return operation === 'Update' ? `${named} using ${apiVersion}` : named;
 }
 
+/** 409 Conflict with a cause for each field: who owns it (`message`) and its path (`field`). */
 export function applyConflict(conflicts: readonly FieldConflict[]): StatusError {
   return new StatusError('Conflict', conflictText(conflicts), {
     details: {

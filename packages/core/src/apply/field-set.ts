@@ -11,6 +11,7 @@
 import { isObject } from '../patch/json.js';
 import { canonicalElement, compareElements, elementText, type PathElement } from './path-element.js';
 
+/** A set of paths: a tree of steps. Never changed once it is made. */
 export interface FieldSet {
   readonly [element: PathElement]: FieldSet;
 }

@@ -18,6 +18,8 @@ export interface FieldManager {
   readonly fieldsV1: FieldSet;
   readonly subresource?: string;
 }
+
+/** In the order of the wire; a list is not changed, a write makes a new one. */
 export type FieldManagers = readonly FieldManager[];
 
 const mostUpdateManagers = 10;

@@ -40,6 +40,7 @@ class Recent<T> {
 
 const fieldElements = new Recent<PathElement>();
 const toFieldElement = (name: string): PathElement => `f:${name}`;
+/** The step to the member of this name: `f:name`. */
 export const fieldElement = (name: string): PathElement => fieldElements.get(name, toFieldElement);
 export const valueElement = (value: Json): PathElement => `v:${jsonText(value)}`;
 /** @param names In order. */

@@ -8,12 +8,14 @@ import type { FieldValidation, ResourceRef } from '../kinds/kind.js';
 import type { Draft, DynamicObject, KubeObject, ObjectKey, ObjectList, ObjectMeta } from '../meta/object.js';
 import type { Transport } from './transport.js';
 
+/** Of every call that ends with one answer. */
 export interface CallOptions {
   signal?: AbortSignal;
   /** Default 60 s. */
   timeoutMs?: number;
 }
 
+/** Which objects of a kind. */
 export interface SelectorOptions {
   /** Default: all namespaces. */
   namespace?: string;
@@ -23,6 +25,7 @@ export interface SelectorOptions {
   fieldSelector?: string;
 }
 
+/** Of a read of one object. With `resourceVersion` the answer is at least as new; `0` takes what the server has at hand. */
 export interface GetOptions extends CallOptions {
   resourceVersion?: string;
 }
@@ -41,6 +44,7 @@ export interface DecodeOptions<T = any> {
   metadataOnly?: boolean;
 }
 
+/** Of a list. `continue` is the token of the page before; a page whose version is compacted meanwhile fails with 410 Expired. */
 export interface ListOptions extends CallOptions, SelectorOptions, DecodeOptions {
   /** Items per answer; without it all in one. */
   limit?: number;
@@ -49,6 +53,7 @@ export interface ListOptions extends CallOptions, SelectorOptions, DecodeOptions
   resourceVersionMatch?: 'Exact' | 'NotOlderThan';
 }
 
+/** Of a watch. It has no bound of its own: its signal ends it, or the server. */
 export interface WatchOptions extends SelectorOptions, DecodeOptions {
   signal?: AbortSignal;
   /** Events after this version. Without it, or with `0`, every existing object comes first as ADDED. */
@@ -59,6 +64,7 @@ export interface WatchOptions extends SelectorOptions, DecodeOptions {
   timeoutSeconds?: number;
 }
 
+/** Of everything that writes. */
 export interface WriteOptions extends CallOptions {
   /** Persist nothing, answer as if. */
   dryRun?: boolean;
@@ -67,6 +73,7 @@ export interface WriteOptions extends CallOptions {
   fieldValidation?: FieldValidation;
 }
 
+/** Of a server-side apply. The manager is `fieldManager`, of the call or of the client. */
 export interface ApplyOptions extends WriteOptions {
   /** Take fields that other managers own, instead of failing with a Conflict that names them. Default false. */
   force?: boolean;
@@ -74,6 +81,7 @@ export interface ApplyOptions extends WriteOptions {
   subresource?: string;
 }
 
+/** Of a delete. A precondition that does not hold is a Conflict. */
 export interface DeleteOptions extends CallOptions {
   /** Seconds; 0 deletes at once. */
   gracePeriodSeconds?: number;
@@ -82,6 +90,7 @@ export interface DeleteOptions extends CallOptions {
   dryRun?: boolean;
 }
 
+/** A patch with its form: RFC 6902, RFC 7396, or Kubernetes' strategic merge, which custom resources do not have. */
 export type Patch =
   | { type: 'json'; patch: readonly object[] }
   | { type: 'merge'; patch: object }
@@ -92,6 +101,7 @@ export type WatchEvent<T> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
   | { type: 'BOOKMARK'; resourceVersion: string; initialEventsEnd: boolean };
 
+/** Everything that the REST API offers of a kind. Safe for any number of calls at once. */
 export interface Client {
   readonly transport: Transport;
   /** Whether its watches may ask for `sendInitialEvents`. Undefined: no; then who wants all objects has to list them. */

@@ -23,6 +23,7 @@ import { defaultTimeoutMs, errorOfAnswer, type JsonRequest, requestJson, warning
 import type { Transport, TransportResponse } from './transport.js';
 import { watchEvents } from './watch-stream.js';
 
+/** How a client behaves where a call does not say otherwise. */
 export interface ClientOptions {
   /** Receives the text of each warning of the server, e.g. `unknown field "spec.foo"`. Default: dropped. */
   onWarning?: (text: string) => void;
@@ -50,6 +51,10 @@ export function queryOf(query: Query): string {
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
 }
 
+/**
+ * A client over this transport, which it closes with itself. Nothing is asked before the first call.
+ * @throws (each call) StatusError, or the signal's reason.
+ */
 export function createClient(transport: Transport, options: ClientOptions = {}): Client {
   const { clock = systemClock, timeoutMs: usualTimeoutMs = defaultTimeoutMs } = options;
 

@@ -12,6 +12,7 @@ import type { DynamicObject } from '../meta/object.js';
 import { requestJson } from './request-json.js';
 import type { Transport } from './transport.js';
 
+/** One kind that a server lists, as far as its discovery documents tell: enough to address objects, without their schema. */
 export interface DiscoveredKind extends ResourceRef<DynamicObject> {
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -21,6 +22,7 @@ export interface DiscoveredKind extends ResourceRef<DynamicObject> {
   readonly subresources: readonly string[];
 }
 
+/** The kinds that a server listed, found by identity and by the names that people type. */
 export interface KindResolver {
   /** In the server's order: groups by priority, versions by preference. */
   readonly kinds: readonly DiscoveredKind[];
@@ -68,6 +70,10 @@ interface LegacyResource {
   categories?: string[];
 }
 
+/**
+ * Reads what the API serves, once: later changes need another call.
+ * @throws StatusError when the groups themselves cannot be read; a group that fails alone is left out.
+ */
 export async function discoverKinds(
   from: Transport | { readonly transport: Transport },
   options: { signal?: AbortSignal; timeoutMs?: number } = {},

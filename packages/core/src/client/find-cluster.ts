@@ -9,6 +9,7 @@ import { StatusError } from '../errors/status-error.js';
 import type { HttpTransportOptions } from './http-transport.js';
 import { type Kubeconfig, loadKubeconfig } from './kubeconfig.js';
 
+/** Where is looked. What is not given is not looked at, but for the environment and the home. */
 export interface FindClusterOptions {
   /** The flag's value. */
   kubeconfig?: string;
@@ -20,6 +21,7 @@ export interface FindClusterOptions {
   home?: string;
 }
 
+/** What was found, and where. */
 export interface FoundCluster {
   config: Kubeconfig;
   /** The files that were read. */
@@ -63,6 +65,7 @@ export async function findCluster(options: FindClusterOptions = {}): Promise<Fou
   throw new StatusError('NotFound', `no cluster found (looked at ${looked.join(', ')}); start one with \`orbit up\``);
 }
 
+/** How a program in a pod reaches its own cluster. */
 export interface InClusterConfig {
   transport: HttpTransportOptions;
   /** The pod's own namespace. */

@@ -22,6 +22,7 @@ import { measuredTransport } from './request-metrics.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
 import { connectWebSocket } from './websocket.js';
 
+/** Where the server is, how it is trusted and as whom it is spoken to. PEM stands in the value, or in the file beside it (`…File`). */
 export interface HttpTransportOptions {
   /** `https://127.0.0.1:6443`; a path is a prefix of every request. */
   server: string;

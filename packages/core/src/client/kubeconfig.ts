@@ -12,12 +12,15 @@ import { StatusError } from '../errors/status-error.js';
 import { type HttpTransportOptions, httpTransport } from './http-transport.js';
 import type { Transport } from './transport.js';
 
+/** One or several files, merged. Paths in it are absolute where the place of the file itself is known. */
 export interface Kubeconfig {
   currentContext: string;
   clusters: ReadonlyMap<string, KubeconfigCluster>;
   users: ReadonlyMap<string, KubeconfigUser>;
   contexts: ReadonlyMap<string, KubeconfigContext>;
 }
+
+/** Where a cluster is, and how its server is trusted. */
 export interface KubeconfigCluster {
   server: string;
   caFile?: string;
@@ -28,6 +31,8 @@ export interface KubeconfigCluster {
   /** What the cluster needs and this program does not do: a proxy. */
   unsupported?: string;
 }
+
+/** As whom: each credential as a value, or in the file beside it (`…File`). */
 export interface KubeconfigUser {
   token?: string;
   tokenFile?: string;
@@ -41,6 +46,8 @@ export interface KubeconfigUser {
   /** What the user needs and this program does not do: `exec`, `auth-provider gcp`. */
   unsupported?: string;
 }
+
+/** A user at a cluster. Names that the file does not define are told when the context is used. */
 export interface KubeconfigContext {
   cluster: string;
   user: string;
@@ -156,6 +163,7 @@ function present<T extends object>(fields: { [K in keyof T]: T[K] | undefined })
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
+/** A context with the entries that it names. */
 export interface ResolvedContext {
   name: string;
   cluster: KubeconfigCluster;
@@ -198,6 +206,7 @@ export function kubeconfigTransport(
   return httpTransport({ ...server, ...credentials, ...rest });
 }
 
+/** A kubeconfig of one cluster, one user and one context. */
 export interface NewKubeconfig {
   /** Name of cluster, user and context. */
   name: string;

@@ -9,6 +9,7 @@ import { Duplex } from 'node:stream';
 import { StatusError } from '../errors/status-error.js';
 import type { Transport, TransportSocket } from './transport.js';
 
+/** Which port of which pod. */
 export interface PortForwardOptions {
   namespace: string;
   pod: string;

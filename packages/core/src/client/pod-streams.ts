@@ -15,6 +15,7 @@ interface HasTransport {
   readonly transport: Transport;
 }
 
+/** Whose log, and how much of it. */
 export interface PodLogsOptions {
   namespace: string;
   pod: string;
@@ -45,6 +46,7 @@ export async function* podLogs(client: HasTransport, options: PodLogsOptions): A
   yield* response.body;
 }
 
+/** Which container, and where its streams come from and go to. */
 export interface AttachOptions {
   namespace: string;
   pod: string;
@@ -61,6 +63,7 @@ export interface AttachOptions {
   signal?: AbortSignal;
 }
 
+/** A command is an argument vector: no shell is involved. */
 export interface ExecOptions extends AttachOptions {
   command: readonly string[];
 }

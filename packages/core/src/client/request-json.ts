@@ -8,11 +8,13 @@ import { type Clock, systemClock } from '../clock/clock.js';
 import { codeOfReason, StatusError, type StatusReason } from '../errors/status-error.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
 
+/** A request with a body that is serialised here. */
 export interface JsonRequest extends Omit<TransportRequest, 'body' | 'stream'> {
   /** Serialised as JSON when it is not text or bytes. */
   body?: object | string | Uint8Array;
 }
 
+/** How often it is tried again, and how the answer is read. */
 export interface JsonRequestOptions {
   clock?: Clock;
   /** Default 10, client-go's. 0 switches it off. */
@@ -28,6 +30,10 @@ export const defaultTimeoutMs = 60_000;
 const decoder = new TextDecoder();
 const longestText = 1_024;
 
+/**
+ * The parsed answer of one request.
+ * @throws StatusError for every answer but a success, for an answer that is no JSON, and when no server answers.
+ */
 export async function requestJson<T = any>(
   transport: Transport,
   request: JsonRequest,

@@ -13,6 +13,7 @@ import type { Transport } from './transport.js';
 
 const buckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 
+/** Where the figures go, and under which host. */
 export interface MeasuredTransportOptions {
   metrics: Metrics;
   /** The label `host`: `127.0.0.1:6443`. */

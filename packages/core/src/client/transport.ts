@@ -17,6 +17,7 @@ export interface TransportRequest {
   stream?: boolean;
 }
 
+/** The head of an answer, and its body as it arrives. Any status is an answer: nothing is thrown for 404. */
 export interface TransportResponse {
   status: number;
   /** Lower-case names. A header that came several times is joined with ", ". */
@@ -39,6 +40,7 @@ export interface TransportSocket {
   close(): void;
 }
 
+/** One way to one API server, as one identity. Failures to reach it are StatusErrors. */
 export interface Transport {
   request(request: TransportRequest): Promise<TransportResponse>;
   /** Opens a WebSocket on a path. @throws StatusError with the server's answer when the handshake is refused. */

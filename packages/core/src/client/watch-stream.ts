@@ -17,6 +17,11 @@ import { turns } from './turns.js';
 const longestLine = 32 * 1024 * 1024;
 const newline = 10;
 
+/**
+ * Reads the body of a watch. Ends with the body.
+ * @param decode Default: JSON.parse.
+ * @throws StatusError of an ERROR event (410 Expired among them), or when a line is no event.
+ */
 export async function* watchEvents<T>(
   body: AsyncIterable<Uint8Array>,
   decode?: ObjectDecoder<T>,

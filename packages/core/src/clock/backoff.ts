@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from './clock.js';
 import { type Random, systemRandom } from './random.js';
 
+/** Milliseconds. */
 export interface BackoffOptions {
   initialMs: number;
   maxMs: number;
@@ -20,6 +21,7 @@ export interface BackoffOptions {
   random?: Random;
 }
 
+/** One sequence: keep one for each thing that is retried. */
 export interface Backoff {
   /** The next wait in milliseconds. */
   next(): number;
@@ -44,6 +46,7 @@ export const containerRestartBackoff = {
 /** client-go `retry.DefaultBackoff`-like waits between attempts of a write that met a conflict: 10 ms, five-fold. */
 export const conflictBackoff = { initialMs: 10, maxMs: 1_000, factor: 5, jitter: 0.1 } as const;
 
+/** A sequence of waits; nothing is started. */
 export function backoff(options: BackoffOptions): Backoff {
   const {
     initialMs,

@@ -10,6 +10,7 @@ export interface Clock {
   setTimer(ms: number, run: () => void): { cancel(): void };
 }
 
+/** The time of this machine. Its sleeps and timers keep the process running. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep(ms, signal) {

@@ -9,6 +9,7 @@
  */
 import type { Clock } from './clock.js';
 
+/** A clock that a test moves by hand. */
 export interface ManualClock extends Clock {
   /** Moves time forward by `ms` and runs what falls due. */
   advance(ms: number): Promise<void>;

@@ -5,6 +5,7 @@
 /** A number in [0, 1). `Math.random` is one. */
 export type Random = () => number;
 
+/** `Math.random`: not for secrets. */
 export const systemRandom: Random = () => Math.random();
 
 /**

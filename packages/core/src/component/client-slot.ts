@@ -7,6 +7,7 @@ import type { Client } from '../client/client.js';
 import { StatusError } from '../errors/status-error.js';
 import type { UserInfo } from './component.js';
 
+/** The client that acts as this user, over an API that somebody provides. */
 export type ClientSource = (user: UserInfo) => Client;
 
 export interface ClientSlot {

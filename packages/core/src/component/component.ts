@@ -17,6 +17,7 @@ export interface UserInfo {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** All that a component gets from outside, made anew for each run of it. */
 export interface ComponentContext {
   /** Aborted when the component must stop. `run` then resolves within the stop bound of `compose()`. */
   readonly signal: AbortSignal;
@@ -36,6 +37,7 @@ export interface ComponentContext {
   provideClient(clientFor: (user: UserInfo) => Client): void;
 }
 
+/** What `compose()` runs. Write one as a plain object; it begins nothing before `run`. */
 export interface Component {
   /** Unique within a composition; in logs, metrics and readiness. */
   readonly name: string;

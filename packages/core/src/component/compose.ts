@@ -19,6 +19,7 @@ import type { Metrics } from './metrics.js';
 import { metrics as newMetrics } from './prometheus.js';
 import { type ComponentStatus, type Supervision, supervise } from './supervise.js';
 
+/** What the components of a composition share, and the bounds of its start and stop. Milliseconds. */
 export interface ComposeOptions {
   clock?: Clock;
   random?: Random;
@@ -34,6 +35,7 @@ export interface ComposeOptions {
   client?: Client | ClientSource;
 }
 
+/** A list of components that runs as one. Disposing stops it. */
 export interface Composition extends AsyncDisposable {
   /**
    * Starts everything, and resolves when everything has stopped after the signal's abort.
@@ -55,6 +57,7 @@ export function defaultUser(name: string): UserInfo {
 const isComponent = (value: ComposeOptions | Component): value is Component =>
   typeof (value as Component).run === 'function';
 
+/** Puts components in order; options come first, when there are any. @throws Error when two components have one name. */
 export function compose(...components: Component[]): Composition;
 export function compose(options: ComposeOptions, ...components: Component[]): Composition;
 export function compose(...parameters: (ComposeOptions | Component)[]): Composition {

@@ -7,8 +7,10 @@
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { Logger } from './log.js';
 
+/** From this level on lines are written; `silent` writes none. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+/** What is written, how, and where. */
 export interface LoggerOptions {
   /** Default `info`. */
   level?: LogLevel;
@@ -42,6 +44,7 @@ function safeJson(value: unknown): string | undefined {
   }
 }
 
+/** A logger that writes a line for each call: `TIME LEVEL message key=value`, or one JSON object. */
 export function logger(options: LoggerOptions = {}): Logger {
   const { level = 'info', format = 'text', clock = systemClock, fields: own = {} } = options;
   const write = options.write ?? ((line: string) => void process.stderr.write(line));

@@ -10,11 +10,15 @@ export interface Metrics {
   /** The exposition text, format 0.0.4. */
   text(): Promise<string>;
 }
+
+/** A number that only grows. @throws Error for a label that the metric was not made with. */
 export interface Counter {
   inc(labels?: Record<string, string>, by?: number): void;
   /** The series of these labels, looked up once: for what is counted with every request. */
   series(labels: Record<string, string>): { inc(by?: number): void };
 }
+
+/** A number that goes up and down. Labels as for a {@link Counter}. */
 export interface Gauge {
   set(value: number, labels?: Record<string, string>): void;
   inc(labels?: Record<string, string>, by?: number): void;
@@ -22,6 +26,8 @@ export interface Gauge {
   /** The series of these labels, looked up once, from 0 on: for what changes with every request. */
   series(labels: Record<string, string>): { add(by: number): void };
 }
+
+/** Observations counted in buckets. Labels as for a {@link Counter}; times are in seconds, as Prometheus wants them. */
 export interface Histogram {
   observe(value: number, labels?: Record<string, string>): void;
   /** The series of these labels, looked up once: for what is observed with every request. */

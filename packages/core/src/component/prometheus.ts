@@ -10,6 +10,7 @@ import type { Counter, Gauge, Histogram, Metrics } from './metrics.js';
 /** Seconds: 1 ms to 60 s. */
 const defaultBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** A registry of its own. @throws Error (when a metric is asked for) when its name is taken by another kind of metric or other labels. */
 export function metrics(): Metrics {
   const known = new Map<string, { kind: string; labels: string; metric: object; sampled: SampledMetric }>();
 

@@ -10,8 +10,10 @@ import type { Component, ComponentContext } from './component.js';
 import type { Logger } from './log.js';
 import { isUnrecoverable } from './unrecoverable.js';
 
+/** Where a component is in its life; `restarting` is the wait after a crash, `failed` a crash that no restart mends. */
 export type ComponentState = 'waiting' | 'starting' | 'ready' | 'restarting' | 'stopping' | 'stopped' | 'failed';
 
+/** What is known of a component at the moment. */
 export interface ComponentStatus {
   readonly name: string;
   readonly state: ComponentState;

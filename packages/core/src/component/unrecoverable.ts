@@ -10,6 +10,7 @@ export function unrecoverable<E extends Error>(error: E): E {
   return error;
 }
 
+/** Whether a component that failed with this is not started again: errors marked as such, and an address that is taken or not this machine's. */
 export function isUnrecoverable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   if ((error as Record<symbol, unknown>)[brand] === true) return true;

@@ -7,6 +7,7 @@
  */
 import type { Status, StatusCause, StatusDetails } from '../kinds/generated/types/meta-v1.js';
 
+/** apimachinery `metav1.StatusReason`. A server may send others. */
 export type StatusReason =
   | 'BadRequest'
   | 'Unauthorized'
@@ -49,6 +50,7 @@ export const codeOfReason: Readonly<Record<StatusReason, number>> = {
   Timeout: 504,
 };
 
+/** apimachinery `metav1.CauseType`: the `reason` of one cause among the details. */
 export type CauseType =
   | 'FieldValueNotFound'
   | 'FieldValueRequired'
@@ -71,6 +73,7 @@ export interface FieldError {
 
 const brand: unique symbol = Symbol.for('orbitkit.StatusError') as never;
 
+/** `code` is by default the one that belongs to the reason, and 500 for reasons that are not known. */
 export interface StatusErrorOptions {
   code?: number;
   details?: StatusDetails;
@@ -79,6 +82,7 @@ export interface StatusErrorOptions {
   cause?: unknown;
 }
 
+/** What an API answered instead of an object. Tell it with {@link isStatusError} and its relatives, never by `instanceof`. */
 export class StatusError extends Error {
   readonly [brand] = true;
   /** Empty when the server gave none. */
@@ -119,6 +123,7 @@ export class StatusError extends Error {
   }
 }
 
+/** Whether it is a StatusError, of any copy of this package. */
 export function isStatusError(error: unknown): error is StatusError {
   return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
 }
@@ -126,10 +131,15 @@ export function isStatusError(error: unknown): error is StatusError {
 const hasReason = (error: unknown, ...reasons: string[]): error is StatusError =>
   isStatusError(error) && reasons.includes(error.reason);
 
+/** 404: there is no such object, or no such kind. */
 export const isNotFound = (error: unknown): error is StatusError => hasReason(error, 'NotFound');
+/** The object has changed since it was read (read again), or others own a field that is applied. */
 export const isConflict = (error: unknown): error is StatusError => hasReason(error, 'Conflict');
+/** The name is taken. */
 export const isAlreadyExists = (error: unknown): error is StatusError => hasReason(error, 'AlreadyExists');
+/** 422: the object breaks rules of its kind; `details.causes` names the fields. */
 export const isInvalid = (error: unknown): error is StatusError => hasReason(error, 'Invalid');
+/** 403: this user may not, or admission refused. */
 export const isForbidden = (error: unknown): error is StatusError => hasReason(error, 'Forbidden');
 /** The version asked for is compacted away: list again. */
 export const isExpired = (error: unknown): error is StatusError => hasReason(error, 'Expired', 'Gone');
@@ -146,18 +156,21 @@ const detailsOf = (resource: ResourceName, name: string): StatusDetails => ({
   kind: resource.plural,
 });
 
+/** 404: `deployments.apps "web" not found`. */
 export function notFound(resource: ResourceName, name: string): StatusError {
   return new StatusError('NotFound', `${qualified(resource.plural, resource.group)} "${name}" not found`, {
     details: detailsOf(resource, name),
   });
 }
 
+/** 409, reason AlreadyExists: a create of a name that is taken. */
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
   return new StatusError('AlreadyExists', `${qualified(resource.plural, resource.group)} "${name}" already exists`, {
     details: detailsOf(resource, name),
   });
 }
 
+/** 409, reason Conflict: `why` ends the sentence "Operation cannot be fulfilled on …". */
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
   return new StatusError(
     'Conflict',
@@ -175,6 +188,7 @@ export function staleVersion(resource: ResourceName, name: string): StatusError 
   );
 }
 
+/** 400: a request that cannot be understood. What is understood and not allowed is `Invalid`. */
 export function badRequest(message: string): StatusError {
   return new StatusError('BadRequest', message);
 }

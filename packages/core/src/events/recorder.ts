@@ -15,8 +15,10 @@ import { Event } from '../kinds/generated/kinds.js';
 import type { Event as EventObject } from '../kinds/generated/types/core-v1.js';
 import type { KubeObject } from '../meta/object.js';
 
+/** Warning is what a person should look at. */
 export type EventType = 'Normal' | 'Warning';
 
+/** Tells of objects. `reason` is a word in upper camel case; `dropped` counts what was not written. */
 export interface EventRecorder {
   event(about: KubeObject, type: EventType, reason: string, message: string): void;
   /** Resolves when everything recorded so far is written or dropped. */
@@ -24,6 +26,7 @@ export interface EventRecorder {
   readonly dropped: number;
 }
 
+/** Who reports, and through which client. */
 export interface EventRecorderOptions {
   client: Client;
   /** `source.component`, e.g. `default-scheduler`. */
@@ -52,6 +55,7 @@ interface Pending {
   at: number;
 }
 
+/** A recorder that writes as this client's user. It keeps no timer; what waits is written in order. */
 export function eventRecorder(options: EventRecorderOptions): EventRecorder {
   const clock = options.clock ?? systemClock;
   const seen = new Map<string, EventObject>();

@@ -8,7 +8,7 @@ import { eventSeriesRecorder } from './series-recorder.js';
 
 const minute = 60_000;
 
-function recorded(signal?: AbortSignal) {
+function recorded(signal?: AbortSignal, more: { byNote?: boolean } = {}) {
   const events = new Map<string, any>();
   let calls = 0;
   const client = {
@@ -29,6 +29,7 @@ function recorded(signal?: AbortSignal) {
   const recorder = eventSeriesRecorder({
     ...{ client, clock, controller: 'example.com/test', instance: 'test-0' },
     ...(signal ? { signal } : {}),
+    ...more,
   });
   return { clock, events, recorder, calls: () => calls };
 }
@@ -54,6 +55,16 @@ it('writes what the newer API asks for', async () => {
   expect(event.eventTime).toMatch(/\.\d{6}Z$/);
   expect(event.series).toBeUndefined();
   expect(Date.parse(event.eventTime)).toBe(clock.now());
+});
+
+it('another note is another event, where notes are what is read', async () => {
+  const { events, recorder } = recorded(undefined, { byNote: true });
+  for (const note of ['no room', 'no room', 'tainted']) recorder.event(failed(note));
+  await recorder.flush();
+  expect([...events.values()].map(({ note, series }) => [note, series?.count])).toEqual([
+    ['no room', 2],
+    ['tainted', undefined],
+  ]);
 });
 
 it('tells the second of a series at once, the rest after 30 minutes, and the last when none came for 6', async () => {

@@ -1,7 +1,8 @@
 /**
  * Records `events.k8s.io/v1` events as client-go's newer recorder (`tools/events`) does: who acts, what he does, and of what is repeated a series.
  *
- * - Events are the same when type, reason, action, reporter, the object and the related one are; the note may differ, and the first one's stays.
+ * - Events are the same when type, reason, action, reporter, the object and the related one are; the note may differ, and the first one's stays
+ *   (with `byNote` another note is another event: what was said last is there to be read).
  * - The second one is told at once (`series.count` 2). Further ones are counted in memory and told every 30 minutes, and for the last time when none
  *   has come for 6 minutes; the next one is then a new event.
  * - Never blocks and never throws: an event that cannot be written is counted and dropped. 1,000 wait and 1,000 series are remembered at the most.
@@ -17,6 +18,7 @@ import type { KubeObject } from '../meta/object.js';
 import { formatMicroTime } from '../meta/time.js';
 import type { EventType } from './recorder.js';
 
+/** One thing that happened, as a reporter tells it. */
 export interface SeriesEvent {
   about: KubeObject;
   related?: KubeObject;
@@ -27,6 +29,7 @@ export interface SeriesEvent {
   note: string;
 }
 
+/** Tells of objects; `dropped` counts what was not written. */
 export interface EventSeriesRecorder {
   event(event: SeriesEvent): void;
   /** Resolves when everything recorded so far is written, dropped or counted. */
@@ -34,6 +37,7 @@ export interface EventSeriesRecorder {
   readonly dropped: number;
 }
 
+/** Who reports, and through which client. */
 export interface EventSeriesRecorderOptions {
   client: Client;
   /** `reportingController`, e.g. `default-scheduler`. */
@@ -41,6 +45,8 @@ export interface EventSeriesRecorderOptions {
   /** `reportingInstance`: which one of several. */
   instance: string;
   clock?: Clock;
+  /** Events whose notes differ are different ones. Default false, as client-go. */
+  byNote?: boolean;
   /** Ends it: nothing is written any more and no timer is left. */
   signal?: AbortSignal;
 }
@@ -63,8 +69,9 @@ interface Known {
   told: number;
 }
 
+/** A recorder of series; it keeps a timer as long as it remembers one. @see EventSeriesRecorderOptions.signal */
 export function eventSeriesRecorder(options: EventSeriesRecorderOptions): EventSeriesRecorder {
-  const { client, controller, instance, clock = systemClock, signal } = options;
+  const { client, controller, instance, clock = systemClock, byNote = false, signal } = options;
   const call = signal ? { signal } : {};
   const known = new Map<string, Known>();
   const work: (() => Promise<void>)[] = [];
@@ -159,8 +166,15 @@ export function eventSeriesRecorder(options: EventSeriesRecorderOptions): EventS
     event(given) {
       if (signal?.aborted) return;
       const now = clock.now();
-      const { type, reason, action, about, related } = given;
-      const key = JSON.stringify([type, reason, action, referenceTo(about), related && referenceTo(related)]);
+      const { type, reason, action, about, related, note } = given;
+      const key = JSON.stringify([
+        type,
+        reason,
+        action,
+        referenceTo(about),
+        related && referenceTo(related),
+        byNote && note,
+      ]);
       const entry = known.get(key);
       if (entry) {
         entry.count += 1;

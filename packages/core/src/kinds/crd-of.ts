@@ -11,6 +11,7 @@ import type { apiextensionsv1 } from './generated/types/index.js';
 import type { Kind } from './kind.js';
 import { type StructuralOptions, structuralSchema } from './structural-schema.js';
 
+/** What the definition says beside what its kinds do. */
 export interface CrdOptions extends StructuralOptions {
   /** The version that is stored. Default: the last of several kinds. */
   storage?: string;

@@ -44,6 +44,7 @@ export interface ColumnDefinition<O> {
   wide?: boolean;
 }
 
+/** What `defineKind` is told. Everything but group, version, kind and spec has a default. */
 export interface KindDefinition<K extends string, S extends ZodType, T extends ZodType | undefined, N extends boolean> {
   /** A domain that you own: `example.com`. */
   group: string;

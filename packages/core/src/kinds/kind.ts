@@ -19,8 +19,10 @@ export interface ResourceRef<T = KubeObject> {
   readonly _type?: T;
 }
 
+/** What can be done with objects over REST, as discovery names it. */
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 
+/** A path below an object, and the kind of its body. */
 export interface Subresource {
   readonly name: string;
   readonly group: string;
@@ -56,8 +58,10 @@ export interface RowCondition {
   message?: string;
 }
 
+/** What becomes of fields that a kind does not have: dropped, dropped with a warning, refused. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
+/** An object of the kind's own type. */
 export interface Decoded<T> {
   object: T;
   /** Paths of fields that the kind does not have, e.g. `spec.template.spec.containers[0].foo`. They were dropped. */
@@ -95,6 +99,7 @@ export interface CustomKindFacts {
   readonly deprecation?: string;
 }
 
+/** Everything that is known of a kind. A value: built-in ones are constants, your own come from `defineKind`. */
 export interface Kind<T extends KubeObject = KubeObject> extends ResourceRef<T> {
   readonly singular: string;
   readonly listKind: string;

@@ -16,6 +16,7 @@ import {
 import type { KindRegistry } from './registry.js';
 import { Eviction, Scale, TokenRequest } from './virtual.js';
 
+/** What the document says of the server, beside its kinds. */
 export interface OpenApiOptions {
   title?: string;
   /** Version of the server. */
@@ -31,6 +32,7 @@ const defaultPatchTypes = (kind: Kind<any>): readonly string[] => [
   ...(kind.custom || kind.schema.preserveUnknownFields ? [] : [strategic]),
 ];
 
+/** The document as a plain object, ready for JSON.stringify. */
 export function openApiV3(
   registry: KindRegistry,
   groupVersion: { group: string; version: string },

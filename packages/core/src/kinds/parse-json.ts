@@ -8,6 +8,7 @@
 import { badRequest } from '../errors/status-error.js';
 import { formatPath } from './decode.js';
 
+/** What a text held, and what stood twice in it. */
 export interface StrictJson {
   value: unknown;
   /** Paths of fields that stand more than once, each once: `data.a`, `spec.containers[0].image`. At most 100. */

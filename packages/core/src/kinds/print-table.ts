@@ -7,6 +7,7 @@ import { parseTime } from '../meta/time.js';
 import { ageOf } from './human-duration.js';
 import type { Table, TableColumn, TableRow } from './table.js';
 
+/** Which columns are shown, and as of when. */
 export interface PrintTableOptions {
   /** Also columns of priority above 0. Default false. */
   wide?: boolean;

@@ -8,6 +8,7 @@
 import { groupOrder } from './generated/kinds.js';
 import { gvkOf, type Kind } from './kind.js';
 
+/** The kinds of one cluster, alive: who follows it is told of changes. */
 export interface KindRegistry {
   /** In discovery order. */
   readonly kinds: readonly Kind<any>[];
@@ -34,11 +35,13 @@ export interface KindRegistry {
   onChange(listener: () => void): () => void;
 }
 
+/** A group, `''` for the core one, and its versions. */
 export interface GroupVersions {
   readonly group: string;
   readonly versions: readonly string[];
 }
 
+/** A registry that begins with these kinds. @throws Error when one stands twice, by identity or by path. */
 export function kindRegistry(initial: readonly Kind<any>[]): KindRegistry {
   const byGvk = new Map<string, Kind<any>>();
   const byPath = new Map<string, Kind<any>>();

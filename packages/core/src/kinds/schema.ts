@@ -18,8 +18,10 @@ export type ScalarForm =
   /** Any JSON value, kept as it is. */
   | 'any';
 
+/** A type, as far as orbitkit knows one. */
 export type Schema = ScalarSchema | StructSchema | ListSchema | MapSchema;
 
+/** A single value. */
 export interface ScalarSchema {
   readonly type: 'scalar';
   readonly form: ScalarForm;
@@ -30,6 +32,7 @@ export interface ScalarSchema {
   readonly named?: string;
 }
 
+/** A list of one type. */
 export interface ListSchema {
   readonly type: 'list';
   readonly items: Schema;
@@ -38,12 +41,14 @@ export interface ListSchema {
   readonly listMapKeys?: readonly string[];
 }
 
+/** A mapping from texts to one type. Server-side apply owns it entry by entry (granular, the default) or as a whole. */
 export interface MapSchema {
   readonly type: 'map';
   readonly values: Schema;
   readonly mapType?: 'atomic' | 'granular';
 }
 
+/** A type with fields. */
 export interface StructSchema {
   readonly type: 'struct';
   /** Name of the type: `core/v1.PodSpec`. */
@@ -56,6 +61,7 @@ export interface StructSchema {
   readonly description?: string;
 }
 
+/** One field of a type, with what Go's encoding does with it. */
 export interface FieldSchema {
   readonly name: string;
   readonly schema: Schema;

@@ -8,6 +8,7 @@ import type { KubeObject, ListMeta } from '../meta/object.js';
 import { defaultColumns } from './columns/column.js';
 import type { Column, Kind, RowCondition } from './kind.js';
 
+/** A column as the wire tells it. Priority above 0: only in wide output. */
 export interface TableColumn {
   name: string;
   type: string;
@@ -16,6 +17,7 @@ export interface TableColumn {
   priority: number;
 }
 
+/** One object; `cells` are in the order of the columns. */
 export interface TableRow {
   cells: (string | number | boolean | null)[];
   conditions?: RowCondition[];
@@ -23,6 +25,7 @@ export interface TableRow {
   object: KubeObject | { kind: 'PartialObjectMetadata'; apiVersion: string; metadata: object } | null;
 }
 
+/** What a server answers to `Accept: …;as=Table`. */
 export interface Table {
   kind: 'Table';
   apiVersion: 'meta.k8s.io/v1' | 'meta.k8s.io/v1beta1';
@@ -32,6 +35,7 @@ export interface Table {
   rows: TableRow[];
 }
 
+/** What the table says beside its cells. */
 export interface TableOfOptions {
   /** What a row carries of its object. Default Metadata, as on the wire. */
   includeObject?: 'None' | 'Metadata' | 'Object';
@@ -48,6 +52,7 @@ export interface TableOfOptions {
 
 type Tabular<T extends KubeObject> = Pick<Kind<T>, 'columns' | 'rowConditions'>;
 
+/** The columns of a kind; Name and Created At for a kind that defines none, as upstream. */
 export function columnsOf<T extends KubeObject>(kind: Pick<Kind<T>, 'columns'>): readonly Column<T>[] {
   return kind.columns.length > 0 ? kind.columns : defaultColumns;
 }

@@ -21,6 +21,7 @@ import {
 import { ManifestError, type ManifestLocation, type ManifestProblem } from './problem.js';
 import { indentContinuations } from './under-indented.js';
 
+/** One document of a file, with the place of every value. */
 export interface ManifestDocument {
   /** The value of the document; a fresh one, the caller's own. */
   readonly value: unknown;
@@ -31,6 +32,7 @@ export interface ManifestDocument {
   readonly source: { document: Document.Parsed; place: (offset: number) => ManifestLocation; prefix: string };
 }
 
+/** How the text is named. */
 export interface LoadOptions {
   /** Named in every error. Default `<input>`. */
   file?: string;

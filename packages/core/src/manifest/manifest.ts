@@ -8,6 +8,7 @@ import type { DynamicObject } from '../meta/object.js';
 import { type LoadOptions, loadDocuments, locate, type ManifestDocument } from './document.js';
 import { ManifestError, type ManifestProblem } from './problem.js';
 
+/** One API object of a file. An item of a list has its own place. */
 export interface Manifest extends Omit<ManifestDocument, 'value'> {
   readonly object: DynamicObject;
 }

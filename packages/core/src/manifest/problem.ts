@@ -9,6 +9,7 @@ export interface ManifestLocation {
   column: number;
 }
 
+/** One fault, with its place. */
 export interface ManifestProblem extends ManifestLocation {
   message: string;
 }
@@ -18,6 +19,7 @@ const brand: unique symbol = Symbol.for('orbitkit.ManifestError') as never;
 /** Shown at the most; the rest is counted. */
 const shownProblems = 20;
 
+/** Everything that is wrong in a file. The message lists the first of `problems`, a line each. */
 export class ManifestError extends Error {
   readonly [brand] = true;
   readonly problems: readonly ManifestProblem[];
@@ -31,6 +33,7 @@ export class ManifestError extends Error {
   }
 }
 
+/** Whether it is a ManifestError, of any copy of this package. */
 export function isManifestError(error: unknown): error is ManifestError {
   return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
 }

@@ -6,6 +6,7 @@
  */
 import { formatTime } from './time.js';
 
+/** `metav1.Condition`, and the older conditions that have less. */
 export interface ConditionLike {
   type: string;
   status: string;
@@ -15,6 +16,7 @@ export interface ConditionLike {
   observedGeneration?: number;
 }
 
+/** The entry of this type, if there is one. */
 export function findCondition<C extends { type: string }>(
   conditions: readonly C[] | undefined,
   type: string,
@@ -22,6 +24,7 @@ export function findCondition<C extends { type: string }>(
   return conditions?.find(condition => condition.type === type);
 }
 
+/** Whether there is an entry of this type whose status is `True`. */
 export function isConditionTrue(
   conditions: readonly { type: string; status: string }[] | undefined,
   type: string,
@@ -43,6 +46,7 @@ export function setCondition<C extends ConditionLike>(conditions: readonly C[] |
   return conditions!.map(condition => (condition === before ? after : condition));
 }
 
+/** Without the entry of this type; the same array when there is none. */
 export function removeCondition<C extends { type: string }>(conditions: readonly C[] | undefined, type: string): C[] {
   if (!findCondition(conditions, type)) return (conditions ?? []) as C[];
   return conditions!.filter(condition => condition.type !== type);

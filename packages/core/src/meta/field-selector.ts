@@ -6,12 +6,14 @@
  */
 import { badRequest } from '../errors/status-error.js';
 
+/** One term. */
 export interface FieldRequirement {
   readonly field: string;
   readonly operator: '=' | '!=';
   readonly value: string;
 }
 
+/** A selector that was read; its text form is the one that a server takes. */
 export interface FieldSelector {
   readonly requirements: readonly FieldRequirement[];
   /** Whether it selects every object. */

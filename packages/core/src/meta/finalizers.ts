@@ -3,6 +3,7 @@ interface Finalized {
   metadata: { finalizers?: string[] };
 }
 
+/** Whether this one is still to be taken away. */
 export function hasFinalizer(object: { metadata: { finalizers?: readonly string[] } }, finalizer: string): boolean {
   return object.metadata.finalizers?.includes(finalizer) ?? false;
 }

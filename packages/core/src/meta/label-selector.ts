@@ -11,8 +11,10 @@ import { badRequest } from '../errors/status-error.js';
 import { labelValueProblem, qualifiedNameProblem } from './names.js';
 import type { LabelSelector } from './object.js';
 
+/** `exists` and `!` ask for the key alone; `>` and `<` compare whole numbers. */
 export type LabelOperator = '=' | '==' | '!=' | 'in' | 'notin' | 'exists' | '!' | '>' | '<';
 
+/** One term. */
 export interface LabelRequirement {
   readonly key: string;
   readonly operator: LabelOperator;
@@ -20,8 +22,10 @@ export interface LabelRequirement {
   readonly values: readonly string[];
 }
 
+/** Of an object. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** A selector that was read. An object without labels has the empty ones. */
 export interface ParsedLabelSelector {
   /** In order of key. */
   readonly requirements: readonly LabelRequirement[];

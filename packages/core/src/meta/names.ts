@@ -8,18 +8,21 @@ const subdomain1123 = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0
 const label1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 const qualified = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 
+/** RFC 1123 label: lower case letters, digits and `-`, at most 63 characters. Undefined: nothing is wrong. */
 export function dnsLabelProblem(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 characters';
   if (label1123.test(name)) return undefined;
   return `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`;
 }
 
+/** RFC 1123 subdomain: labels joined by dots, at most 253 characters. Undefined: nothing is wrong. */
 export function dnsSubdomainProblem(name: string): string | undefined {
   if (name.length > 253) return 'must be no more than 253 characters';
   if (subdomain1123.test(name)) return undefined;
   return `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`;
 }
 
+/** RFC 1035 label: one that begins with a letter, at most 63 characters. Undefined: nothing is wrong. */
 export function dns1035LabelProblem(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 characters';
   if (label1035.test(name)) return undefined;
@@ -47,6 +50,7 @@ export function qualifiedNameProblem(key: string): string | undefined {
   return `name part must ${nameForm}`;
 }
 
+/** A label's value: empty, or letters, digits, `-`, `_` and `.`, at most 63 characters. Undefined: nothing is wrong. */
 export function labelValueProblem(value: string): string | undefined {
   if (value.length > 63) return 'must be no more than 63 characters';
   if (value === '' || qualified.test(value)) return undefined;

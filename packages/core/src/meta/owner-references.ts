@@ -10,6 +10,7 @@ interface Owned {
   metadata: { name?: string; namespace?: string; ownerReferences?: OwnerReference[] };
 }
 
+/** The owner that is the controller. Undefined: nobody's. */
 export function controllerOf(object: {
   metadata: { ownerReferences?: readonly OwnerReference[] };
 }): OwnerReference | undefined {
@@ -24,6 +25,7 @@ export function ownedBy(
   return object.metadata.ownerReferences?.some(reference => reference.uid === owner.metadata.uid) ?? false;
 }
 
+/** By uid: an owner that was made anew under the same name is another one. */
 export function isControlledBy(
   object: { metadata: { ownerReferences?: readonly OwnerReference[] } },
   owner: { metadata: { uid: string } },

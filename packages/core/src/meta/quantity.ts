@@ -12,6 +12,7 @@
  */
 import { badRequest } from '../errors/status-error.js';
 
+/** The family of suffixes: `100m`, `1Ki`, `1e3`. */
 export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
 
 const nanosInOne = 1_000_000_000n;
@@ -54,6 +55,7 @@ function refuse(text: string): never {
   );
 }
 
+/** An exact amount. Immutable; operations give new ones. */
 export class Quantity {
   readonly #nanos: bigint;
   readonly format: QuantityFormat;

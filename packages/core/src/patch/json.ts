@@ -4,7 +4,9 @@
  */
 import { badRequest } from '../errors/status-error.js';
 
+/** Any value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/** A mapping of JSON. */
 export type JsonObject = { [key: string]: Json };
 
 /** Deeper values are refused: every walk here is recursive. */
@@ -24,6 +26,7 @@ export function memberOf(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** Deep equality; the order of members does not count, that of elements does. Undefined equals undefined alone. */
 export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (Array.isArray(a)) {
@@ -36,6 +39,7 @@ export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
   );
 }
 
+/** A deep copy that shares nothing. The value must be JSON: no cycles, no dates. */
 export function jsonCopy<T extends Json>(value: T): T {
   if (Array.isArray(value)) return value.map(jsonCopy) as T;
   if (!isObject(value)) return value;

@@ -36,6 +36,10 @@ export interface ThreeWay {
   current: object;
 }
 
+/**
+ * What turns the live object into the new one without undoing what others set. Empty (`{}`) when nothing differs. Without `original` nothing
+ * is removed.
+ */
 export function createMergePatch({ original = {}, modified, current }: ThreeWay): JsonObject {
   return difference(original as JsonObject, modified as JsonObject, current as JsonObject);
 }

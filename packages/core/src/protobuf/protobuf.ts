@@ -13,6 +13,7 @@ import { messageOf } from './message.js';
 import { WireReader, WireType } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
+/** Which type a body is of: `apps/v1`, `Deployment`. */
 export interface TypeName {
   readonly apiVersion: string;
   readonly kind: string;

@@ -45,6 +45,7 @@ function total({ spec }: corev1.Pod, kind: 'requests' | 'limits'): Amounts {
   return sum;
 }
 
+/** What is requested and what is the limit, by resource name. A resource that nobody names is absent. */
 export const podAmounts = (pod: corev1.Pod): { requests: Amounts; limits: Amounts } => ({
   requests: total(pod, 'requests'),
   limits: total(pod, 'limits'),

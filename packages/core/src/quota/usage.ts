@@ -10,6 +10,7 @@ import { parseTime } from '../meta/time.js';
 import { podAmounts } from './pod-amounts.js';
 import { isScoped, matchesScopes } from './scopes.js';
 
+/** Amounts by quota name. What an object does not use is absent. */
 export type QuotaUsage = ReadonlyMap<string, Quantity>;
 type Object_ = Readonly<DynamicObject>;
 

@@ -9,6 +9,7 @@ import type { Component } from '@orbitkit/core';
 import { type Credentials, listen } from '../protocol/channel.js';
 import type { Heartbeat, Member, Membership } from '../protocol/schema.js';
 
+/** Addresses are host:port. */
 export interface CoordinatorOptions {
   name?: string;
   /** host:port; port 0 picks one. */
@@ -24,6 +25,7 @@ export interface CoordinatorOptions {
 const prefix = '/galaxy/members/';
 const keyOf = (member: Member): string => `${prefix}${member.kind}/${member.name}`;
 
+/** The coordinator as a component. Ready when it listens. */
 export function coordinator(options: CoordinatorOptions): Component {
   const leaseMillis = options.leaseMillis ?? 10_000;
   return {

@@ -13,6 +13,7 @@ import { type Credentials, client, listen } from '../protocol/channel.js';
 import { answer, failed, type Link, link } from '../protocol/link.js';
 import type { Create, Created } from '../protocol/schema.js';
 
+/** Addresses are host:port. */
 export interface DispatcherOptions {
   name: string;
   listen: string;
@@ -36,6 +37,7 @@ interface Connection {
   close(): void;
 }
 
+/** A dispatcher as a component. Ready when it listens. */
 export function dispatcher(options: DispatcherOptions): Component {
   return {
     name: options.name,

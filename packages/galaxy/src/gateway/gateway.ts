@@ -16,6 +16,7 @@ import { failed, type Link, link } from '../protocol/link.js';
 import type { Create, Created, ErrorCode, InstanceStatus, Member } from '../protocol/schema.js';
 import { createOf, legacyCreateOf, RequestError } from './requests.js';
 
+/** Addresses are host:port. */
 export interface GatewayOptions {
   name: string;
   /** host:port of the HTTP server. */
@@ -43,6 +44,7 @@ const httpCodeOf: Readonly<Record<ErrorCode, number>> = {
   Fenced: 502,
 };
 
+/** A gateway as a component. Ready when it listens. */
 export function gateway(options: GatewayOptions): Component {
   return {
     name: options.name,

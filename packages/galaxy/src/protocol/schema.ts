@@ -7,6 +7,7 @@
  */
 import protobuf from 'protobufjs';
 
+/** The protocol in proto3, for clients in other languages; the messages here are read from it. */
 export const protoSource = `
 syntax = "proto3";
 package orbitkit.galaxy.v1;
@@ -88,6 +89,8 @@ export interface Create {
   deadline: number;
   system: boolean;
 }
+
+/** How long one role had a create, the roles behind it included. */
 export interface Hop {
   role: string;
   name: string;
@@ -104,6 +107,7 @@ export type ErrorCode =
   | 'Overloaded'
   | 'Lost'
   | 'Fenced';
+/** What came of a create. `error` is for people; empty when the instance runs. */
 export interface Created {
   key: string;
   id: string;
@@ -127,7 +131,10 @@ export interface Replies {
   replies: { id: number; created: Created }[];
   capacity?: Capacity | null;
 }
+
+/** The roles that there are. */
 export type MemberKind = 'coordinator' | 'gateway' | 'dispatcher' | 'scheduler' | 'node';
+/** One role's process, as the membership lists it. */
 export interface Member {
   kind: MemberKind;
   name: string;
@@ -145,6 +152,8 @@ export interface Membership {
   members: Member[];
   leaseMillis: number;
 }
+
+/** An instance as its node sees it. Times are milliseconds since 1970, 0: not yet. */
 export interface InstanceStatus {
   id: string;
   key: string;

@@ -12,6 +12,7 @@ import { answer, failed, type Link, link } from '../protocol/link.js';
 import type { Create, Created } from '../protocol/schema.js';
 import { shard } from './shard.js';
 
+/** Addresses are host:port. */
 export interface ShardSchedulerOptions {
   name: string;
   listen: string;
@@ -26,6 +27,7 @@ export interface ShardSchedulerOptions {
 const unheardMs = 2_000;
 const againMs = 50;
 
+/** A scheduler of a shard as a component. Ready when it listens. */
 export function shardScheduler(options: ShardSchedulerOptions): Component {
   return {
     name: options.name,

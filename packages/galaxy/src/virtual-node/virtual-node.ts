@@ -11,6 +11,7 @@ import { answer, failed } from '../protocol/link.js';
 import type { Capacity, Create, Created, InstanceStatus } from '../protocol/schema.js';
 import { type Instance, type Ledger, ledger } from './ledger.js';
 
+/** Addresses are host:port. */
 export interface VirtualNodeOptions {
   name: string;
   listen: string;
@@ -39,6 +40,7 @@ const stateOf = ({
   ...status
 }: Instance): InstanceStatus => status;
 
+/** A node as a component. Ready when it listens. @throws (when it runs) RuntimeError as its runtime does. */
 export function virtualNode(options: VirtualNodeOptions): Component {
   return {
     name: options.name,

@@ -18,6 +18,7 @@ export const labels = {
   graceSeconds: 'orbitkit.dev/termination-grace-seconds',
 } as const;
 
+/** Annotations that an agent writes on its Node. */
 export const annotations = {
   /** On the Node: SHA-256 of the agent's serving certificate in DER, lower-case hex. The API server pins it. */
   servingCertificate: 'orbitkit.dev/serving-certificate-sha256',
@@ -25,6 +26,7 @@ export const annotations = {
   runtimeCapabilities: 'orbitkit.dev/runtime-capabilities',
 } as const;
 
+/** Condition types of orbitkit's own, beside Kubernetes'. */
 export const conditions = {
   /** On the Node: True while the runtime lacks capabilities that pods may expect; the message names them. */
   runtimeLimited: 'orbitkit.dev/RuntimeLimited',

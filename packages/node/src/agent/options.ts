@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { corev1 } from '@orbitkit/core';
 import type { Runtime } from '../runtime/contract.js';
 
+/** How often the node says that it lives. */
 export interface HeartbeatOptions {
   /** How long others may believe that the node lives without hearing from it. Default 40 s. */
   leaseDurationSeconds?: number;
@@ -19,6 +20,7 @@ export interface HeartbeatOptions {
   statusReportMs?: number;
 }
 
+/** Waits that double from the first to the longest. Milliseconds. */
 export interface BackOffOptions {
   /** Default 10 s. */
   initialMs?: number;
@@ -38,6 +40,7 @@ export interface ListenOptions {
   clientNames?: readonly string[];
 }
 
+/** Only the name and the runtime have no default. Intervals are in milliseconds. */
 export interface NodeOptions {
   /** Name of the Node object: a DNS subdomain. */
   name: string;

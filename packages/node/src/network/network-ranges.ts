@@ -16,6 +16,7 @@ import { formatAddress, parseAddress, parseRange, rangeContains } from './addres
 const firstOctet = 16;
 const pairs = 112;
 
+/** Where the choice is kept, and among which ranges. */
 export interface NetworkRangesOptions {
   /** Where the choice is kept: in the cluster's data directory. */
   stateFile: string;
@@ -23,6 +24,7 @@ export interface NetworkRangesOptions {
   mode?: 'rootless' | 'root';
 }
 
+/** The ranges of one cluster, in CIDR notation, held by this process until they are released. */
 export interface NetworkRanges {
   serviceCIDR: string;
   podCIDR: string;

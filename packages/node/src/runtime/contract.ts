@@ -21,6 +21,7 @@ export type Capability =
   | 'attach'
   | 'port-forward';
 
+/** What a pod's sandbox is made of. `attempt` counts the sandboxes of one pod, from 0. */
 export interface SandboxConfig {
   name: string;
   namespace: string;
@@ -40,6 +41,7 @@ export interface SandboxConfig {
   sysctls?: Readonly<Record<string, string>>;
 }
 
+/** What is of a pod besides its containers: network, host name, identity. */
 export interface Sandbox {
   id: string;
   name: string;
@@ -54,12 +56,14 @@ export interface Sandbox {
   labels: Readonly<Record<string, string>>;
 }
 
+/** A file or directory of the node in a container, both by absolute path. */
 export interface Mount {
   hostPath: string;
   containerPath: string;
   readOnly: boolean;
 }
 
+/** What is absent is not limited. */
 export interface Resources {
   /** CPU limit in thousandths of a core. */
   cpuLimitMillis?: number;
@@ -67,6 +71,7 @@ export interface Resources {
   memoryLimitBytes?: number;
 }
 
+/** What a container is made of. `attempt` counts the containers of one name in a pod, from 0. */
 export interface ContainerConfig {
   name: string;
   attempt: number;
@@ -91,8 +96,10 @@ export interface ContainerConfig {
   readOnlyRootFilesystem?: boolean;
 }
 
+/** `unknown`: the runtime lost track; the agent starts another attempt. */
 export type ContainerState = 'created' | 'running' | 'exited' | 'unknown';
 
+/** What is of a container now. Times are milliseconds since 1970. */
 export interface ContainerStatus {
   id: string;
   sandboxId: string;
@@ -116,12 +123,14 @@ export interface ContainerStatus {
   labels: Readonly<Record<string, string>>;
 }
 
+/** An image that is on the node. */
 export interface ImageStatus {
   id: string;
   references: readonly string[];
   sizeBytes: number;
 }
 
+/** A command in a running container, and its streams. With `tty` everything comes on stdout. */
 export interface ExecRequest {
   command: readonly string[];
   stdin?: AsyncIterable<Uint8Array>;
@@ -134,6 +143,7 @@ export interface ExecRequest {
   resize?: AsyncIterable<{ width: number; height: number }>;
 }
 
+/** What a running container uses. */
 export interface ContainerStats {
   id: string;
   /** When measured, milliseconds since 1970. */
@@ -149,6 +159,7 @@ export interface RuntimeEvent {
   containerId?: string;
 }
 
+/** What runs pods on a machine. Operations reject with {@link RuntimeError}; stop and remove of what is gone succeed. */
 export interface Runtime {
   /** `process`, `docker`, `cri`, `simulated`. */
   readonly name: string;
@@ -192,6 +203,7 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
+/** `Unavailable`: the runtime itself does not answer, try again; `Unsupported`: it never will. */
 export type RuntimeErrorReason =
   | 'NotFound'
   | 'ImageNotPresent'
@@ -205,6 +217,7 @@ export type RuntimeErrorReason =
 
 const brand = Symbol.for('orbitkit.RuntimeError');
 
+/** Why an operation failed; the message is one that a person can act on. Tell it with {@link isRuntimeError}. */
 export class RuntimeError extends Error {
   constructor(
     readonly reason: RuntimeErrorReason,
@@ -217,6 +230,7 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Whether it is a RuntimeError, of any copy of this package, and for this reason when one is named. */
 export function isRuntimeError(error: unknown, reason?: RuntimeErrorReason): error is RuntimeError {
   if (typeof error !== 'object' || error === null || (error as Record<symbol, unknown>)[brand] !== true) return false;
   return reason === undefined || (error as RuntimeError).reason === reason;

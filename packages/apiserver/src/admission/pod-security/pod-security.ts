@@ -14,6 +14,7 @@ import type { AdmissionCluster, AdmissionPlugin, AdmissionRequest } from '../con
 import { refused } from '../functions.js';
 import { type Level, minorOf, textOf, violationsOf } from './checks.js';
 
+/** What upstream reads from its PodSecurityConfiguration. */
 export interface PodSecurityOptions {
   /** Where a namespace says nothing. Default: privileged, all three. */
   defaults?: { enforce?: Level; audit?: Level; warn?: Level };
@@ -50,6 +51,7 @@ const templates: Readonly<Record<string, (object: any) => corev1.PodTemplateSpec
   'batch/jobs': object => object.spec?.template,
 };
 
+/** Upstream's PodSecurity. Refusals are 403 and name each field that breaks the standard. */
 export function podSecurity({ defaults = {}, exempt = {} }: PodSecurityOptions = {}): AdmissionPlugin {
   function policyOf(labels: Readonly<Record<string, string>>): Policy {
     const standard = (mode: (typeof modes)[number]): Standard => {

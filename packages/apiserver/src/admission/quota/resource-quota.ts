@@ -30,6 +30,7 @@ const stillMs = 5_000;
 
 type Amounts = Map<string, Quantity>;
 
+/** Upstream's ResourceQuota; it belongs at the end of the list, after everything that may still change or refuse an object. Refuses with 403. */
 export function resourceQuota(options: { clock?: Clock } = {}): AdmissionPlugin {
   const { clock = systemClock } = options;
   const turns = new Map<string, Promise<unknown>>();

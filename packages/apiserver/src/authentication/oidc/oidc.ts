@@ -7,6 +7,7 @@ import { readToken, verifySignature } from '../json-web-token.js';
 import type { TokenSource } from '../token-cache.js';
 import { issuerKeys } from './issuer-keys.js';
 
+/** An issuer and how its claims are read, with upstream's defaults. */
 export interface OidcIssuer {
   /** `https://…`, exactly as the issuer names itself in its tokens. */
   issuerURL: string;

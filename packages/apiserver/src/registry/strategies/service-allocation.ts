@@ -24,6 +24,7 @@ export const substituteAddressAnnotation = 'orbitkit.dev/cluster-ip-substitute';
 /** What becomes of a clusterIP that was written into a manifest and lies outside the range. */
 export type ServiceAddressPolicy = (address: string, service: ReadonlyObject) => 'refuse' | 'accept' | 'substitute';
 
+/** The ranges that addresses and ports of services are given from. */
 export interface ServiceOptions {
   /**
    * Default 10.96.0.0/16. Its first address is given only to who asks for it: the API's own service. Two ranges, one of each family

@@ -21,6 +21,7 @@ export type { StoreConformanceOptions, StoreSubject, TestRunner } from './subjec
 const clauseMs = 30_000;
 const modelRuns = 10;
 
+/** Declares the suite with this runner; the tests run when the runner runs them. 30 s a clause. */
 export function storeConformance(options: StoreConformanceOptions, runner: TestRunner): void {
   const { durable, watchQueueBytes, ownWrites = false } = options;
   const clause: Clause = (name, body) =>

@@ -27,7 +27,9 @@ export type ModelOperation =
   /** Close and open again, where the store is durable. */
   | { readonly type: 'reopen' };
 
+/** The keys of random operations: prefixes of each other, and some that sort apart as UTF-16 and as UTF-8. */
 export const modelKeys = ['a', 'a/b', 'a/b/c', 'a/c', 'a0', 'b', 'b/\u{10000}', 'b/\uffff', 'b/a', 'c'] as const;
+/** The prefixes that random operations list and watch. */
 export const modelPrefixes = ['', 'a', 'a/', 'a/b', 'b/', 'x'] as const;
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));

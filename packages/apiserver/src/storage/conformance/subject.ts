@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Entry, Store, StoreBatch, StoreEvent, StoreFactory } from '../contract.js';
 
+/** Data of its own for one clause. */
 export interface StoreSubject {
   /** Opens the subject's data: empty the first time. A durable store is opened again by it after `close`. */
   readonly open: StoreFactory;
@@ -11,6 +12,7 @@ export interface StoreSubject {
   dispose?(): Promise<void>;
 }
 
+/** A back end, and what it claims. */
 export interface StoreConformanceOptions {
   /** For the names of the tests. */
   readonly name: string;

@@ -17,6 +17,7 @@ export interface ResourceEncryption {
   readonly writes: EncryptionKey | undefined;
 }
 
+/** An EncryptionConfiguration that was read, keys and all: keep it out of logs. */
 export interface EncryptionRules {
   /** Every key of the configuration, by name. */
   readonly keys: ReadonlyMap<string, EncryptionKey>;

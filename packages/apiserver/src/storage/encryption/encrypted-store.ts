@@ -27,6 +27,7 @@ export interface RewriteResult {
   readonly unreadable: readonly string[];
 }
 
+/** A store that seals, whatever is below it. */
 export interface EncryptedStore extends Store {
   /**
    * Writes every entry anew that is not in the form that the configuration asks for: after a change of keys, or of what is encrypted.
@@ -35,6 +36,7 @@ export interface EncryptedStore extends Store {
   rewrite(options?: { signal?: AbortSignal }): Promise<RewriteResult>;
 }
 
+/** Whether a store came from {@link encryptedStore}. */
 export const isEncryptedStore = (store: Store): store is EncryptedStore => 'rewrite' in store;
 
 /**

@@ -46,6 +46,7 @@ import { readRevisionOffset } from './revision-offset.js';
 import { WatchFeed } from './watch-feed.js';
 import { WatchStream } from './watch-stream.js';
 
+/** Only the hosts have no default. Milliseconds. */
 export interface EtcdStoreOptions {
   /** The members' client addresses: `http://127.0.0.1:2379`, or `https://…` with `tls`. */
   hosts: string | readonly string[];

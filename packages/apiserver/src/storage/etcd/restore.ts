@@ -13,6 +13,7 @@ import { isGrpcError } from './kv.js';
 import { EtcdLeases } from './leases.js';
 import { restoring } from './revision-offset.js';
 
+/** What is put under the prefix. */
 export interface RestoreEtcdOptions {
   snapshot: LoadedSnapshot;
   /** What stands under the prefix may go. Default false. */

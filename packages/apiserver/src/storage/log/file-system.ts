@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { lockDirectory } from './directory-lock.js';
 
+/** An open file. One writer; it is written to at positions, never appended blindly. */
 export interface LogFile {
   /** Writes all of the data at the position. On a file opened `durable` it resolves when the data would survive power loss. */
   write(data: Uint8Array, position: number): Promise<void>;
@@ -16,6 +17,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
+/** One file system. `nodeFileSystem` is the operating system's. */
 export interface FileSystem {
   /** Creates the directory (mode 0700) and what is missing above it. */
   makeDirectory(directory: string): Promise<void>;

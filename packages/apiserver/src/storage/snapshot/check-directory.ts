@@ -12,6 +12,7 @@ import { defaultHistoryLimits } from '../versioned/history-limits.js';
 import { writeRestored } from './restore-directory.js';
 import { defaultRevisionBump, type LoadedSnapshot } from './snapshot.js';
 
+/** What a look at a directory has found; nothing is changed by looking. */
 export interface DirectoryReport {
   /** A server opens it, and nothing is missing. */
   readonly intact: boolean;
@@ -23,6 +24,7 @@ export interface DirectoryReport {
   readonly findings: readonly string[];
 }
 
+/** What the directory holds after a repair. */
 export interface RepairReport extends DirectoryReport {
   /** Where the files from before were put; undefined when nothing had to be done. */
   readonly movedTo: string | undefined;

@@ -12,6 +12,7 @@ import { isSnapshotName, writeSnapshotFile } from '../log/snapshot.js';
 import { defaultHistoryLimits } from '../versioned/history-limits.js';
 import { defaultRevisionBump, type LoadedSnapshot } from './snapshot.js';
 
+/** What is put where. */
 export interface RestoreDirectoryOptions {
   dir: string;
   snapshot: LoadedSnapshot;

@@ -14,6 +14,7 @@ import type { RestoredState } from '../versioned/versioned-store.js';
 /** More writes than a cluster makes between a snapshot and the loss of its store: a thousand a second for eleven days. */
 export const defaultRevisionBump = 1_000_000_000n;
 
+/** A whole snapshot in memory, checked from its first byte to its last. */
 export interface LoadedSnapshot {
   /** Of the store when it was saved. */
   readonly revision: bigint;
@@ -82,6 +83,7 @@ export function stateOf(snapshot: LoadedSnapshot, revision: bigint): RestoredSta
   return { index, compactedRevision: revision, leases: snapshot.leases, attachments, lastLease };
 }
 
+/** What a snapshot holds, in figures. */
 export interface SnapshotStatus {
   readonly revision: bigint;
   readonly entries: number;
@@ -91,6 +93,7 @@ export interface SnapshotStatus {
   readonly resources: ReadonlyMap<string, number>;
 }
 
+/** Counts what a snapshot holds, without a look into its values. */
 export function snapshotStatus({ revision, leases, entries, bytes }: LoadedSnapshot): SnapshotStatus {
   const resources = new Map<string, number>();
   for (const { key } of entries) {

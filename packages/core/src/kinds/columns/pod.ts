@@ -8,6 +8,7 @@ import { ageOf } from '../human-duration.js';
 import type { Column, RowCondition } from '../kind.js';
 import { ageColumn, column, nameColumn, none } from './column.js';
 
+/** A pod in a line, as `kubectl get pods` shows it. */
 export interface PodSummary {
   /** What a person is shown: the phase, or the reason why it is not simply that. */
   readonly status: string;
@@ -30,6 +31,7 @@ class Restarts {
   }
 }
 
+/** The status column and the counts of a pod. A pod without a status is summed up by its phase, the empty string. */
 export function summarizePod(pod: corev1.Pod): PodSummary {
   const status = pod.status ?? {};
   const phase = status.phase ?? '';

@@ -11,12 +11,18 @@ import {
   qualifiedNameProblem,
 } from '../../meta/names.js';
 
+/** An RFC 1123 label: names of namespaces, containers. At most 63 characters. */
 export const isDnsLabel = (name: string): boolean => dnsLabelProblem(name) === undefined;
+/** Labels joined by dots: names of most objects. At most 253 characters. */
 export const isDnsSubdomain = (name: string): boolean => dnsSubdomainProblem(name) === undefined;
+/** A label that also begins with a letter: names of services. At most 63 characters. */
 export const isDns1035Label = (name: string): boolean => dns1035LabelProblem(name) === undefined;
+/** A key of labels, annotations, taints and resources: `name`, or `example.com/name`. */
 export const isQualifiedName = (name: string): boolean => qualifiedNameProblem(name) === undefined;
+/** A label's value; the empty string is one. At most 63 characters. */
 export const isLabelValue = (value: string): boolean => labelValueProblem(value) === undefined;
 
+/** What keeps a number from being a port; undefined: nothing. 0 is none. */
 export function portProblem(port: number): string | undefined {
   return Number.isInteger(port) && port >= 1 && port <= 65535 ? undefined : 'must be between 1 and 65535, inclusive';
 }
@@ -36,6 +42,7 @@ export function portRefProblem(port: number | string): string | undefined {
   return typeof port === 'number' ? portProblem(port) : portNameProblem(port);
 }
 
+/** What keeps a text from naming an environment variable (relaxed names, 1.33); undefined: nothing. */
 export function envNameProblem(name: string): string | undefined {
   if (/^[ -<>-~]+$/.test(name)) return undefined;
   return "a valid environment variable name must consist only of printable ASCII characters other than '='";
@@ -53,6 +60,7 @@ export function configKeyProblem(key: string): string | undefined {
   return undefined;
 }
 
+/** What keeps a text from being an address of either family; undefined: nothing. */
 export function ipProblem(text: string): string | undefined {
   return isIP(text) ? undefined : 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 }
@@ -60,6 +68,7 @@ export function ipProblem(text: string): string | undefined {
 export const isIpOfFamily = (text: string, family: 'IPv4' | 'IPv6'): boolean =>
   family === 'IPv4' ? isIPv4(text) : isIPv6(text);
 
+/** What keeps a text from being an address range of either family; undefined: nothing. */
 export function cidrProblem(text: string): string | undefined {
   const slash = text.indexOf('/');
   const address = text.slice(0, slash);

@@ -30,6 +30,7 @@ import { type ServicePort, servicePorts } from './service-port.js';
 import { reportDeviations } from './status-report.js';
 import { userspaceDataPath } from './userspace.js';
 
+/** Only the node's name has no default. */
 export interface ServiceProxyOptions {
   nodeName: string;
   /** In names on the machine; nodes of one cluster on one machine must agree on it. Default: uid of namespace kube-system. */
@@ -47,6 +48,7 @@ const gatherMs = 20;
 const retryFirstMs = 1_000;
 const retryMostMs = 30_000;
 
+/** The proxy as a component: one on each machine, however many nodes are on it. It changes nothing on the machine before it runs. */
 export function serviceProxy(options: ServiceProxyOptions): Component {
   const { nodeName, serviceCIDR } = options;
   const name = `service-proxy-${nodeName}`;

@@ -15,6 +15,7 @@ import { type DeepReadonly, mutableCopy, type Store } from '@orbitkit/informer';
 import type { Deviation } from './data-path.js';
 import type { ServicePort } from './service-port.js';
 
+/** True on a Service while another address or port answers for it than the one that it names; the message says which. */
 export const substituteCondition = 'orbitkit.dev/SubstituteAddress';
 
 export interface ReportOptions {

@@ -21,6 +21,7 @@ export type { ConformanceOptions, Subject, TestRunner, Workload, Workloads } fro
 
 const clauseMs = 40_000;
 
+/** Declares the suite with this runner; the tests run when the runner runs them. */
 export function runtimeConformance(options: ConformanceOptions, runner: TestRunner): void {
   const { workloads } = options;
   const capabilities: ReadonlySet<Capability> = new Set(options.capabilities);

@@ -4,6 +4,7 @@
  */
 import type { Workload, Workloads } from './subject.js';
 
+/** The image that the workloads run in. */
 export interface ShellWorkloadOptions {
   /** An image with `sh`, `sleep`, `cat`, `printenv` and `stty`. */
   image: string;
@@ -30,6 +31,7 @@ const pythonHog = `import time
 held=b"x"*(256<<20)
 time.sleep(600)`;
 
+/** The programs that the suite needs, as shell scripts. */
 export function shellWorkloads(options: ShellWorkloadOptions): Workloads {
   const { image } = options;
   const shell = (script: string, ...args: string[]): Workload => ({

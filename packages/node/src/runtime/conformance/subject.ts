@@ -6,6 +6,7 @@ import type { Capability, ContainerConfig, Runtime } from '../contract.js';
 /** The part of a container that differs from runtime to runtime. */
 export type Workload = Pick<ContainerConfig, 'image' | 'command' | 'args'>;
 
+/** Programs that behave as their names say. */
 export interface Workloads {
   /** Runs until SIGTERM, and ends at once at it. */
   sleeps: Workload;
@@ -56,6 +57,7 @@ export interface Workloads {
   serves?: { workload: Workload; port: number };
 }
 
+/** One machine with the runtime on it, for the whole suite. */
 export interface Subject {
   runtime: Runtime;
   /** A second runtime object over the same machine, as a restarted agent makes it. */
@@ -68,6 +70,7 @@ export interface Subject {
   cleanup(): Promise<void>;
 }
 
+/** A runtime, and what it claims. */
 export interface ConformanceOptions {
   /** In the suite's title. */
   name: string;

@@ -31,6 +31,7 @@ import { ensurePauseImage } from './pause-image.js';
 import { podLocalhost } from './pod-localhost.js';
 import { readOutput, runExec, writeInput } from './streams.js';
 
+/** Only the directory has no default. */
 export interface DockerRuntimeOptions {
   /** The node's own directory; with `owner` absent its path names the owner. */
   dataDir: string;
@@ -54,6 +55,7 @@ const capabilities: readonly Capability[] = [
   'port-forward',
 ];
 
+/** The runtime on a daemon; it is not asked before the first operation. @throws Error when `$DOCKER_HOST` is no address. */
 export function dockerRuntime(options: DockerRuntimeOptions): Runtime {
   const docker = new Docker(options.docker);
   const owner = options.owner ?? createHash('sha256').update(resolve(options.dataDir)).digest('hex').slice(0, 12);

@@ -20,6 +20,7 @@ import { installLine } from '../../network/command.js';
 import { type ContainerConfig, type ImageStatus, RuntimeError } from '../contract.js';
 import { type ProgramName, programPath } from './programs.js';
 
+/** The program that a name of an image stands for. */
 export interface CatalogueEntry {
   /** The program and its first arguments; a container's `command` replaces it. */
   command: readonly string[];

@@ -24,6 +24,7 @@ import { programPath } from './programs.js';
 import { type ContainerSpec, protocolVersion } from './protocol.js';
 import { attachTo, dialSandbox, execIn } from './streams.js';
 
+/** Only the directory has no default. */
 export interface ProcessRuntimeOptions {
   /** The runtime keeps its state in `process-runtime` below it. One node per directory. */
   dataDir: string;
@@ -40,6 +41,7 @@ export interface ProcessRuntimeOptions {
   programDirectory?: string;
 }
 
+/** A runtime that also tells how it works here, and can end for good. */
 export interface ProcessRuntime extends Runtime {
   readonly mode: 'rootless' | 'root';
   /** Why `auto` did not choose root; undefined when it did, or was not asked. */
@@ -50,6 +52,7 @@ export interface ProcessRuntime extends Runtime {
   shutdown(): Promise<void>;
 }
 
+/** The runtime over this directory. Nothing is started before its first operation. */
 export function processRuntime(options: ProcessRuntimeOptions): ProcessRuntime {
   const directory = join(resolve(options.dataDir), 'process-runtime');
   const images = catalogue(options.catalogue, options.programDirectory);

@@ -6,6 +6,7 @@
  */
 import type { ContainerConfig, Sandbox } from '../contract.js';
 
+/** What a container does. Milliseconds of the runtime's clock. */
 export interface SimulatedProgram {
   /** Ends by itself this long after its start. Default: it runs until stopped. */
   runMs?: number;
@@ -29,6 +30,7 @@ export interface SimulatedProgram {
   usage?: { cpuMillis?: number; memoryBytes?: number };
 }
 
+/** What a command in a container does. */
 export interface SimulatedExec {
   exitCode?: number;
   stdout?: string;

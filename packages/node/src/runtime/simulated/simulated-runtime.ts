@@ -26,6 +26,7 @@ import {
 } from './machine.js';
 import type { ProgramFor, SimulatedProgram } from './program.js';
 
+/** How long things take, and what is scripted. Everything has a default. */
 export interface SimulatedRuntimeOptions {
   /** Default: the system's clock. */
   clock?: Clock;
@@ -47,6 +48,7 @@ type Operation = {
   [K in keyof Runtime]: Runtime[K] extends (...args: any[]) => Promise<any> ? K : never;
 }[keyof Runtime];
 
+/** A runtime with the handles by which a test makes things happen. */
 export interface SimulatedRuntime extends Runtime {
   /** Ends a running container now, as if its program had. */
   exit(containerId: string, exitCode: number, reason?: string): void;
@@ -70,6 +72,7 @@ const everyCapability: readonly Capability[] = [
   'port-forward',
 ];
 
+/** A new simulated machine, empty; `reopen()` gives further runtimes over the same one. */
 export function simulatedRuntime(options: SimulatedRuntimeOptions = {}): SimulatedRuntime {
   const images = new Map<string, ImageStatus>();
   for (const image of options.images ?? []) images.set(image, imageNamed(image));
