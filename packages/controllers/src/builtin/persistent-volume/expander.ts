@@ -9,7 +9,7 @@
  * | done | `status.capacity` is the new one, conditions and states are gone |
  *
  * Each step is a write of its own, and a killed one is taken up where it was. A failure stays as an event and in the claim's state, and is tried
- * again; the claim may ask for less meanwhile, down to what it has. Volumes of other provisioners are left to those: the claim says who is
+ * again; the claim may ask for less meanwhile, as long as that is more than it has. Volumes of other provisioners are left to those: the claim says who is
  * waited for. Whether a class lets its claims grow is admission's to say (`PersistentVolumeClaimResize`).
  *
  * Source: kube-controller-manager `volume/expand`, kubernetes-csi external-resizer with RecoverVolumeExpansionFailure (v1.13).

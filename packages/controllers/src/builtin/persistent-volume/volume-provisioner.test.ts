@@ -104,6 +104,29 @@ describe('local paths', () => {
     expect(await said()).toBeUndefined();
   });
 
+  it('whose data is gone are not asked for again while others hold their object', async () => {
+    const { plane, client, eventually, volumeOf, noVolumes } = await start([localPathProvisioner()]);
+    await using _plane = plane;
+    await ready(client, 'n1');
+    await client.create(StorageClass, { ...localPathClass(), volumeBindingMode: 'Immediate' });
+    await client.create(PersistentVolumeClaim, claimDraft('data'));
+    const { metadata } = await volumeOf('data');
+    const change = (patch: object) => client.patch(PersistentVolume, { name: metadata.name }, { type: 'merge', patch });
+    await change({ metadata: { finalizers: [...metadata.finalizers!, 'example.com/held'] } });
+    await client.delete(PersistentVolumeClaim, { namespace, name: 'data' });
+    const key = `${localVolumes.prefix}${metadata.name}`;
+    const said = async () => (await client.get(Node, { name: 'n1' })).metadata.annotations?.[key];
+    await eventually(async () => (await said())?.startsWith(localVolumes.remove));
+    const answer = { metadata: { annotations: { [key]: localVolumes.removed } } };
+    await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: answer });
+    const held = async () => (await client.get(PersistentVolume, { name: metadata.name })).metadata.finalizers;
+    await eventually(async () => (await held())?.join() === 'example.com/held');
+    await change({ metadata: { labels: { touched: 'yes' } } });
+    await plane.consistently(async () => (await said()) === undefined, { forMs: 200 });
+    await change({ metadata: { finalizers: null } });
+    await noVolumes();
+  });
+
   it('of a node that is gone are gone; a node outside of the topologies is taken back', async () => {
     const { plane, client, eventually, volumeOf, told, noVolumes } = await start([localPathProvisioner()]);
     await using _plane = plane;

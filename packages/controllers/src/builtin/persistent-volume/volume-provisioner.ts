@@ -248,6 +248,8 @@ class Worker {
       throw error;
     });
     if (now?.metadata.uid !== volume.metadata.uid || now?.status.phase !== 'Released') return false;
+    // Its data is gone already; others still hold the object.
+    if (isDeleting(now) && !hasFinalizer(now, finalizers.provisioned)) return false;
     if (now.spec.claimRef?.uid !== ref.uid || now.spec.persistentVolumeReclaimPolicy !== 'Delete') return false;
     try {
       const claim = await client.get(PersistentVolumeClaim, { name: ref.name!, namespace: ref.namespace! });
