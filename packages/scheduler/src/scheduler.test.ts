@@ -1,11 +1,22 @@
 import { apiServer, memoryStore } from '@orbitkit/apiserver';
-import { type Client, type Component, compose, Event, Node, Pod, PriorityClass, silentLogger } from '@orbitkit/core';
+import {
+  type Client,
+  type Component,
+  compose,
+  Event,
+  EventsV1Event,
+  Node,
+  Pod,
+  PriorityClass,
+  silentLogger,
+} from '@orbitkit/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { explanationText } from './explain.js';
 import { explainPod } from './explain-pod.js';
 import type { Plugin } from './framework/plugin.js';
+import { profile } from './framework/profile.js';
 import { gang, minMemberAnnotation, podGroupLabel } from './plugins/gang.js';
-import { miniK8sPlugins } from './profiles.js';
+import { defaultPlugins, miniK8sPlugins } from './profiles.js';
 import { scheduler } from './scheduler.js';
 import { type NodeOptions, testNode, testPod } from './testing/fixtures.js';
 
@@ -214,6 +225,67 @@ describe('the live scheduler, with plugins that wait', () => {
     await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 12_000);
     expect(component.decisions.list(1)).toMatchObject([{ name: 'p', outcome: 'placed', node: 'n' }]);
   }, 20_000);
+});
+
+describe('what it tells', () => {
+  const request = (cpu: string) => ({ containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] });
+  const told = (client: Client, reason: string, count = 1) =>
+    eventually(
+      async () =>
+        (await client.list(EventsV1Event, { namespace: 'default' })).items.filter(each => each.reason === reason),
+      list => list.length >= count,
+      12_000,
+    );
+
+  it('are events of the newer API: by whom, what it did, who is concerned', async () => {
+    const rules = (schedulerName: string) => profile({ plugins: defaultPlugins(), schedulerName });
+    const client = await planeOf(scheduler({ profiles: [rules('default-scheduler'), rules('second')] }));
+    await client.create(PriorityClass, { metadata: { name: 'urgent' }, value: 1_000 });
+    await addNode(client, 'n', { allocatable: { cpu: '1' } });
+    await addPod(client, 'low', request('800m'));
+    const [scheduled] = await told(client, 'Scheduled');
+    expect(scheduled).toMatchObject({
+      ...{ action: 'Binding', type: 'Normal', reportingController: 'default-scheduler' },
+      note: 'Successfully assigned default/low to n',
+      regarding: { kind: 'Pod', name: 'low' },
+    });
+    expect(scheduled!.reportingInstance).toMatch(/^default-scheduler-./);
+    const high = await addPod(client, 'high', {
+      ...request('800m'),
+      priorityClassName: 'urgent',
+      schedulerName: 'second',
+    });
+    const [failed] = await told(client, 'FailedScheduling');
+    expect(failed).toMatchObject({ action: 'Scheduling', type: 'Warning', reportingController: 'second' });
+    const [preempted] = await told(client, 'Preempted');
+    expect(preempted).toMatchObject({
+      ...{ action: 'Preempting', type: 'Normal', reportingController: 'second' },
+      note: `Preempted by pod ${high.metadata.uid} on node n`,
+      regarding: { name: 'low' },
+      related: { name: 'high' },
+    });
+  }, 20_000);
+
+  it('again for the same reason is a series, for another one another event', async () => {
+    const component = scheduler();
+    const client = await planeOf(component);
+    await addNode(client, 'n', { unschedulable: true });
+    await addPod(client, 'p');
+    await told(client, 'FailedScheduling');
+    const [rules] = component.profiles;
+    rules!.reweight('ImageLocality', 2);
+    const again = await eventually(
+      () => told(client, 'FailedScheduling'),
+      list => list.some(each => (each.series?.count ?? 0) >= 2),
+      12_000,
+    );
+    expect(again).toHaveLength(1);
+    const [older] = (await client.list(Event, { fieldSelector: 'involvedObject.name=p', namespace: 'default' })).items;
+    expect(older).toMatchObject({ message: again[0]!.note, reportingComponent: 'default-scheduler' });
+    rules!.add({ name: 'Closed', preFilter: () => ({ reasons: ['closed for today'] }) });
+    const both = await told(client, 'FailedScheduling', 2);
+    expect(both.some(each => each.note?.includes('closed for today'))).toBe(true);
+  }, 30_000);
 });
 
 describe('explainPod', () => {

@@ -6,15 +6,7 @@
  * changes. Pods that extenders have a say in are asked about beside the other decisions and decided with the answers, in the cluster as it is then. A placement whose binding failed is taken back, also when another scheduler was faster. It may be killed at any instruction: what is bound
  * is in the store, what is not is decided again.
  */
-import {
-  type Component,
-  type ComponentContext,
-  type EventRecorder,
-  eventRecorder,
-  isConflict,
-  isNotFound,
-  type Pod,
-} from '@orbitkit/core';
+import { type Component, type ComponentContext, isConflict, isNotFound, type Pod } from '@orbitkit/core';
 import { commit, rollback } from './commit.js';
 import { answersOf } from './decisions/answers.js';
 import { talkAboutDecisions } from './decisions/talk.js';
@@ -27,6 +19,7 @@ import { boundedSignal } from './live/bounded-signal.js';
 import { watchCluster } from './live/cluster-watch.js';
 import { type DecisionLog, decisionLog } from './live/decision-log.js';
 import { podWriter } from './live/pod-writer.js';
+import { schedulerEvents } from './live/scheduler-events.js';
 import { Slots } from './live/slots.js';
 import { defaultPlugins } from './profiles.js';
 import { schedulingQueue } from './queue/scheduling-queue.js';
@@ -97,8 +90,8 @@ async function run(
   const profileOf = (pod: Pod): Profile | undefined => profiles.get(pod.spec.schedulerName ?? 'default-scheduler');
   const state = new ClusterState();
   const queue = schedulingQueue({ profile: first, profileOf, clock, snapshot: state });
-  const recorder: EventRecorder = eventRecorder({ client, component: first.schedulerName, clock, signal });
-  const writer = podWriter({ client, clock, log, recorder, signal });
+  const events = schedulerEvents({ client, clock, signal });
+  const writer = podWriter({ client, clock, log, events, signal });
   const attempts = metrics.counter('scheduler_schedule_attempts_total', 'Decisions by result', ['result']);
   const duration = metrics.histogram(
     'scheduler_pod_scheduling_sli_duration_seconds',
@@ -154,7 +147,7 @@ async function run(
     attempts.inc({ result: 'unschedulable' });
     const byNode = refusalsByNode(decision);
     const message = byNode ? `${decision.message} ${byNode}` : decision.message;
-    recorder.event(pod, 'Warning', 'FailedScheduling', message);
+    events.failed(pod, message);
     const { preemption: found } = decision;
     const preemption = found && extenders ? await wayOut(pod, found) : found;
     if (!preemption) {
@@ -235,7 +228,7 @@ async function run(
       if (!isConflict(error)) {
         log.warn('binding failed; the pod will be decided again', { pod: pod.metadata.name, node, error });
         const text = error instanceof Error ? error.message : String(error);
-        recorder.event(pod, 'Warning', 'FailedBinding', `binding to ${node} failed: ${text}`);
+        events.failed(pod, `binding to ${node} failed: ${text}`);
       }
       queue.retry(pod.metadata.uid);
     }
@@ -246,8 +239,7 @@ async function run(
     for (const plugin of rules.plugins) plugin.postBind?.(pod, node);
     attempts.inc({ result: 'scheduled' });
     duration.observe((clock.now() - enqueuedAt) / 1000);
-    const { namespace, name } = pod.metadata;
-    recorder.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`);
+    events.scheduled(pod, node);
   }
 
   async function bindNow(pod: Pod, node: string, rules: Profile, sending: () => void): Promise<void> {
@@ -343,7 +335,7 @@ async function run(
     attempts.inc({ result: 'error' });
     log.error(`${what}; the pod will be decided again`, { pod: pod.metadata.name, error });
     const text = error instanceof Error ? error.message : String(error);
-    recorder.event(pod, 'Warning', 'FailedScheduling', `${what}: ${text}`);
+    events.failed(pod, `${what}: ${text}`);
     queue.retry(pod.metadata.uid);
   }
 
@@ -395,6 +387,6 @@ async function run(
     await Promise.allSettled([...work]);
     await extenders?.close();
     await cluster.ended;
-    await recorder.flush();
+    await events.flush();
   }
 }

@@ -1,6 +1,7 @@
 /** What the scheduler writes about a pod: its binding, why it waits, where it will go, and who must end for it. */
-import { type Client, type Clock, type EventRecorder, isConflict, isNotFound, type Logger, Pod } from '@orbitkit/core';
+import { type Client, type Clock, isConflict, isNotFound, type Logger, Pod } from '@orbitkit/core';
 import type { Preemption } from '../framework/plugin.js';
+import type { SchedulerEvents } from './scheduler-events.js';
 
 const askAgainMs = 500;
 
@@ -18,10 +19,10 @@ export function podWriter(options: {
   client: Client;
   clock: Clock;
   log: Logger;
-  recorder: EventRecorder;
+  events: SchedulerEvents;
   signal: AbortSignal;
 }): PodWriter {
-  const { client, clock, log, recorder, signal } = options;
+  const { client, clock, log, events, signal } = options;
   const nowText = (): string => `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
 
   async function patchStatus(pod: Pod, status: object): Promise<void> {
@@ -101,7 +102,7 @@ export function podWriter(options: {
             try {
               const { uid } = victim.metadata;
               await client.delete(Pod, victim.metadata, { preconditions: { uid }, signal });
-              recorder.event(victim, 'Normal', 'Preempted', `Preempted by pod ${pod.metadata.uid} on node ${node}`);
+              events.preempted(victim, pod, node);
             } catch (error) {
               // Gone, or another pod of that name: the room is free either way.
               if (!signal.aborted && !isNotFound(error) && !isConflict(error)) throw error;
