@@ -55,11 +55,17 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
       const reader = metadataClient(client.transport);
       let resolver: KindResolver = await discoverKinds(client.transport);
       let discoveredAt = context.clock.now();
+      const watched = new WatchedKinds(context, reader, graph, attend);
+      /** An owner of a kind that was not watched yet may have gone unseen: what names it is looked at once it is. */
+      const watchAll = async () => {
+        if (await watched.update(resolver, syncTimeoutMs)) for (const uid of graph.withUnknownOwner()) looks.add(uid);
+      };
       let discovery: Promise<void> | undefined;
       const discover = () => {
         discovery ??= (async () => {
           resolver = await discoverKinds(client.transport);
           discoveredAt = context.clock.now();
+          await watchAll();
         })().finally(() => {
           discovery = undefined;
         });
@@ -83,20 +89,14 @@ export function garbageCollector(options: GarbageCollectorOptions = {}): Control
           await collector.look(uid);
         }
       };
-      const watched = new WatchedKinds(context, reader, graph, attend);
       try {
-        await watched.update(resolver, syncTimeoutMs);
-        for (const uid of graph.withUnknownOwner()) looks.add(uid);
+        await watchAll();
         const loop = { name, informers: [], concurrency };
         await together(
           context,
           part => reconcileLoop(part, { ...loop, queue: looks, reconcile: look }, []),
           part => reconcileLoop(part, { ...loop, queue: orphans, reconcile: uid => collector.orphan(uid) }, []),
-          part =>
-            periodically(part, discoveryPeriodMs, async () => {
-              await discover();
-              await watched.update(resolver, syncTimeoutMs);
-            }),
+          part => periodically(part, discoveryPeriodMs, discover),
         );
       } finally {
         watched.stop();
@@ -121,8 +121,8 @@ class WatchedKinds {
     private readonly attend: (attention: Attention) => void,
   ) {}
 
-  /** Watches what is new and gives up what the server has no more. Resolves when the new ones have their first list. */
-  async update({ kinds, failedGroups }: KindResolver, timeoutMs: number): Promise<void> {
+  /** Watches what is new and gives up what the server has no more. Resolves when the new ones have their first list; false when there are none. */
+  async update({ kinds, failedGroups }: KindResolver, timeoutMs: number): Promise<boolean> {
     const wanted = new Map<string, DiscoveredKind>();
     for (const kind of kinds) {
       // A kind in several versions is one: the first is the server's preferred one.
@@ -140,6 +140,7 @@ class WatchedKinds {
     }
     const added = [...wanted].filter(([key]) => !this.#watches.has(key));
     await Promise.all(added.map(([key, kind]) => this.#watch(key, kind, timeoutMs)));
+    return added.length > 0;
   }
 
   async #watch(key: string, kind: DiscoveredKind, timeoutMs: number): Promise<void> {

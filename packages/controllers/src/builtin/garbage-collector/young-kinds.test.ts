@@ -2,7 +2,7 @@ import { ConfigMap, CustomResourceDefinition, isNotFound } from '@orbitkit/core'
 import { crdOf, defineKind } from '@orbitkit/core/zod';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { createTestControlPlane } from '../../testing/index.js';
+import { createTestControlPlane, type TestControlPlane } from '../../testing/index.js';
 import { garbageCollector } from './garbage-collector.js';
 
 const Widget = defineKind({
@@ -10,6 +10,16 @@ const Widget = defineKind({
   spec: z.object({ size: z.int32() }),
 });
 const namespace = 'default';
+
+const gone = (plane: TestControlPlane, name: string) =>
+  plane.eventually(async () => {
+    try {
+      await plane.client.get(ConfigMap, { name, namespace });
+      return false;
+    } catch (error) {
+      return isNotFound(error);
+    }
+  });
 
 it('an owner whose kind is younger than the last discovery is looked up at once', async () => {
   await using plane = await createTestControlPlane({
@@ -24,13 +34,9 @@ it('an owner whose kind is younger than the last discovery is looked up at once'
     client.create(ConfigMap, { metadata: { name, namespace, ownerReferences } });
   await owned('kept', [owner]);
   await owned('garbage', [{ ...owner, name: 'gone', uid: 'gone' }]);
-  await plane.eventually(async () => {
-    try {
-      await client.get(ConfigMap, { name: 'garbage', namespace });
-      return false;
-    } catch (error) {
-      return isNotFound(error);
-    }
-  });
+  await gone(plane, 'garbage');
   expect(await client.get(ConfigMap, { name: 'kept', namespace })).toBeDefined();
+  // From then on the kind is watched: nothing happens to what is owned, and still it goes with its owner.
+  await client.delete(Widget, { name: 'there', namespace });
+  await gone(plane, 'kept');
 });
