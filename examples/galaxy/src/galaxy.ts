@@ -8,7 +8,16 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startGalaxy } from './processes.js';
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, dir: { type: 'string' } } });
+function flags() {
+  try {
+    return parseArgs({ options: { keep: { type: 'boolean', default: false }, dir: { type: 'string' } } }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\nusage: npm run galaxy -- [--keep] [--dir DIR]`);
+    process.exit(2);
+  }
+}
+
+const values = flags();
 const directory = values.dir ?? (await mkdtemp(join(tmpdir(), 'galaxy-')));
 console.log(
   `starting 1 coordinator, 2 gateways, 2 dispatchers, 2 schedulers and 3 nodes, each a process (state in ${directory})`,

@@ -22,7 +22,16 @@ import {
 } from '@orbitkit/core';
 import { miniK8s } from './minik8s.js';
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, dir: { type: 'string' } } });
+function flags() {
+  try {
+    return parseArgs({ options: { keep: { type: 'boolean', default: false }, dir: { type: 'string' } } }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\nusage: npm run demo -- [--keep] [--dir DIR]`);
+    process.exit(2);
+  }
+}
+
+const values = flags();
 const manifests = fileURLToPath(new URL('../manifests', import.meta.url));
 const dataDir = values.dir ?? (await mkdtemp(join(tmpdir(), 'minik8s-')));
 const stop = new AbortController();

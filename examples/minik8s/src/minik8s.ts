@@ -49,6 +49,7 @@ const localPath: SystemObject = {
   object: localPathClass() as unknown as SystemObject['object'],
 };
 
+/** The components in their order, not started yet. @throws RuntimeError when a Docker daemon is wanted that does not answer. */
 export async function miniK8s(options: MiniK8sOptions): Promise<MiniK8s> {
   const { dataDir, nodes = 3, runtime = 'process' } = options;
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
@@ -114,6 +115,9 @@ function onProcesses(directory: (node: string) => string, options: MiniK8sOption
 async function onDocker(directory: (node: string) => string): Promise<Runtimes> {
   // dockerode is loaded only by those who use it.
   const { dockerRuntime } = await import('@orbitkit/node/docker');
+  // A daemon that is not there is told now, with its socket; an agent would wait for it.
+  const probe = dockerRuntime({ dataDir: directory('probe') });
+  await probe.version().finally(() => probe.close());
   return {
     runtimeOf: name => dockerRuntime({ dataDir: directory(name) }),
     mode: process.geteuid?.() === 0 ? 'root' : 'rootless',

@@ -49,7 +49,10 @@ async function main(): Promise<void> {
   const { components, ranges, server, mode } = await miniK8s(options);
   const cluster = compose({ log: logger({ level }), stopTimeoutMs: 45_000 }, ...components);
   const running = cluster.run({ signal: stop.signal }).finally(() => ranges.release());
-  await Promise.race([cluster.ready, running]);
+  await Promise.race([cluster.ready, running]).catch(error => {
+    // Stopped before it was ready: what has begun ends, and that is all.
+    if (!stop.signal.aborted) throw error;
+  });
   if (!stop.signal.aborted) {
     const kubeconfig = join(options.dataDir, 'kubeconfig');
     console.log(`minik8s is up: ${server.endpoint?.url}, ${options.nodes} nodes (${mode}), kubeconfig ${kubeconfig}`);
@@ -61,7 +64,7 @@ try {
   await main();
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException;
-  const badWords = code?.startsWith('ERR_PARSE_ARGS') || /^--/.test(message);
+  const badWords = String(code).startsWith('ERR_PARSE_ARGS') || /^--/.test(message);
   console.error(badWords ? `${message}\n${usage}` : `Error: ${message}`);
   process.exitCode = badWords ? 2 : 1;
 }
