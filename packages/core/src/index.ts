@@ -48,6 +48,7 @@ export { type OpenApiOptions, openApiV3 } from './kinds/openapi.js';
 export { parseStrictJson, type StrictJson } from './kinds/parse-json.js';
 export { cellTexts, type PrintTableOptions, printTable } from './kinds/print-table.js';
 export * from './kinds/registry.js';
+export { cronProblem } from './kinds/rules/cron-schedule.js';
 export {
   cidrProblem,
   configKeyProblem,

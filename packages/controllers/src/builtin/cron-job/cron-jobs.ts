@@ -27,7 +27,8 @@ import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
 import { isFinished } from '../job/job-plan.js';
-import { type Due, dueAt, isTimeZone, manyMissed, parseSchedule, type Schedule, timestampIn } from './schedule.js';
+import { type Due, dueAt, manyMissed, parseSchedule, type Schedule } from './schedule.js';
+import { isTimeZone, timestampIn } from './time-zone.js';
 
 export interface CronJobsOptions {
   /** CronJobs reconciled at the same time. Default 5 (`--concurrent-cron-job-syncs`). */

@@ -19,7 +19,7 @@ const fields: readonly Bounds[] = [
 const words = ['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly'];
 const duration = /^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*$/;
 
-/** What is wrong with it, or undefined. */
+/** What is wrong with a schedule of five fields, a word such as `@daily`, or `@every 90m`, in the words of robfig/cron v3; undefined: nothing. */
 export function cronProblem(schedule: string): string | undefined {
   const zone = /^(?:TZ|CRON_TZ)=(\S*)\s+(.*)$/.exec(schedule);
   const text = (zone ? zone[2]! : schedule).trim();
