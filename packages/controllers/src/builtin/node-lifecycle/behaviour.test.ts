@@ -153,6 +153,31 @@ describe('which pods', () => {
     await until(() => leaving('p'));
   });
 
+  it.each<[string, 'node' | 'pod']>([
+    ['its node is back', 'node'],
+    ['it tolerates the outage for ever by now', 'pod'],
+  ])('a pod that was to go stays when %s, and that is said', async (_what, change) => {
+    const { plane, client, clock, say, pod, tainted, until, leaving } = await start(['well', 'ill']);
+    await using _ = plane;
+    await clock.advance(5_000);
+    await pod('p', 'ill', [exists('not-ready', 60)]);
+    await say('ill', 'False');
+    await until(async () => (await tainted('NoExecute')).length === 1);
+    const said = async () =>
+      (await client.list(Event)).items.filter(({ involvedObject }) => involvedObject.name === 'p').map(e => e.message);
+    await pass(clock, 3, said);
+    if (change === 'node') await say('ill', 'True');
+    else {
+      const { spec } = await client.get(Pod, { name: 'p', namespace });
+      // Tolerations may only be added.
+      const tolerations = [exists('not-ready'), ...spec.tolerations!.filter(each => each.tolerationSeconds !== 60)];
+      await client.patch(Pod, { name: 'p', namespace }, { type: 'merge', patch: { spec: { tolerations } } });
+    }
+    await until(async () => (await said()).includes('Cancelling deletion of Pod default/p'));
+    await clock.advance(100_000);
+    expect(await leaving('p')).toBe(false);
+  });
+
   it('of a node that is not ready are marked, and people are told', async () => {
     const { plane, client, clock, say, pod, until } = await start(['well', 'ill']);
     await using _ = plane;

@@ -15,6 +15,8 @@ import { notReadyTaint, stayingSeconds, type Taint, type Toleration, unreachable
 export class Evictions {
   /** When taints without a time of their own were first seen, by node. */
   readonly #firstSeen = new Map<string, Map<string, number>>();
+  /** Pods that will be driven away unless their node gets well: their uid by their key. */
+  readonly #waiting = new Map<string, string>();
 
   constructor(
     private readonly context: ControllerContext,
@@ -27,16 +29,32 @@ export class Evictions {
   async reconcile(key: string): Promise<ReconcileResult> {
     const pod = this.pods.get(key);
     const node = pod?.spec.nodeName ? this.nodes.get(pod.spec.nodeName) : undefined;
-    if (!pod || !node || isDeleting(pod)) return undefined;
+    if (!pod || !node || isDeleting(pod)) {
+      this.#waiting.delete(key);
+      return undefined;
+    }
     const taints = (node.spec.taints ?? []).filter(taint => taint.effect === 'NoExecute');
     const since = this.#since(node, taints);
-    if (taints.length === 0) return undefined;
-    const seconds = stayingSeconds(taints, this.#tolerationsOf(pod));
-    if (seconds === undefined) return undefined;
+    const seconds = taints.length > 0 ? stayingSeconds(taints, this.#tolerationsOf(pod)) : undefined;
+    if (seconds === undefined) {
+      this.#spare(key, pod);
+      return undefined;
+    }
     const left = since + seconds * 1000 - this.context.clock.now();
-    if (seconds > 0 && left > 0) return { requeueAfter: left };
+    if (seconds > 0 && left > 0) {
+      this.#waiting.set(key, pod.metadata.uid);
+      return { requeueAfter: left };
+    }
     await this.#evict(pod);
+    this.#waiting.delete(key);
     return undefined;
+  }
+
+  /** It stays: whoever read that it would go is told. */
+  #spare(key: string, pod: PodView): void {
+    const awaited = this.#waiting.get(key) === pod.metadata.uid;
+    this.#waiting.delete(key);
+    if (awaited) this.context.events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${key}`);
   }
 
   forgetNode(name: string): void {
