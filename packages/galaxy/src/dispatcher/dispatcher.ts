@@ -8,6 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Component } from '@orbitkit/core';
+import { liveAsMember } from '../membership/member-life.js';
 import { joinMembers } from '../membership/members.js';
 import { type Credentials, client, listen } from '../protocol/channel.js';
 import { answer, failed, type Link, link } from '../protocol/link.js';
@@ -174,27 +175,23 @@ export function dispatcher(options: DispatcherOptions): Component {
       ]);
       options.onListening?.(server.address);
       const members = joinMembers({
-        coordinators: options.coordinators,
-        credentials: options.credentials,
+        ...options,
         self: { kind: 'dispatcher', name: options.name, address: server.address, httpAddress: '' },
         clock,
         log,
         signal,
       });
-      try {
-        await members.joined;
-        members.onChange(settleMembership);
-        ready();
-        await new Promise<void>(resolve =>
-          signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-        );
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        await members.close();
-        for (const connection of schedulers.values()) connection.close();
-        await server.close();
-      }
+      await liveAsMember(
+        members,
+        { signal, ready },
+        {
+          onChange: settleMembership,
+          async release() {
+            for (const connection of schedulers.values()) connection.close();
+            await server.close();
+          },
+        },
+      );
     },
   };
 }

@@ -10,6 +10,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Component } from '@orbitkit/core';
+import { liveAsMember } from '../membership/member-life.js';
 import { joinMembers } from '../membership/members.js';
 import { type Credentials, client } from '../protocol/channel.js';
 import { failed, type Link, link } from '../protocol/link.js';
@@ -224,29 +225,25 @@ export function gateway(options: GatewayOptions): Component {
       const url = `http://${host}:${bound.port}`;
       options.onListening?.(url);
       const members = joinMembers({
-        coordinators: options.coordinators,
-        credentials: options.credentials,
+        ...options,
         self: { kind: 'gateway', name: options.name, address: '', httpAddress: url },
         clock,
         log,
         signal,
       });
-      try {
-        await members.joined;
-        members.onChange(settleMembership);
-        ready();
-        await new Promise<void>(resolve =>
-          signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-        );
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        await members.close();
-        for (const connection of dispatchers.values()) connection.close();
-        const closed = new Promise(resolve => server.close(resolve));
-        server.closeAllConnections();
-        await closed;
-      }
+      await liveAsMember(
+        members,
+        { signal, ready },
+        {
+          onChange: settleMembership,
+          async release() {
+            for (const connection of dispatchers.values()) connection.close();
+            const closed = new Promise(resolve => server.close(resolve));
+            server.closeAllConnections();
+            await closed;
+          },
+        },
+      );
     },
   };
 }

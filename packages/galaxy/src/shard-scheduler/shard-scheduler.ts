@@ -5,6 +5,7 @@
  * again anywhere, it goes on. System components (`system`) are handled before others that wait in the same turn.
  */
 import type { Component } from '@orbitkit/core';
+import { liveAsMember } from '../membership/member-life.js';
 import { joinMembers } from '../membership/members.js';
 import { ownerOf } from '../membership/rendezvous.js';
 import { type Credentials, client, listen } from '../protocol/channel.js';
@@ -166,27 +167,23 @@ export function shardScheduler(options: ShardSchedulerOptions): Component {
       ]);
       options.onListening?.(server.address);
       const members = joinMembers({
-        coordinators: options.coordinators,
-        credentials: options.credentials,
+        ...options,
         self: { kind: 'scheduler', name: options.name, address: server.address, httpAddress: '' },
         clock,
         log,
         signal,
       });
-      try {
-        await members.joined;
-        members.onChange(settleMembership);
-        ready();
-        await new Promise<void>(resolve =>
-          signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-        );
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        await members.close();
-        for (const connection of [...nodes.values(), ...peers.values()]) connection.close();
-        await server.close();
-      }
+      await liveAsMember(
+        members,
+        { signal, ready },
+        {
+          onChange: settleMembership,
+          async release() {
+            for (const connection of [...nodes.values(), ...peers.values()]) connection.close();
+            await server.close();
+          },
+        },
+      );
     },
   };
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, Component, Logger } from '@orbitkit/core';
 import type { Runtime } from '@orbitkit/node';
+import { liveAsMember } from '../membership/member-life.js';
 import { joinMembers } from '../membership/members.js';
 import { type Credentials, listen } from '../protocol/channel.js';
 import { answer, failed } from '../protocol/link.js';
@@ -54,15 +55,6 @@ export function virtualNode(options: VirtualNodeOptions): Component {
         },
       );
       const deploy = deployer(options, books, clock, log);
-      const found = (instance: Instance): Created => ({
-        key: instance.key,
-        id: instance.id,
-        node: options.name,
-        address: instance.address,
-        errorCode: '',
-        error: '',
-        hops: [],
-      });
       const server = await listen(options.listen, options.credentials, [
         {
           name: 'Node',
@@ -78,7 +70,10 @@ export function virtualNode(options: VirtualNodeOptions): Component {
               for (const attempt of call.request.fenceAttempts) books.fence(attempt);
               const instances = (call.request.keys as string[]).flatMap(key => books.byKey(key) ?? []);
               Promise.all(instances.map(instance => instance.started)).then(
-                () => reply(null, { found: instances.filter(each => each.state !== 'failed').map(found) }),
+                () =>
+                  reply(null, {
+                    found: instances.filter(each => each.state !== 'failed').map(each => runningOn(options.name, each)),
+                  }),
                 error => reply(error),
               );
             },
@@ -105,27 +100,37 @@ export function virtualNode(options: VirtualNodeOptions): Component {
       ]);
       options.onListening?.(server.address);
       const members = joinMembers({
-        coordinators: options.coordinators,
-        credentials: options.credentials,
+        ...options,
         self: { kind: 'node', name: options.name, address: server.address, httpAddress: '' },
         clock,
         log,
         signal,
       });
-      try {
-        await members.joined;
-        ready();
-        await Promise.all([watchEnds(options, books, clock, signal), relist(options, books, clock, signal)]);
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        await members.close();
-        await server.close();
-        for (const instance of books.all()) await remove(options.runtime, books, instance).catch(() => {});
-      }
+      await liveAsMember(
+        members,
+        { signal, ready },
+        {
+          work: () => Promise.all([watchEnds(options, books, clock, signal), relist(options, books, clock, signal)]),
+          async release() {
+            await server.close();
+            for (const instance of books.all()) await remove(options.runtime, books, instance).catch(() => {});
+          },
+        },
+      );
     },
   };
 }
+
+/** The answer of a create whose instance runs. */
+const runningOn = (node: string, { key, id, address }: Instance): Created => ({
+  key,
+  id,
+  node,
+  address,
+  errorCode: '',
+  error: '',
+  hops: [],
+});
 
 function deployer(options: VirtualNodeOptions, books: Ledger, clock: Clock, log: Logger) {
   return async (create: Create): Promise<Created> => {
@@ -166,15 +171,7 @@ function deployer(options: VirtualNodeOptions, books: Ledger, clock: Clock, log:
     await instance.started;
     if (instance.state === 'failed')
       return reply(failed(create, 'StartFailed', `node ${options.name}: ${instance.message}`));
-    return reply({
-      key: create.key,
-      id: instance.id,
-      node: options.name,
-      address: instance.address,
-      errorCode: '',
-      error: '',
-      hops: [],
-    });
+    return reply(runningOn(options.name, instance));
   };
 }
 
