@@ -68,12 +68,18 @@ describe('a file', () => {
     ['none.ts', 'export const policy = 1;', 'it has no default export'],
     ['throws.ts', "throw new Error('no licence');", 'it failed when it was loaded: no licence'],
     ['fails.ts', "export default () => { throw new Error('no rack'); };", 'its default export failed: no rack'],
-    ['number.ts', 'export default 7;', 'gives number, which is no plugin'],
+    ['number.ts', 'export default 7;', 'its default export: number, which is no plugin'],
     ['nameless.ts', 'export default { filter() {} };', 'a plugin needs a name'],
     [
       'idle.ts',
       "export default { name: 'Idle', Filter() {} };",
       'plugin "Idle" does nothing; a plugin has one of preEnqueue',
+    ],
+    ['factories.ts', 'export default [() => ({})];', 'a function, which is no plugin: call it'],
+    [
+      'events.ts',
+      "export default { name: 'E', events: ['Tuesday'], score() {} };",
+      'events[0] is "Tuesday"; there are',
     ],
     ['wrong.ts', "export default { name: 'Wrong', score: 5 };", 'plugin "Wrong": score is no function'],
   ])('%s is refused', async (file, text, says) => {

@@ -9,7 +9,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Plugin } from '@orbitkit/scheduler';
+import { type Plugin, pluginProblem } from '@orbitkit/scheduler';
 import type { BuildFailure, Plugin as BundlerPlugin } from 'esbuild';
 import type { PluginFlags } from './plugin-flags.js';
 import { CommandError, type Terminal } from './terminal.js';
@@ -61,8 +61,8 @@ async function loaded(file: string, path: string): Promise<PluginSource> {
     }
     const plugins: unknown[] = Array.isArray(made) ? made : [made];
     for (const plugin of plugins) {
-      const problem = problemOf(plugin);
-      if (problem) throw refuse(problem);
+      const problem = pluginProblem(plugin, { mustAct: true });
+      if (problem) throw refuse(`its default export: ${problem}`);
     }
     return plugins as Plugin[];
   };
@@ -114,20 +114,4 @@ function problemsOf(error: unknown): string {
       location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text,
     )
     .join('\n');
-}
-
-const points = [
-  ...['preEnqueue', 'less', 'preFilter', 'filter', 'postFilter', 'preScore', 'score', 'normalizeScore', 'reserve'],
-  ...['unreserve', 'permit', 'preBind', 'bind', 'postBind', 'compile'],
-] as const satisfies (keyof Plugin)[];
-
-function problemOf(plugin: unknown): string | undefined {
-  if (typeof plugin !== 'object' || plugin === null)
-    return `its default export gives ${plugin === null ? 'null' : typeof plugin}, which is no plugin`;
-  const given = plugin as Record<string, unknown>;
-  if (typeof given['name'] !== 'string' || given['name'] === '') return 'a plugin needs a name';
-  const own = points.filter(point => given[point] !== undefined);
-  if (own.length === 0) return `plugin "${given['name']}" does nothing; a plugin has one of ${points.join(', ')}`;
-  const wrong = own.find(point => typeof given[point] !== 'function');
-  return wrong ? `plugin "${given['name']}": ${wrong} is no function` : undefined;
 }

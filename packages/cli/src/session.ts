@@ -10,12 +10,10 @@ import {
   kubeconfigTransport,
 } from '@orbitkit/core';
 import type { Command } from 'commander';
-import { targetCluster } from './target-cluster.js';
+import { type ClusterFlags, targetCluster } from './target-cluster.js';
 import { CommandError, type Terminal } from './terminal.js';
 
-export interface GlobalFlags {
-  kubeconfig?: string;
-  context?: string;
+export interface GlobalFlags extends ClusterFlags {
   namespace?: string;
   requestTimeout?: string;
 }

@@ -17,6 +17,7 @@ import { eachManifest, readManifests } from '../manifests.js';
 import { type GlobalFlags, globalFlags, keyIn, objectName, type Session, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
 import { applyOnServer, conflictAdvice, isOwnershipConflict, lastApplied } from './server-side-apply.js';
+import { type Applied, type WriteOptions, writeOptions } from './write-options.js';
 
 interface ApplyFlags extends GlobalFlags {
   filename?: string[];
@@ -68,35 +69,8 @@ export function applyCommand(program: Command, terminal: Terminal): void {
     });
 }
 
-const validations = { strict: 'Strict', true: 'Strict', warn: 'Warn', ignore: 'Ignore', false: 'Ignore' } as const;
-
-export function writeOptions(flags: { dryRun?: string; validate?: string; fieldManager?: string }, terminal: Terminal) {
-  if (flags.dryRun !== undefined && flags.dryRun !== 'server')
-    throw new CommandError(`--dry-run ${flags.dryRun}: only "server" is known here`);
-  const fieldValidation = validations[(flags.validate ?? 'strict') as keyof typeof validations];
-  if (!fieldValidation) throw new CommandError(`--validate ${flags.validate}: strict, warn or ignore`);
-  return {
-    fieldManager: flags.fieldManager ?? 'orbit',
-    fieldValidation,
-    signal: terminal.signal,
-    ...(flags.dryRun ? { dryRun: true } : {}),
-  };
-}
-
-/** What became of one object: `name` is the one that is printed. */
-export interface Applied {
-  /** `deployment.apps/web`. */
-  name: string;
-  verb: 'created' | 'configured' | 'unchanged' | 'serverside-applied';
-  object: DynamicObject;
-}
-
 /** @throws StatusError */
-export async function applyObject(
-  session: Session,
-  object: DynamicObject,
-  options: ReturnType<typeof writeOptions>,
-): Promise<Applied> {
+export async function applyObject(session: Session, object: DynamicObject, options: WriteOptions): Promise<Applied> {
   const kind = session.kinds.byKind(object.apiVersion, object.kind);
   const name = objectName(kind, object.metadata.name);
   const key = keyIn(session, kind, object.metadata.name, object.metadata.namespace);

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { eachManifest, readManifests } from '../manifests.js';
 import { type GlobalFlags, globalFlags, keyIn, kindOf, objectName, withSession } from '../session.js';
 import { CommandError, type Terminal, write } from '../terminal.js';
-import { fileOption, writeOptions } from './apply.js';
+import { fileOption } from './apply.js';
 import { createToken, type TokenFlags } from './create-token.js';
+import { writeOptions } from './write-options.js';
 
 interface CreateFlags extends GlobalFlags, TokenFlags {
   filename?: string[];

@@ -7,12 +7,12 @@
  */
 import { type DynamicObject, isNotFound, isStatusError, type metav1 } from '@orbitkit/core';
 import { keyIn, objectName, type Session } from '../session.js';
-import type { Applied, writeOptions } from './apply.js';
+import type { Applied, WriteOptions } from './write-options.js';
 
 /** Where client-side applies keep what they applied last. */
 export const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
-export interface ServerSideOptions extends ReturnType<typeof writeOptions> {
+export interface ServerSideOptions extends WriteOptions {
   force?: boolean;
 }
 
