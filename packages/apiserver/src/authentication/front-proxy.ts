@@ -9,6 +9,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type Clock, systemClock, type UserInfo } from '@orbitkit/core';
 import type { Authenticator } from './authenticator.js';
+import { extraKey, valuesOf } from './identity-headers.js';
 
 export interface FrontProxyOptions {
   /** PEM of the authorities that sign the certificates of proxies. */
@@ -85,9 +86,9 @@ export function frontProxy(options: FrontProxyOptions, { clock = systemClock }: 
       const extra: Record<string, string[]> = {};
       for (const name of Object.keys(headers)) {
         const prefix = prefixes.find(each => name.startsWith(each) && name.length > each.length);
-        if (prefix !== undefined) extra[decoded(name.slice(prefix.length))] = listOf(headers[name]);
+        if (prefix !== undefined) extra[extraKey(name.slice(prefix.length))] = valuesOf(headers[name]);
       }
-      const user: UserInfo = { username, groups: groups.flatMap(each => listOf(headers[each])) };
+      const user: UserInfo = { username, groups: groups.flatMap(each => valuesOf(headers[each])) };
       return {
         ...user,
         ...(uid === undefined ? {} : { uid }),
@@ -95,22 +96,4 @@ export function frontProxy(options: FrontProxyOptions, { clock = systemClock }: 
       };
     },
   };
-}
-
-/** Headers that came several times are joined with ", ". */
-const listOf = (header: string | undefined): string[] =>
-  header === undefined
-    ? []
-    : header
-        .split(', ')
-        .map(each => each.trim())
-        .filter(each => each !== '');
-
-/** Keys of extras are percent-encoded, since headers know no letters of two cases and no slashes. */
-function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
 }

@@ -8,6 +8,7 @@
  */
 import { badRequest, isStatusError, type UserInfo } from '@orbitkit/core';
 import { anonymousUser, authenticatedGroup } from '../authentication/authenticator.js';
+import { extraKey, valuesOf } from '../authentication/identity-headers.js';
 import { serviceAccountGroups, serviceAccountOf } from '../authentication/service-account/service-account-user.js';
 import { type Attributes, type Authorizer, forbidden, requireAllowed } from '../authorization/authorizer.js';
 import type { ApiRequest } from './exchange.js';
@@ -74,11 +75,11 @@ const extraPrefix = 'impersonate-extra-';
 async function impersonated(request: ApiRequest, user: UserInfo, authorizer: Authorizer): Promise<UserInfo> {
   const { headers } = request;
   const username = headers['impersonate-user'];
-  const groups = listOf(headers['impersonate-group']);
+  const groups = valuesOf(headers['impersonate-group']);
   const uid = headers['impersonate-uid'];
   const extra: Record<string, string[]> = {};
   for (const name of Object.keys(headers)) {
-    if (name.startsWith(extraPrefix)) extra[decodeName(name.slice(extraPrefix.length))] = listOf(headers[name]);
+    if (name.startsWith(extraPrefix)) extra[extraKey(name.slice(extraPrefix.length))] = valuesOf(headers[name]);
   }
   if (username === undefined || username === '') {
     if (groups.length > 0 || uid !== undefined || Object.keys(extra).length > 0)
@@ -120,22 +121,4 @@ async function impersonated(request: ApiRequest, user: UserInfo, authorizer: Aut
     ...(uid === undefined ? {} : { uid }),
     ...(Object.keys(extra).length > 0 ? { extra } : {}),
   };
-}
-
-/** Headers that came several times are joined with ", ". */
-const listOf = (header: string | undefined): string[] =>
-  header === undefined
-    ? []
-    : header
-        .split(', ')
-        .map(value => value.trim())
-        .filter(value => value !== '');
-
-/** Names of extras are percent-encoded, since header names cannot hold everything. */
-function decodeName(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
 }

@@ -36,7 +36,8 @@ interface FactsOfGroup {
   types: Record<string, FactsOfType>;
 }
 
-const scalarForms: Readonly<Record<string, ScalarForm>> = {
+/** The scalars of the facts table, by the names that it has for them. */
+export const scalarForms: Readonly<Record<string, ScalarForm>> = {
   string: 'string',
   bool: 'boolean',
   int32: 'int32',

@@ -4,27 +4,17 @@
  * What is inlined in JSON is a message of its own on the wire (a probe's handler); TypeMeta is never there (the envelope names the
  * kind). Field numbers are those of Kubernetes' `generated.proto` files.
  */
-import { type FactsRow, factsOf, qualify } from '../kinds/facts.js';
+import { type FactsRow, factsOf, qualify, scalarForms } from '../kinds/facts.js';
+import type { ScalarForm } from '../kinds/schema.js';
 
-/** How one value stands on the wire and in JSON. `message` is an object of fields, the rest are scalars or small messages. */
+/** How one value stands on the wire and in JSON; `any` is a message with one field of JSON text (1). */
 export type WireForm =
-  | 'string'
-  | 'boolean'
-  | 'int32'
-  | 'int64'
-  | 'double'
-  | 'bytes'
-  | 'time'
-  | 'microtime'
-  | 'duration'
-  | 'quantity'
-  | 'int-or-string'
-  /** A message with one field of JSON text (1). */
-  | 'any'
+  | ScalarForm
   /** A message with one repeated text (1); a bare list in JSON. */
   | 'strings'
   /** A schema, or something shorter in its place (a list, a boolean). */
   | 'union'
+  /** An object of fields. */
   | 'message';
 
 export interface MessageField {
@@ -49,21 +39,7 @@ export interface Message {
   readonly byNumber: ReadonlyMap<number, MessageField>;
 }
 
-const forms: Readonly<Record<string, WireForm>> = {
-  string: 'string',
-  bool: 'boolean',
-  int32: 'int32',
-  int64: 'int64',
-  float64: 'double',
-  bytes: 'bytes',
-  any: 'any',
-  Time: 'time',
-  MicroTime: 'microtime',
-  Duration: 'duration',
-  Quantity: 'quantity',
-  IntOrString: 'int-or-string',
-  Strings: 'strings',
-};
+const forms: Readonly<Record<string, WireForm>> = { ...scalarForms, Strings: 'strings' };
 
 const messages = new Map<string, Message>();
 

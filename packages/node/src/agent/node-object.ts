@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { type corev1, type Draft, localVolumes, type Node, setCondition } from '@orbitkit/core';
-import type { Capability, ImageStatus } from '../runtime/contract.js';
+import { type Capability, everyCapability, type ImageStatus } from '../runtime/contract.js';
 import { localVolumesIn } from '../volumes/local-volumes.js';
 import { annotations, conditions } from './labels.js';
 import type { Settings } from './options.js';
@@ -16,18 +16,6 @@ const kubeletVersion = 'v1.33.1+orbitkit';
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 /** Upstream reports at most 50 images, the largest first. */
 const imageLimit = 50;
-
-const allCapabilities: readonly Capability[] = [
-  'private-localhost',
-  'mount-paths',
-  'cpu-limits',
-  'memory-limits',
-  'private-ports',
-  'low-ports',
-  'root-filesystem',
-  'attach',
-  'port-forward',
-];
 
 export interface MachineFacts {
   machineID: string;
@@ -125,7 +113,7 @@ export function nodeStatusOf(facts: NodeFacts, current: corev1.NodeStatus | unde
 
 function nodeConditionsOf(facts: NodeFacts, current: readonly corev1.NodeCondition[] | undefined, now: number) {
   const { failure, capabilities, runtime } = facts;
-  const lacking = allCapabilities.filter(capability => !capabilities.has(capability));
+  const lacking = everyCapability.filter(capability => !capabilities.has(capability));
   const limited: corev1.NodeCondition =
     lacking.length > 0
       ? {

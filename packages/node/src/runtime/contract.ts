@@ -21,6 +21,19 @@ export type Capability =
   | 'attach'
   | 'port-forward';
 
+/** In the order in which they are told. */
+export const everyCapability: readonly Capability[] = [
+  'private-localhost',
+  'mount-paths',
+  'cpu-limits',
+  'memory-limits',
+  'private-ports',
+  'low-ports',
+  'root-filesystem',
+  'attach',
+  'port-forward',
+];
+
 /** What a pod's sandbox is made of. `attempt` counts the sandboxes of one pod, from 0. */
 export interface SandboxConfig {
   name: string;

@@ -99,6 +99,17 @@ function checkLimitItem(report: Report, item: corev1.LimitRangeItem, field: stri
 }
 const one = Quantity.parse('1');
 
+/** Kinds that are counted under their bare name. */
+const countedKinds = [
+  'pods',
+  'services',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+];
+
 const standardQuota = new Set([
   'cpu',
   'memory',
@@ -111,29 +122,13 @@ const standardQuota = new Set([
   'limits.cpu',
   'limits.memory',
   'limits.ephemeral-storage',
-  'pods',
-  'services',
-  'replicationcontrollers',
-  'resourcequotas',
-  'secrets',
-  'configmaps',
-  'persistentvolumeclaims',
+  ...countedKinds,
   'services.nodeports',
   'services.loadbalancers',
 ]);
 /** Counted in whole objects. */
 const isCount = (name: string): boolean =>
-  name.startsWith('count/') ||
-  [
-    'pods',
-    'services',
-    'replicationcontrollers',
-    'resourcequotas',
-    'secrets',
-    'configmaps',
-    'persistentvolumeclaims',
-  ].includes(name) ||
-  name.startsWith('services.');
+  name.startsWith('count/') || countedKinds.includes(name) || name.startsWith('services.');
 
 const scopes = [
   'Terminating',

@@ -11,6 +11,7 @@ import {
   type Capability,
   type ContainerStatus,
   type ExecRequest,
+  everyCapability,
   type ImageStatus,
   type Runtime,
   RuntimeError,
@@ -59,18 +60,6 @@ export interface SimulatedRuntime extends Runtime {
   /** Another runtime object over the same machine: what an agent finds after its restart. */
   reopen(): SimulatedRuntime;
 }
-
-const everyCapability: readonly Capability[] = [
-  'private-localhost',
-  'mount-paths',
-  'cpu-limits',
-  'memory-limits',
-  'private-ports',
-  'low-ports',
-  'root-filesystem',
-  'attach',
-  'port-forward',
-];
 
 /** A new simulated machine, empty; `reopen()` gives further runtimes over the same one. */
 export function simulatedRuntime(options: SimulatedRuntimeOptions = {}): SimulatedRuntime {
