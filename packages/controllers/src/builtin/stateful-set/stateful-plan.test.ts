@@ -1,7 +1,7 @@
 import type { PersistentVolumeClaim, Pod, StatefulSet } from '@orbitkit/core';
 import { describe, expect, it } from 'vitest';
 import { planStateful } from './stateful-plan.js';
-import { claimOwners, claimsFor, claimTrouble, ordinalOf, podFor } from './stateful-pods.js';
+import { claimOwners, claimsFor, claimTrouble, isClaimOf, ordinalOf, podFor } from './stateful-pods.js';
 
 const now = Date.parse('2026-01-01T01:00:00Z');
 const setWith = (spec: object = {}): StatefulSet =>
@@ -163,6 +163,10 @@ describe('pods and claims', () => {
     });
     expect(claimsFor(claimed, 2)).toMatchObject([
       { metadata: { name: 'data-db-2', labels: { app: 'db', tier: 'x' } } },
+    ]);
+    expect(['data-db-7', 'data-db-x', 'data-dbx-7', 'other-db-7'].map(name => isClaimOf(claimed, name))).toEqual([
+      true,
+      ...[false, false, false],
     ]);
     expect([ordinalOf(claimed, 'db-07'), ordinalOf(claimed, 'db-7'), ordinalOf(claimed, 'dbx-7')]).toEqual([
       undefined,

@@ -32,6 +32,13 @@ export function ordinalOf(set: StatefulSetView, name: string): number | undefine
   return /^(0|[1-9]\d*)$/.test(rest) ? Number(rest) : undefined;
 }
 
+/** Whether a claim of this name would be one of the set's. */
+export const isClaimOf = (set: StatefulSetView, name: string): boolean =>
+  (set.spec.volumeClaimTemplates ?? []).some(
+    ({ metadata }) =>
+      name.startsWith(`${metadata.name}-`) && ordinalOf(set, name.slice(metadata.name!.length + 1)) !== undefined,
+  );
+
 /** Volumes of the set's claims; they take the place of the template's of the same name. */
 function volumesOf(set: StatefulSetView, ordinal: number, template: readonly corev1.Volume[]): corev1.Volume[] {
   const claims = (set.spec.volumeClaimTemplates ?? []).map(({ metadata }) => ({

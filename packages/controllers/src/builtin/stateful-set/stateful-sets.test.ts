@@ -143,7 +143,12 @@ it('a claim that goes is waited for, and a pending pod gets its claim again', as
   expect(second.metadata.uid).not.toBe(held.metadata.uid);
   // Nobody has bound the pod; its claim is deleted under it, and nothing else protects that.
   await client.patch(PersistentVolumeClaim, claim, { type: 'merge', patch: { metadata: { finalizers: null } } });
+  const version = async () => (await client.get(StatefulSet, { name: 'db', namespace })).metadata.resourceVersion;
+  const settled = await eventually(async () => {
+    const { status, metadata } = await client.get(StatefulSet, { name: 'db', namespace });
+    return status.replicas === 1 && metadata.resourceVersion;
+  });
+  await consistently(async () => (await version()) === settled, { forMs: 100 });
   await client.delete(PersistentVolumeClaim, claim);
-  await client.patch(StatefulSet, { name: 'db', namespace }, { type: 'merge', patch: { metadata: { labels } } });
   await eventually(async () => (await client.get(PersistentVolumeClaim, claim)).metadata.uid !== second.metadata.uid);
 });

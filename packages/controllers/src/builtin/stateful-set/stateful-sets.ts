@@ -30,6 +30,7 @@ import {
   claimOwners,
   claimsFor,
   claimTrouble,
+  isClaimOf,
   ordinalOf,
   podFor,
   podNameOf,
@@ -64,6 +65,13 @@ export function statefulSets({ concurrency = 5 }: StatefulSetsOptions = {}): Con
           onAdd: set => queue.add(keyOf(set)),
           onUpdate: (_, set) => queue.add(keyOf(set)),
           onDelete: set => queue.add(keyOf(set)),
+        }),
+        claims.addHandler({
+          // Its pod may wait for that, or need another.
+          onDelete: ({ metadata }) => {
+            for (const set of sets.store.list(metadata.namespace))
+              if (isClaimOf(set, metadata.name)) queue.add(keyOf(set));
+          },
         }),
         pods.addHandler({
           onAdd: pod => {
