@@ -1,5 +1,6 @@
 /** What a placement changes in the state of policies: Reserve, and its way back. */
 import type { Pod } from '@orbitkit/core';
+import { asked } from './engine/asked.js';
 import type { NodeRefusal, Plugin } from './framework/plugin.js';
 import type { Profile } from './framework/profile.js';
 
@@ -13,7 +14,7 @@ export function commit(pod: Pod, node: string, profile: Profile): NodeRefusal | 
     for (const plugin of profile.plugins) {
       if (!plugin.reserve && !plugin.unreserve) continue;
       done.push(plugin);
-      const refusal = plugin.reserve?.(pod, node);
+      const refusal = plugin.reserve && asked(plugin, 'reserve', () => plugin.reserve!(pod, node));
       if (!refusal) continue;
       undo();
       return { ...refusal, plugin: plugin.name };

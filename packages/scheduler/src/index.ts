@@ -45,6 +45,7 @@ export {
   type ExtenderVictims,
   extenderServer,
 } from './extender/server.js';
+export { pluginProblem } from './framework/check-plugin.js';
 export type * from './framework/event.js';
 export type { SchedulerHandle } from './framework/handle.js';
 export type * from './framework/plugin.js';

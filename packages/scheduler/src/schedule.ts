@@ -6,6 +6,7 @@
  * stopped (`start`, `nextStart`), as kube-scheduler does. Among equal scores the node that comes first wins, so that a decision can be repeated.
  */
 import type { Pod } from '@orbitkit/core';
+import { asked } from './engine/asked.js';
 import { type Plan, planFor } from './engine/plan.js';
 import { Refusals } from './engine/refusals.js';
 import type { Cycle, NodeRefusal, Preemption, Refusal, Trial } from './framework/plugin.js';
@@ -83,7 +84,8 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
   const cycle = new DecisionCycle(pod, snapshot, profile, plan);
   const before = begin(plan, pod, profile, cycle, snapshot);
   if (before.refusal) {
-    const refusals = new Refusals(snapshot, [...order], new Array(total).fill(before.refusal));
+    const refusals = new Refusals(snapshot, total);
+    for (const slot of order) refusals.add(slot, before.refusal);
     return refused({ pod, snapshot, profile, cycle, refusals, examined: total, options });
   }
   const { only } = before;
@@ -127,9 +129,13 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
         nextStart: (start + found.examined) % total,
       };
     }
+    if (found && plan.isNodeLocal) {
+      scratches.push(scratch);
+      const refusals = plan.allRefusals(start, slot => refusalAt(slot, 0)!);
+      return refused({ pod, snapshot, profile, cycle, refusals, examined: total, options });
+    }
   }
-  const refusedSlots: number[] = [];
-  const refusedBy: NodeRefusal[] = [];
+  let refusals: Refusals | undefined;
   let count = 0;
   let examined = 0;
   let index = start;
@@ -155,15 +161,15 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
       refusal = verdict === 0 ? refusalAt(slot, verdict) : plan.refusal(slot, verdict);
     }
     if (refusal) {
-      refusedSlots.push(slot);
-      refusedBy.push(refusal);
+      refusals ??= new Refusals(snapshot, total);
+      refusals.add(slot, refusal);
     } else slots[count++] = slot;
   }
   const nextStart = index;
-  const refusals = (): Refusals => new Refusals(snapshot, refusedSlots, refusedBy);
   if (count === 0) {
     scratches.push(scratch);
-    return refused({ pod, snapshot, profile, cycle, refusals: refusals(), examined, options });
+    refusals ??= new Refusals(snapshot, 0);
+    return refused({ pod, snapshot, profile, cycle, refusals, examined, options });
   }
   const { best, scores } = choose(plan, snapshot, scratch, count, full, extended?.scores);
   scratches.push(scratch);
@@ -171,7 +177,7 @@ export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options
     outcome: 'placed',
     node: snapshot.at(best).name,
     scores,
-    refusals: full ? refusals() : noRefusals,
+    refusals: (full && refusals) || noRefusals,
     examined,
     feasible: count,
     nextStart,
@@ -296,8 +302,13 @@ function begin(plan: Plan, pod: Pod, profile: Profile, cycle: Cycle, snapshot: S
   let elsewhere: NodeRefusal | undefined;
   if (plan.refuseAll) return { refusal: plan.refuseAll, only, elsewhere };
   for (const plugin of profile.plugins) {
-    const answer = plugin.preFilter?.(pod, cycle);
+    if (!plugin.preFilter) continue;
+    const answer = asked(plugin, 'preFilter', () => plugin.preFilter!(pod, cycle));
     if (!answer) continue;
+    if (typeof answer !== 'object' || !('reasons' in answer || 'nodes' in answer))
+      throw new Error(
+        `plugin "${plugin.name}": preFilter answered ${JSON.stringify(answer)}; it gives { reasons: ["why"] }, { nodes: new Set(["name"]) } or nothing`,
+      );
     if (isRefusal(answer)) return { refusal: { ...answer, plugin: plugin.name }, only, elsewhere };
     const allowed = new Set<number>();
     for (const name of answer.nodes) {

@@ -161,7 +161,7 @@ describe('the live scheduler', () => {
       () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=FailedScheduling' }),
       list => list.items.length > 0,
     );
-    expect(events.items[0]!.message).toContain('out of tea');
+    expect(events.items[0]!.message).toContain('plugin "Bad" failed in filter: out of tea');
     broken = false;
     await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 8_000);
   });

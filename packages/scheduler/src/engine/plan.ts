@@ -9,6 +9,8 @@ import type { Cycle, NodeRefusal, Plugin, Refusal } from '../framework/plugin.js
 import type { Profile } from '../framework/profile.js';
 import type { CountRange, FilterRule, Rules, ScoreRule } from '../framework/rules.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
+import { asked } from './asked.js';
+import { Refusals, RefusalTable } from './refusals.js';
 
 export interface PlannedScore {
   readonly plugin: string;
@@ -98,6 +100,9 @@ export class Plan {
   #nodeAt: Float64Array | undefined;
   #nodeVerdict: Uint8Array | undefined;
   #localScore: Float64Array | undefined;
+  /** Why not, of nodes whose kept verdict was asked for: one more than its number in the table, 0 when not known. */
+  #refusalNumber: Uint32Array | undefined;
+  #refusals = new RefusalTable();
   readonly #named = new Map<Refusal, NodeRefusal>();
 
   constructor(pod: Pod, snapshot: Snapshot, profile: Profile) {
@@ -157,6 +162,7 @@ export class Plan {
     this.#nodeAt = new Float64Array(capacity);
     this.#nodeVerdict = new Uint8Array(capacity);
     this.#localScore = new Float64Array(capacity);
+    this.#refusalNumber = new Uint32Array(capacity);
   }
 
   /** Number (from 1) of the filter that refuses the node; 0 when all pass. */
@@ -190,6 +196,7 @@ export class Plan {
     if (verdict === 0 && this.#withFixed) verdict = this.#outOfFixed(slot);
     this.#nodeAt![slot] = columns.generation[slot]!;
     this.#nodeVerdict![slot] = verdict;
+    this.#refusalNumber![slot] = 0;
     if (verdict === 0) this.#localScore![slot] = this.#sumLocal(slot);
   }
 
@@ -261,6 +268,28 @@ export class Plan {
     return { count, examined };
   }
 
+  /** Why not, of every node from `start` on, when `gather` found none and verdicts are local; `refuses` says it of those that pass the filters. */
+  allRefusals(start: number, refuses: (slot: number) => NodeRefusal): Refusals {
+    const { order } = this.#snapshot;
+    if (this.#refusals.kinds.length > namedLimit) {
+      this.#refusals = new RefusalTable();
+      this.#refusalNumber!.fill(0);
+    }
+    const table = this.#refusals;
+    const numbers = this.#refusalNumber!;
+    const verdicts = this.#nodeVerdict!;
+    const refusals = new Refusals(this.#snapshot, order.length, table);
+    for (let i = 0, index = start; i < order.length; i++) {
+      const slot = order[index]!;
+      if (++index === order.length) index = 0;
+      if (numbers[slot] === 0 && verdicts[slot] !== 0)
+        numbers[slot] = 1 + table.numberOf(this.refusal(slot, verdicts[slot]!));
+      if (verdicts[slot] !== 0) refusals.addNumber(slot, numbers[slot]! - 1);
+      else refusals.add(slot, refuses(slot));
+    }
+    return refusals;
+  }
+
   #ask(slot: number, from: number, to: number): number {
     const { filters } = this;
     for (let i = from; i < to; i++) if (!filters[i]!.rule.passes(slot)) return i + 1;
@@ -292,6 +321,7 @@ export class Plan {
   refusal(slot: number, verdict: number): NodeRefusal {
     const { plugin, rule } = this.filters[verdict - 1]!;
     const refusal = rule.refusal(slot);
+    if (!Array.isArray(refusal?.reasons) || refusal.reasons.length === 0) throw noRefusal(plugin, refusal);
     // Equal refusals stay one object: they are counted by identity.
     let named = this.#named.get(refusal);
     if (!named) {
@@ -306,16 +336,15 @@ export class Plan {
     if (!plugin.filter && !plugin.score) return undefined;
     const at = (slot: number) => this.#snapshot.at(slot);
     const { filter, score } = plugin;
+    const refusalAt = (slot: number): Refusal | undefined =>
+      asked(plugin, 'filter', () => plugin.filter!(this.current!.pod, at(slot), this.current!.cycle));
     return {
       ...(filter
         ? {
             filter: {
               scope: 'cluster' as const,
-              passes: (slot: number) => !plugin.filter!(this.current!.pod, at(slot), this.current!.cycle),
-              refusal: (slot: number) =>
-                plugin.filter!(this.current!.pod, at(slot), this.current!.cycle) ?? {
-                  reasons: ['it answered differently when asked again'],
-                },
+              passes: (slot: number) => !refusalAt(slot),
+              refusal: (slot: number) => refusalAt(slot) ?? { reasons: ['it answered differently when asked again'] },
             },
           }
         : {}),
@@ -329,22 +358,27 @@ export class Plan {
       const { pod, cycle } = this.current!;
       const byName = new Map<string, number>();
       for (let i = 0; i < slots.length; i++) byName.set(at(slots[i]!).name, scores[i]!);
-      plugin.normalizeScore!(pod, byName, cycle);
+      asked(plugin, 'normalizeScore', () => plugin.normalizeScore!(pod, byName, cycle));
       for (let i = 0; i < slots.length; i++) scores[i] = byName.get(at(slots[i]!).name)!;
     };
     return {
       scope: 'cluster',
-      of: slot => plugin.score!(this.current!.pod, at(slot), this.current!.cycle),
+      of: slot => asked(plugin, 'score', () => plugin.score!(this.current!.pod, at(slot), this.current!.cycle)),
       ...(plugin.normalizeScore ? { normalize } : {}),
       ...(plugin.preScore
         ? {
             begin: (slots: Int32Array) =>
-              plugin.preScore!(this.current!.pod, Array.from(slots, at), this.current!.cycle),
+              asked(plugin, 'preScore', () =>
+                plugin.preScore!(this.current!.pod, Array.from(slots, at), this.current!.cycle),
+              ),
           }
         : {}),
     };
   }
 }
+
+const noRefusal = (plugin: string, answer: unknown): Error =>
+  new Error(`plugin "${plugin}" refused with ${JSON.stringify(answer)}; a refusal is { reasons: ["why"] }`);
 
 /** Refusals remembered by a plan; plain plugins make a new one each time. */
 const namedLimit = 256;

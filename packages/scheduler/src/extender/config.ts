@@ -83,6 +83,9 @@ export function checkExtenders(extenders: readonly ExtenderConfig[]): void {
       if (known.has(name)) throw new Error(`${at}.managedResources: "${name}" is managed by two extenders`);
       known.add(name);
     }
+    const { filterVerb, prioritizeVerb, preemptVerb, bindVerb } = each;
+    if (!filterVerb && !prioritizeVerb && !preemptVerb && !bindVerb)
+      throw new Error(`${at}: it is asked nothing; give filterVerb, prioritizeVerb, preemptVerb or bindVerb`);
   });
 }
 

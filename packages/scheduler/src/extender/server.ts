@@ -96,6 +96,7 @@ export function extenderServer(options: ExtenderServerOptions): ExtenderHandler 
     ...(options.preempt ? { preempt: body => preempt(options.preempt!, body) } : {}),
   };
   const offered = Object.keys(verbs).join(', ');
+  if (!offered) throw new Error('verbs: give at least one of filter, prioritize, preempt and bind');
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://extender');

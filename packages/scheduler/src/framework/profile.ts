@@ -6,6 +6,7 @@
  */
 import type { Pod } from '@orbitkit/core';
 import type { Snapshot } from '../snapshot/snapshot.js';
+import { pluginProblem } from './check-plugin.js';
 import type { ClusterEvent, ClusterEventType, HintedInterest } from './event.js';
 import type { Plugin, QueuedPod } from './plugin.js';
 
@@ -56,7 +57,9 @@ function helps({ hint }: HintedInterest, pod: Pod, event: ClusterEvent, snapshot
 function check(plugins: readonly Plugin[]): { byName: Map<string, Plugin>; sort: Plugin | undefined } {
   const byName = new Map<string, Plugin>();
   let sort: Plugin | undefined;
-  for (const plugin of plugins) {
+  for (const [i, plugin] of plugins.entries()) {
+    const problem = pluginProblem(plugin);
+    if (problem) throw new Error(`plugins[${i}]: ${problem}`);
     if (byName.has(plugin.name))
       throw new Error(`two plugins are named "${plugin.name}"; names in a profile are unique`);
     byName.set(plugin.name, plugin);
@@ -68,8 +71,12 @@ function check(plugins: readonly Plugin[]): { byName: Map<string, Plugin>; sort:
   return { byName, sort };
 }
 
-/** @throws Error when two plugins have one name, or two sort the queue. */
+/** @throws Error when two plugins have one name, two sort the queue, or one is none: the field is named. */
 export function profile(options: ProfileOptions): Profile {
+  const { percentageOfNodesToScore: percentage } = options;
+  if (!Array.isArray(options.plugins)) throw new Error('plugins: give a list of plugins, such as defaultPlugins()');
+  if (percentage !== undefined && !(percentage >= 0 && percentage <= 100))
+    throw new Error(`percentageOfNodesToScore: ${percentage}; give a percentage from 0 (as in kube-scheduler) to 100`);
   let plugins: readonly Plugin[] = [...options.plugins];
   let { byName, sort } = check(plugins);
   let version = 1;

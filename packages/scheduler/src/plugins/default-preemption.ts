@@ -84,13 +84,17 @@ export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugi
       const budgets = cycle.snapshot.objects.list<Budget>('PodDisruptionBudget');
       const known = budgets.length === 0 && cycle.verdictsAreLocal ? keptFor(pod, cycle) : undefined;
       const candidates: Candidate[] = [];
+      let obstacle = '';
       for (const info of refusals.resolvable()) {
         if (candidates.length >= wanted) break;
         const compute = () => victimsOn(pod, info, cycle, budgets);
         const found = known ? known.of(info, cycle, compute) : compute();
         if (!found) continue;
         if ('victims' in found) candidates.push(found);
-        else cycle.waitsFor(found.plugin);
+        else if (found.plugin !== obstacle) {
+          obstacle = found.plugin;
+          cycle.waitsFor(obstacle);
+        }
       }
       return cheapest(candidates) ?? 'none';
     },
@@ -171,17 +175,19 @@ const sumOf = (victims: readonly Pod[]): number =>
 
 /** Dry runs stay true until something happens to their node, when the verdicts are local and no budget counts. */
 class Kept {
-  readonly #dryRuns = new Map<number, { generation: number; found: DryRun }>();
+  /** By slot; what a node had at that generation. */
+  readonly #generations: number[] = [];
+  readonly #found: DryRun[] = [];
   of(info: NodeInfo, cycle: Cycle, compute: () => DryRun): DryRun {
     // Who waits for its room comes and goes without a change of the node.
     if (cycle.snapshot.nominated.has(info.slot)) return compute();
-    const generation = cycle.snapshot.columns.generation[info.slot]!;
-    let known = this.#dryRuns.get(info.slot);
-    if (known?.generation !== generation) {
-      known = { generation, found: compute() };
-      this.#dryRuns.set(info.slot, known);
+    const { slot } = info;
+    const generation = cycle.snapshot.columns.generation[slot]!;
+    if (this.#generations[slot] !== generation) {
+      this.#found[slot] = compute();
+      this.#generations[slot] = generation;
     }
-    return known.found;
+    return this.#found[slot];
   }
 }
 

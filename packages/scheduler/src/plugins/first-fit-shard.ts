@@ -23,7 +23,10 @@ export function rendezvousShard(node: string, shards: readonly string[]): string
   return shards.reduce((best, each) => (score(each) > score(best) ? each : best));
 }
 
+/** @throws Error when the shard is not one of all. */
 export const firstFitShard = (options: FirstFitShardOptions): Plugin => {
+  if (!options.shards.includes(options.shard))
+    throw new Error(`shard "${options.shard}" is not among shards: ${options.shards.join(', ') || 'none'}`);
   const shardOf = options.shardOf ?? (node => rendezvousShard(node.name, options.shards));
   const peers = options.shards.filter(each => each !== options.shard);
   let next = 0;

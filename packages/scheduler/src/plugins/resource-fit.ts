@@ -166,8 +166,12 @@ function scoreOf(
   };
 }
 
-/** @throws Error when a shape has no points, or they do not rise. */
+const strategies: readonly string[] = ['LeastAllocated', 'MostAllocated', 'RequestedToCapacityRatio'];
+
+/** @throws Error for a type that there is not; when a shape has no points, or they do not rise. */
 function ratingOf({ type = 'LeastAllocated', shape }: ScoringStrategy): Rating {
+  if (!strategies.includes(type))
+    throw new Error(`scoringStrategy.type: "${type}"; there are ${strategies.join(', ')}`);
   if (type === 'LeastAllocated')
     return (used, total) => (used > total ? 0 : Math.floor(((total - used) * 100) / total));
   if (type === 'MostAllocated') return (used, total) => Math.floor((Math.min(used, total) * 100) / total);
@@ -177,6 +181,8 @@ function ratingOf({ type = 'LeastAllocated', shape }: ScoringStrategy): Rating {
     throw new Error(
       'scoringStrategy.shape of RequestedToCapacityRatio: give points whose utilization rises from 0 to 100',
     );
+  const beyond = points.find(({ y }) => !(y >= 0 && y <= 100));
+  if (beyond) throw new Error(`scoringStrategy.shape: a score of ${beyond.y / 10}; scores go from 0 to 10`);
   return (used, total) => lineThrough(points, used > total ? 100 : Math.floor((used * 100) / total));
 }
 

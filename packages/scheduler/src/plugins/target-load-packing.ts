@@ -21,10 +21,11 @@ export interface TargetLoadPackingOptions {
   weight?: number;
 }
 
-/** @throws Error for a target outside 1…99. */
+/** @throws Error for a target outside 1…99, or a hot spot of 0 or less. */
 export const targetLoadPacking = (options: TargetLoadPackingOptions = {}): Plugin => {
   const { target = 40, defaultRequest = 1_000, multiplier = 1.5, hotSpot, loads = new NodeLoads() } = options;
   if (!(target > 0 && target < 100)) throw new Error(`target is ${target}; give a percentage between 0 and 100`);
+  if (hotSpot !== undefined && !(hotSpot > 0)) throw new Error(`hotSpot is ${hotSpot}; give a percentage above 0`);
   const hot: Refusal = { reasons: ['node(s) would be a hot spot'] };
   const predictions = new WeakMap<Pod, number>();
   const predicted = (pod: Pod): number => {
