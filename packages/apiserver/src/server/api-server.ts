@@ -17,7 +17,6 @@ import {
   type Component,
   type ComponentContext,
   createClient,
-  isUnrecoverable,
   type KindRegistry,
   kindRegistry,
   PriorityClass,
@@ -27,40 +26,31 @@ import {
 import { defaultAdmission, nodeCapacity, ownerReferencesPermissionEnforcement } from '../admission/index.js';
 import { systemPriorityClasses } from '../admission/priority.js';
 import { auditor, openLogFile, readAuditPolicy } from '../audit/index.js';
-import {
-  type Authenticator,
-  adminUser,
-  anyAuthenticator,
-  bearerTokens,
-  certificatesIn,
-  clientCertificates,
-  frontProxy,
-  identifyWith,
-  writeKubeconfig,
-} from '../authentication/index.js';
+import { adminUser, identifyWith, writeKubeconfig } from '../authentication/index.js';
 import { followDefinitions, serveDefinitions } from '../crd/custom-resources.js';
 import { webhookConversion } from '../crd/webhook-conversion.js';
 import { ensureFlowConfiguration, flowControl, keepFlowConfiguration, objectCount } from '../fairness/index.js';
 import { accessCheck } from '../http/access.js';
-import type { HealthEndpoint } from '../http/health.js';
 import { httpDoor } from '../http/http-door.js';
 import { type InProcessOptions, inProcessTransport } from '../http/in-process.js';
 import { metricsResources } from '../metrics-api/metrics-resources.js';
 import { keepTypesChecked, validatingPolicyStrategy } from '../policy/type-check.js';
 import { createResources, type SystemObject } from '../registry/index.js';
-import { isStoreUnavailable, type Store } from '../storage/contract.js';
-import { encryptedStore } from '../storage/encryption/index.js';
+import type { Store } from '../storage/contract.js';
 import { webhookCaller } from '../webhook/call.js';
-import { type AccessControl, accessControl } from './access-control.js';
+import { accessControl } from './access-control.js';
 import type { ApiServerOptions, ListenOptions } from './api-server-options.js';
+import { authenticators } from './authenticators.js';
 import { credentialsUnder, hostsOf, type ServerCredentials } from './credentials.js';
 import { publishExtensionAuthentication } from './extension-authentication.js';
+import { healthEndpoints } from './health-endpoints.js';
 import {
   advertisedAddress,
   apiServiceAddress,
   type KubernetesService,
   kubernetesService,
 } from './kubernetes-service.js';
+import { openStore } from './open-store.js';
 import { keepRenewed } from './renewal.js';
 import { requestHandler } from './request-handler.js';
 import { shareTrust } from './shared-trust.js';
@@ -211,7 +201,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
         url: () => endpoint?.url,
       }),
     );
-    const authentication = authenticators(kept, control);
+    const authentication = authenticators(options, kept, control);
     const resources = createResources({
       ...options.resources,
       services: {
@@ -374,30 +364,6 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  function authenticators(kept: ServerCredentials | undefined, control: AccessControl): Authenticator {
-    const admin = kept === undefined ? [] : [bearerTokens([[kept.adminToken, adminUser]])];
-    const proxy = proxies(kept);
-    const certificates =
-      proxy.length > 0 && kept ? clientCertificates({ authority: kept.authority.certificate }) : clientCertificates();
-    const own = [...admin, certificates, control.tokens];
-    return anyAuthenticator(...proxy, ...(options.authentication ? [options.authentication, ...own] : own));
-  }
-
-  /** An authority that signs other clients as well must not let each of them name whom it likes. */
-  function proxies(kept: ServerCredentials | undefined): Authenticator[] {
-    const { frontProxy: given } = options;
-    if (given === undefined || kept === undefined) return [];
-    const [own] = certificatesIn(kept.authority.certificate);
-    const shared = certificatesIn(given.clientAuthority).some(each => each.publicKey.equals(own!.publicKey));
-    if (shared && !given.allowedNames?.length)
-      throw unrecoverable(
-        new Error(
-          "frontProxy: its authority is the cluster's own, so that every client could name any user; give it another one, or the allowedNames of its proxies",
-        ),
-      );
-    return [frontProxy(given)];
-  }
-
   async function bind(
     door: ReturnType<typeof httpDoor>,
     { host = '127.0.0.1', port = 6443 }: ListenOptions,
@@ -433,19 +399,6 @@ function systemPriorities(kinds: KindRegistry): SystemObject[] {
     : [];
 }
 
-/** A store that is locked, damaged, or out of this user's reach does not mend by trying again. */
-async function openStore({ store, encryption }: ApiServerOptions): Promise<Store> {
-  try {
-    if (encryption === undefined) return await store();
-    const rules = typeof encryption === 'function' ? await encryption() : encryption;
-    return await encryptedStore(store, rules)();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const forbidden = code !== undefined && ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(code);
-    throw (forbidden || isStoreUnavailable(error)) && !isUnrecoverable(error) ? unrecoverable(error as Error) : error;
-  }
-}
-
 /** What options alone decide does not mend by trying again. */
 function fromOptions<T>(make: () => T): T {
   try {
@@ -459,18 +412,3 @@ const isRegistry = (kinds: ApiServerOptions['kinds']): kinds is KindRegistry =>
   kinds !== undefined && typeof (kinds as KindRegistry).byResource === 'function';
 
 const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-
-function healthEndpoints(ready: () => boolean, stopping: AbortSignal): HealthEndpoint[] {
-  const ping = { name: 'ping', check: () => undefined };
-  const cache = {
-    name: 'watch-cache',
-    check: () =>
-      ready() ? undefined : 'the watch cache does not follow the store, or the objects of the system are missing',
-  };
-  const shutdown = { name: 'shutdown', check: () => (stopping.aborted ? 'the server is stopping' : undefined) };
-  return [
-    { name: 'healthz', checks: [ping, cache] },
-    { name: 'livez', checks: [ping] },
-    { name: 'readyz', checks: [ping, cache, shutdown] },
-  ];
-}

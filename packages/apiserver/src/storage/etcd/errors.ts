@@ -1,7 +1,7 @@
 /** What etcd's failures are in the terms of the storage contract. */
 import { StatusError } from '@orbitkit/core';
 import { StoreUnavailableError } from '../contract.js';
-import { type GrpcError, grpcCodes } from './channel.js';
+import { type GrpcError, grpcCodes } from './grpc-messages.js';
 
 export const isCompactedAnswer = (error: GrpcError): boolean =>
   error.code === grpcCodes.outOfRange && /compacted/.test(error.message);

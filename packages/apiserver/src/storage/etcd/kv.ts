@@ -1,5 +1,6 @@
 /** The hot calls of etcd, typed: Range, Txn, LeaseKeepAlive. */
-import { type CallOptions, type Channel, GrpcError, grpcCodes } from './channel.js';
+import type { CallOptions, Channel } from './channel.js';
+import { GrpcError, grpcCodes } from './grpc-messages.js';
 import {
   keepAliveRequest,
   type RangeAnswer,

@@ -4,7 +4,8 @@
  * over: that its start is compacted.
  */
 import { type Backoff, backoff, type Clock, type Logger } from '@orbitkit/core';
-import { type Channel, type Duplex, type GrpcError, grpcCodes } from './channel.js';
+import type { Channel, Duplex } from './channel.js';
+import { type GrpcError, grpcCodes } from './grpc-messages.js';
 import { readWatchAnswer, type WatchAnswer, watchCancelRequest, watchCreateRequest } from './messages.js';
 
 export interface WatchTarget {
