@@ -95,6 +95,16 @@ it('suspending ends its pods, resuming starts anew', async () => {
   await plane.eventually(async () => (await said()).includes('Suspended') && (await said()).includes('Resumed'));
 });
 
+it('leaves a Job to whom its managedBy names', async () => {
+  const { plane, client, job, running } = await start({ managedBy: 'example.com/queue' });
+  await using _plane = plane;
+  // One of ours, made later, has its pod.
+  await client.create(Job, { metadata: { name: 'ours', namespace }, spec: { template } });
+  const [pod] = await running(1);
+  expect(pod?.metadata.ownerReferences?.[0]?.name).toBe('ours');
+  expect((await client.get(Job, job.metadata)).status).toEqual({});
+});
+
 it('counts nothing twice, however often its manager is killed', async () => {
   const { plane, client, running, end, until, job } = await start({ completions: 4, parallelism: 4 });
   const pods = await running(4);
