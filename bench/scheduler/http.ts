@@ -1,6 +1,6 @@
 /**
- * Created → bound → observed: pods posted over HTTP by a client of its own process, decided by the live scheduler beside the API server, seen bound by
- * the client's watch. The server's store is the memory one, as upstream's scheduler_perf has its API server and etcd in one process without kubelets.
+ * Created → bound → observed: pods posted over HTTP by a client of its own process, decided by the live scheduler, in the API server's process or in one
+ * of its own, seen bound by the client's watch. The server's store is the memory one, as upstream's scheduler_perf has its API server and etcd in one process without kubelets.
  */
 import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -20,6 +20,7 @@ import {
   systemClock,
 } from '@orbitkit/core';
 import { defaultPlugins, scheduler } from '@orbitkit/scheduler';
+import { type SchedulerApart, schedulerApart } from './apart.js';
 import { nodesOf, queueWorkloads, sizesOf, type Workload, workloads } from './workloads.js';
 
 interface Order {
@@ -153,7 +154,17 @@ export function loadOnOrder(): void {
   });
 }
 
-export async function httpReport(name = 'SchedulingBasic', nodeCount = 5_000, pods?: number): Promise<void> {
+export interface HttpReportOptions {
+  /** A workload's name, or `all`. */
+  readonly name?: string | undefined;
+  readonly nodes?: number | undefined;
+  readonly pods?: number | undefined;
+  /** The scheduler is a process of its own. */
+  readonly apart: boolean;
+}
+
+export async function httpReport(options: HttpReportOptions): Promise<void> {
+  const { name = 'SchedulingBasic', nodes: nodeCount = 5_000, pods, apart } = options;
   const chosen = name === 'all' ? all.filter(each => each.name !== 'Nothing beside') : [workloadOf(name)];
   console.log(
     '| created, bound and observed over HTTP | nodes | pods | pods/s | server and scheduler, us of processor time a pod | upstream threshold at 5,000 nodes, pods/s |',
@@ -161,7 +172,7 @@ export async function httpReport(name = 'SchedulingBasic', nodeCount = 5_000, po
   console.log('|---|---|---|---|---|---|');
   for (const workload of chosen) {
     const measured = pods ?? sizesOf(workload, nodeCount).measured;
-    const { perSecond, micros } = await measure(workload, nodeCount, measured);
+    const { perSecond, micros } = await measure(workload, nodeCount, measured, apart);
     const nodes = workload.ownNodes?.().length ?? nodeCount;
     console.log(
       `| ${workload.name} | ${nodes} | ${measured} | ${Math.round(perSecond).toLocaleString('en')} | ${Math.round(micros)} | ${workload.threshold ?? '-'} |`,
@@ -169,7 +180,7 @@ export async function httpReport(name = 'SchedulingBasic', nodeCount = 5_000, po
   }
 }
 
-async function measure(workload: Workload, nodeCount: number, measured: number) {
+async function measure(workload: Workload, nodeCount: number, measured: number, apart: boolean) {
   const controller = new AbortController();
   const dataDir = await mkdtemp(join(tmpdir(), 'orbitkit-bench-scheduler-'));
   const server = apiServer({
@@ -179,8 +190,13 @@ async function measure(workload: Workload, nodeCount: number, measured: number) 
     dataDir,
     flowControl: false,
   });
-  const composition = compose({ log: silentLogger }, server, scheduler({ plugins: defaultPlugins() }));
+  const composition = compose(
+    { log: silentLogger },
+    server,
+    ...(apart ? [] : [scheduler({ plugins: defaultPlugins() })]),
+  );
   const running = composition.run({ signal: controller.signal });
+  let other: SchedulerApart | undefined;
   try {
     await composition.ready;
     const client = server.clientFor({ username: 'bench', groups: ['system:masters'] });
@@ -191,14 +207,19 @@ async function measure(workload: Workload, nodeCount: number, measured: number) 
       const made = await client.create(Node, { metadata: { name: metadata.name, labels: metadata.labels! }, spec });
       await client.updateStatus(Node, { ...made, status });
     }
-    let before = process.cpuUsage();
+    other = apart ? await schedulerApart(server.endpoint!.port) : undefined;
+    const used = async (): Promise<number> => {
+      const usages = [process.cpuUsage(), ...(other ? [await other.usage()] : [])];
+      return usages.reduce((sum, { user, system }) => sum + user + system, 0);
+    };
+    let before = used();
     const order = { port: server.endpoint!.port, workload: workload.name, nodes: nodeCount, measured };
     const seconds = await loadFrom(order, () => {
-      before = process.cpuUsage();
+      before = used();
     });
-    const { user, system } = process.cpuUsage(before);
-    return { perSecond: measured / seconds, micros: (user + system) / measured };
+    return { perSecond: measured / seconds, micros: ((await used()) - (await before)) / measured };
   } finally {
+    other?.stop();
     controller.abort();
     await running;
     await rm(dataDir, { recursive: true, force: true });
