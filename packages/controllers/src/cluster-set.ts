@@ -37,6 +37,7 @@ export class LiveMap<V> extends Map<string, V> {
   }
 }
 
+/** Clients by name. The caller closes them. */
 export class ClusterSet implements Iterable<[string, Client]> {
   readonly #clients = new LiveMap<Client>();
 

@@ -33,6 +33,7 @@ export interface MappedKey extends ObjectKey {
 /** What a change of another object means: names in its namespace, `namespace/name` keys, or nothing. */
 export type Mapped = string | MappedKey | undefined | readonly (string | MappedKey)[];
 
+/** Every call gives a new builder: one can be the ground of several controllers. */
 export interface ControllerBuilder<T extends KubeObject> {
   /** Name in logs, metrics and events. Default: the kind in lower case. */
   named(name: string): ControllerBuilder<T>;
@@ -71,6 +72,7 @@ export interface ControllerBuilder<T extends KubeObject> {
   reconcileKey(reconcile: (request: ReconcileKeyRequest) => Promise<ReconcileResult> | ReconcileResult): Controller;
 }
 
+/** A builder for controllers of this kind. Default name: the kind in lower case; one key at a time. */
 export function controller<T extends KubeObject>(kind: ResourceRef<T>): ControllerBuilder<T> {
   return builder<T>(kind, [], {
     name: kind.kind.toLowerCase(),

@@ -32,6 +32,7 @@ import { ClusterSet, LiveMap } from './cluster-set.js';
 import type { ClusterContext, Controller } from './controller.js';
 import { type ManagerEndpoints, serveEndpoints } from './manager-endpoints.js';
 
+/** Everything has a default; times are in milliseconds. */
 export interface ControllerManagerOptions {
   /** Default `controller-manager`. */
   name?: string;

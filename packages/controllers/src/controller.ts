@@ -19,6 +19,7 @@ export interface ClusterContext {
   readonly signal: AbortSignal;
 }
 
+/** All that a controller gets from its manager, made anew for each run of it. */
 export interface ControllerContext {
   /** Aborted when the controller must stop. Calls of `client` are aborted with it. */
   readonly signal: AbortSignal;
@@ -39,6 +40,7 @@ export interface ControllerContext {
   ready(): void;
 }
 
+/** Write one by hand, or with {@link controller}. */
 export interface Controller {
   /** Unique within a manager; in logs, metrics and as the source of events. */
   readonly name: string;

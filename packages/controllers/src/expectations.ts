@@ -20,6 +20,7 @@ interface Expectation {
   since: number;
 }
 
+/** The expectations of one controller, by key. */
 export class Expectations {
   readonly #clock: Clock;
   readonly #byKey = new Map<string, Expectation>();

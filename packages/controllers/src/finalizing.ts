@@ -9,6 +9,7 @@ import { isDeleting, isNotFound, type KubeObject, type ResourceRef } from '@orbi
 import type { ReconcileResult } from './reconcile-loop.js';
 import type { ReconcileRequest } from './reconcile-request.js';
 
+/** What has to happen before an object may go. */
 export interface Finalizer<T extends KubeObject> {
   /** `example.com/what-it-waits-for`. */
   name: string;

@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ComponentContext } from '@orbitkit/core';
 
+/** Where a manager answers. */
 export interface ManagerEndpoints {
   /** 0: any free one; `listening` then says which. */
   port: number;

@@ -5,6 +5,7 @@
 import { type Json, jsonEqual, type KubeObject } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 
+/** What an informer told: `initial` is what was there at the start. */
 export type ChangeEvent<T> =
   | { type: 'add'; object: DeepReadonly<T>; initial: boolean }
   | { type: 'update'; object: DeepReadonly<T>; previous: DeepReadonly<T> }
@@ -33,8 +34,10 @@ export const generationChanged: Predicate<KubeObject> = updated(
     after.deletionTimestamp !== before.deletionTimestamp,
 );
 
+/** Updates that change labels. */
 export const labelsChanged: Predicate<KubeObject> = updated((before, after) => differs(before.labels, after.labels));
 
+/** Updates that change annotations. */
 export const annotationsChanged: Predicate<KubeObject> = updated((before, after) =>
   differs(before.annotations, after.annotations),
 );

@@ -21,6 +21,7 @@ import { isTerminalError } from './terminal-error.js';
 /** `requeueAfter` in milliseconds or as `5m`. */
 export type ReconcileResult = void | { requeueAfter: string | number };
 
+/** What is reconciled, and how many at a time. */
 export interface ReconcileLoopOptions {
   name: string;
   queue: WorkQueue<string>;

@@ -23,6 +23,7 @@ import type { ControllerContext } from './controller.js';
 /** The cache of a kind that the controller is for, owns, watches or reads, with its own writes in it. @throws Error for another kind. */
 export type ReadCache = <R extends KubeObject>(kind: ResourceRef<R>) => Store<R>;
 
+/** One key to reconcile: its object may be gone. */
 export interface ReconcileKeyRequest extends Pick<ControllerContext, 'client' | 'log' | 'events' | 'clock' | 'signal'> {
   /** `namespace/name`. */
   readonly key: string;
@@ -37,6 +38,7 @@ export interface ReconcileKeyRequest extends Pick<ControllerContext, 'client' | 
   readonly term: number | undefined;
 }
 
+/** As of a server-side apply. */
 export interface ApplyOwnedOptions extends ApplyOptions {
   /** Sets the reconciled object as the controlling owner. Default: of the kinds that the builder's `.owns` named. */
   owned?: boolean;
@@ -58,6 +60,7 @@ export type StatusReport<T> = {
   [F in keyof StatusOf<T>]?: (F extends 'conditions' ? readonly ConditionReport[] : StatusOf<T>[F]) | undefined;
 };
 
+/** One object to reconcile. */
 export interface ReconcileRequest<T extends KubeObject> extends ReconcileKeyRequest {
   /** The object as it is in the cache; a copy of the reconciler's own, to change and to write. */
   readonly object: T;

@@ -4,6 +4,7 @@
  */
 const brand: symbol = Symbol.for('orbitkit.TerminalError');
 
+/** Throw it from a reconciler: it is logged, counted, and the key is not tried again by itself. */
 export class TerminalError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -12,6 +13,7 @@ export class TerminalError extends Error {
   }
 }
 
+/** Whether it is a TerminalError, of any copy of this package. */
 export function isTerminalError(error: unknown): error is TerminalError {
   return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
 }

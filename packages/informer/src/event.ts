@@ -6,6 +6,7 @@
  */
 import type { DeepReadonly } from './read-only.js';
 
+/** One thing that an informer's stream says. */
 export type InformerEvent<T> =
   | { type: 'init' }
   | { type: 'initApply'; object: DeepReadonly<T> }

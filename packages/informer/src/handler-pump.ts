@@ -6,6 +6,7 @@ import type { KubeObject } from '@orbitkit/core';
 import { type Change, PendingChanges, visit } from './delivery.js';
 import type { DeepReadonly } from './read-only.js';
 
+/** What wants to be told of changes. A promise that a call returns is waited for before the next call. */
 export interface InformerHandler<T> {
   /** `initial`: it was there before this handler, or is part of the first list. */
   onAdd?(object: DeepReadonly<T>, initial: boolean): unknown;

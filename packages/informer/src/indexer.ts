@@ -37,6 +37,7 @@ interface Index<T> {
 
 const byNamespace: IndexFunction<KubeObject> = object => [identified(object).namespace ?? ''];
 
+/** A cache that is written by one informer and read by anybody. `Store` is its read-only face. */
 export class Indexer<T extends KubeObject = KubeObject> implements Store<T> {
   readonly #objects = new Map<string, DeepReadonly<T>>();
   readonly #indexes = new Map<string, Index<T>>();

@@ -8,6 +8,7 @@ import type { IndexFunction } from './indexer.js';
 import type { ReflectorScope } from './reflector.js';
 import { type SharedInformer, sharedInformer, syncTimeoutMs, type WaitForSyncOptions } from './shared-informer.js';
 
+/** What all of its informers share. */
 export interface InformerFactoryOptions {
   client: Client;
   clock?: Clock;
@@ -23,11 +24,13 @@ export interface InformerFactoryOptions {
   random?: () => number;
 }
 
+/** Which part of a collection, and what is wanted of it. Requests of the same scope share one informer. */
 export interface InformerRequest<T extends KubeObject> extends ReflectorScope {
   /** Added to those that the shared informer has. */
   indexers?: Record<string, IndexFunction<T>>;
 }
 
+/** The informers of a process, by kind and scope. */
 export interface InformerFactory {
   /** The one informer of a kind and scope. */
   informer<T extends KubeObject>(kind: ResourceRef<T>, request?: InformerRequest<NoInfer<T>>): SharedInformer<T>;
@@ -42,6 +45,7 @@ export interface InformerFactory {
   waitForSync(options?: WaitForSyncOptions): Promise<void>;
 }
 
+/** A factory without informers; nothing is asked of the API before it runs. */
 export function informerFactory(options: InformerFactoryOptions): InformerFactory {
   const informers = new Map<string, SharedInformer<any>>();
   const running = new Set<Promise<void>>();

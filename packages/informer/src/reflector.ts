@@ -41,6 +41,7 @@ export interface ReflectorScope {
   fieldSelector?: string;
 }
 
+/** What is kept up to date, and how it is asked for. */
 export interface ReflectorOptions<T extends KubeObject> extends ReflectorScope {
   client: Client;
   kind: ResourceRef<T>;
@@ -65,6 +66,7 @@ export interface ReflectorOptions<T extends KubeObject> extends ReflectorScope {
   decoder?: (initial: boolean) => ObjectDecoder<T> | undefined;
 }
 
+/** What a reflector does at the moment; `waiting` names the error and the milliseconds until the next attempt. */
 export type ReflectorState =
   | { phase: 'idle' | 'listing' | 'watching' | 'stopped' }
   /** Something failed; the next attempt comes by itself. */
@@ -101,6 +103,7 @@ class VersionsWentBackwards extends Error {
 /** The server does not stream lists, or not to their end: pages instead. */
 class StreamNotComplete extends Error {}
 
+/** List and watch without a cache: for those who keep the objects in a form of their own. */
 export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions<T>;
   readonly #clock: Clock;

@@ -37,6 +37,7 @@ import { Reflector, type ReflectorEvent, type ReflectorScope, type ReflectorStat
 
 export type { InformerHandler } from './handler-pump.js';
 
+/** What `addHandler` gives back. */
 export interface HandlerRegistration {
   /** Whether the handler has been told of everything in the first list. */
   readonly synced: boolean;
@@ -44,6 +45,7 @@ export interface HandlerRegistration {
   remove(): void;
 }
 
+/** Only the client and the kind have no default. */
 export interface SharedInformerOptions<T extends KubeObject> extends ReflectorScope {
   client: Client;
   kind: ResourceRef<T>;
@@ -69,6 +71,7 @@ export interface SharedInformerOptions<T extends KubeObject> extends ReflectorSc
   random?: () => number;
 }
 
+/** How long a first list is waited for. */
 export interface WaitForSyncOptions {
   signal?: AbortSignal;
   /** Default 2 minutes (controller-runtime's CacheSyncTimeout). */
@@ -102,6 +105,7 @@ interface Consumer<T extends KubeObject> {
   wake(): void;
 }
 
+/** An informer of a collection; it asks for nothing before it runs. */
 export function sharedInformer<T extends KubeObject>(options: SharedInformerOptions<T>): SharedInformer<T> {
   return new Informer(options);
 }

@@ -26,6 +26,7 @@ import { schedule } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import { isUsable } from './snapshot/node-info.js';
 
+/** Under which rules. */
 export interface ExplainPodOptions {
   /** Default: `defaultPlugins()`. */
   profile?: Profile;

@@ -2,6 +2,7 @@
 import { type StatusCode, statusOf } from './framework/plugin.js';
 import type { Decision } from './schedule.js';
 
+/** What became of one node. */
 export interface NodeVerdict {
   readonly node: string;
   readonly status: StatusCode;
@@ -13,6 +14,7 @@ export interface NodeVerdict {
   readonly scores?: Readonly<Record<string, number>>;
 }
 
+/** A decision as data that JSON can carry. */
 export interface Explanation {
   readonly outcome: Decision['outcome'];
   readonly node?: string;
@@ -24,6 +26,7 @@ export interface Explanation {
   readonly nodes: readonly NodeVerdict[];
 }
 
+/** A decision as data. */
 export function explanationOf(decision: Decision): Explanation {
   const nodes: NodeVerdict[] = [];
   if (decision.outcome === 'placed') {
@@ -64,8 +67,10 @@ export function refusalsByNode(decision: Decision, limit = 10): string {
   return shown.join('; ');
 }
 
+/** A decision as text, a line a node. */
 export const explain = (decision: Decision): string => explanationText(explanationOf(decision));
 
+/** An explanation as text, a line a node. */
 export function explanationText({ outcome, node, message, preemption, nodes }: Explanation): string {
   const lines = outcome === 'placed' ? [`placed on ${node}`] : [message ?? 'unschedulable'];
   if (preemption) lines.push(`  would fit on ${preemption.node} after ${preemption.victims.join(', ')} ended`);

@@ -42,6 +42,7 @@ export const defaultPlugins = (): Plugin[] => [
   imageLocality(),
 ];
 
+/** As of the round robin, and how anti-affinity is read. */
 export interface MiniK8sOptions extends RoundRobinOptions {
   /** `soft`: required anti-affinity that excludes every node is ignored, as those systems did. Default `required`. */
   antiAffinity?: 'required' | 'soft';

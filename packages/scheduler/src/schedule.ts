@@ -16,6 +16,7 @@ import type { NodeInfo } from './snapshot/node-info.js';
 import { classOf } from './snapshot/pod-class.js';
 import type { Snapshot } from './snapshot/snapshot.js';
 
+/** The scores of one node that can take the pod. */
 export interface NodeScore {
   readonly node: string;
   readonly total: number;
@@ -33,6 +34,7 @@ interface Examined {
   readonly refusals: ReadonlyMap<string, NodeRefusal>;
 }
 
+/** Where the pod goes, or why nowhere. */
 export type Decision =
   | (Examined & {
       readonly outcome: 'placed';
@@ -59,6 +61,7 @@ export interface ExtenderVerdict {
   readonly scores: ReadonlyMap<string, number>;
 }
 
+/** How much is looked at, and how much is told. */
 export interface ScheduleOptions {
   /** `nextStart` of the decision before. */
   start?: number;
@@ -76,6 +79,7 @@ export interface ScheduleOptions {
 
 const noRefusals: ReadonlyMap<string, NodeRefusal> = new Map();
 
+/** Decides about one pod. Nothing is changed: the same input gives the same decision. */
 export function schedule(pod: Pod, snapshot: Snapshot, profile: Profile, options: ScheduleOptions = {}): Decision {
   const { order, nominated } = snapshot;
   const total = order.length;

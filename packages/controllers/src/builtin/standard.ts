@@ -38,6 +38,7 @@ import { serviceAccounts } from './service-account/service-accounts.js';
 import { statefulSets } from './stateful-set/stateful-sets.js';
 import { ttlAfterFinished } from './ttl-after-finished/ttl-after-finished.js';
 
+/** What of a cluster the controllers have to be told. */
 export interface StandardControllersOptions {
   /** Pod addresses of the cluster, of which each node gets a block. Default: nodes get none. */
   clusterCIDR?: string;
@@ -82,6 +83,7 @@ function withAccount(controller: Controller): Controller {
   return serviceAccount === undefined ? controller : { ...controller, serviceAccount };
 }
 
+/** Fresh controllers, for one manager. Those that cannot work without an option (certificates, addresses) are left out when it is not given. */
 export function standardControllers(options: StandardControllersOptions = {}): Controller[] {
   const { provisioners = [localPathProvisioner()] } = options;
   const controllers = [

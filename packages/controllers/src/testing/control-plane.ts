@@ -28,6 +28,7 @@ import { controllerManager } from '../controller-manager.js';
 import { type ConsistentlyOptions, consistently, type EventuallyOptions, eventually } from './eventually.js';
 import { type Interceptors, interceptClient } from './intercept-client.js';
 
+/** What runs, and on which clock. */
 export interface TestControlPlaneOptions {
   controllers?: readonly Controller[];
   /**
@@ -60,6 +61,7 @@ export interface TestControlPlaneOptions {
   user?: UserInfo;
 }
 
+/** A running control plane; disposing ends it. */
 export interface TestControlPlane extends AsyncDisposable {
   readonly client: Client;
   /** `http://127.0.0.1:PORT`, for other programs (kubectl, a browser). Undefined when no port was asked for. */

@@ -6,6 +6,7 @@
  */
 import { type Clock, type ManualClock, systemClock } from '@orbitkit/core';
 
+/** How long it is waited, and how often looked. */
 export interface EventuallyOptions {
   /** Default 10 s. */
   timeoutMs?: number;
@@ -15,6 +16,7 @@ export interface EventuallyOptions {
   clock?: Clock | ManualClock;
 }
 
+/** How long it is watched. */
 export type ConsistentlyOptions = Omit<EventuallyOptions, 'timeoutMs'> & {
   /** Default 200 ms. */
   forMs?: number;

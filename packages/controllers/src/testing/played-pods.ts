@@ -7,6 +7,7 @@ import { type Clock, formatTime, isNotFound, Pod, systemClock } from '@orbitkit/
 import type { Controller } from '../controller.js';
 import { controller } from '../controller-builder.js';
 
+/** Everything has a default; milliseconds. */
 export interface PlayedPodsOptions {
   /** Default `played-node`. */
   nodeName?: string;
@@ -17,6 +18,7 @@ export interface PlayedPodsOptions {
   clock?: Clock;
 }
 
+/** A controller that plays the nodes' part. */
 export function playedPods(options: PlayedPodsOptions = {}): Controller {
   const { nodeName = 'played-node', readyAfterMs = () => 0, stopAfterMs = 0, clock = systemClock } = options;
   const seen = new Map<string, number>();

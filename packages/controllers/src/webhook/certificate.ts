@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Clock, Logger } from '@orbitkit/core';
 
+/** PEM, given or in files. */
 export type WebhookCertificate =
   | { certificate: string; key: string }
   | {

@@ -2,6 +2,7 @@
 import type { Draft, MutatingWebhookConfiguration, ResourceRef, ValidatingWebhookConfiguration } from '@orbitkit/core';
 import type { Hook } from './webhook-server.js';
 
+/** How the API server reaches the webhooks: by address, or by service. */
 export interface ClientConfig {
   /** `https://host:port`, without a path. */
   url?: string;
@@ -10,6 +11,7 @@ export interface ClientConfig {
   caBundle: string;
 }
 
+/** Absent: there is no webhook of that type. */
 export interface WebhookConfigurations {
   validating?: Draft<ValidatingWebhookConfiguration>;
   mutating?: Draft<MutatingWebhookConfiguration>;

@@ -5,6 +5,7 @@
 import { isStatusError, type Json, type KubeObject, type UserInfo } from '@orbitkit/core';
 import { jsonDiff } from './json-diff.js';
 
+/** One write that is asked about. */
 export interface AdmissionQuestion<T extends KubeObject> {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
   /** As it is to be. Of a deletion: what there is. A mutating webhook changes it, or returns another. */

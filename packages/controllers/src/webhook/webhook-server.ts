@@ -23,6 +23,7 @@ import { followCertificate, loadCertificate, type WebhookCertificate } from './c
 import { type ClientConfig, configurationsOf, type WebhookConfigurations } from './configurations.js';
 import { answerAdmission, answerConversion, type Convert, type Mutate, NoReview, type Validate } from './review.js';
 
+/** Only the certificate has no default. */
 export interface WebhookServerOptions {
   certificate: WebhookCertificate;
   /** Default 9443; 0 takes any free one, `listening` then says which. */
@@ -34,6 +35,7 @@ export interface WebhookServerOptions {
   listening?: (url: string) => void;
 }
 
+/** Each call gives a server with one webhook more. It listens when it runs. */
 export interface WebhookServer extends Component {
   validating<T extends KubeObject>(kind: ResourceRef<T>, validate: Validate<T>): WebhookServer;
   mutating<T extends KubeObject>(kind: ResourceRef<T>, mutate: Mutate<T>): WebhookServer;
@@ -60,6 +62,7 @@ interface Converter {
 const largestBody = 10 * 1024 * 1024;
 const convertPath = '/convert';
 
+/** A server without webhooks. */
 export function webhookServer(options: WebhookServerOptions): WebhookServer {
   return serverOf(options, [], []);
 }

@@ -5,6 +5,7 @@
 import type { Component } from '@orbitkit/core';
 import { type LeaderElectionOptions, leaderElection } from './leader-election.js';
 
+/** As of an election; client, clock, log and metrics come from the composition. */
 export type ElectedOptions = Partial<Omit<LeaderElectionOptions, 'client' | 'clock' | 'log' | 'metrics'>>;
 
 /** The lease has the component's name unless `name` says otherwise. */

@@ -27,6 +27,7 @@ import {
   systemClock,
 } from '@orbitkit/core';
 
+/** Only the client and the name have no default. Times are client-go's defaults, in milliseconds. */
 export interface LeaderElectionOptions {
   client: Client;
   /** Name of the Lease. */
@@ -48,6 +49,7 @@ export interface LeaderElectionOptions {
   random?: () => number;
 }
 
+/** One time of leading. Whoever works under it stops when its signal aborts. */
 export interface Leadership {
   /** Aborted when the lease was lost, or when the election is stopped. */
   readonly signal: AbortSignal;
@@ -57,6 +59,7 @@ export interface Leadership {
   held(): boolean;
 }
 
+/** One candidate. It stands for election while it runs. */
 export interface LeaderElection {
   readonly identity: string;
   /** Who leads, as last seen. Undefined when nobody does, or nothing is known yet. */

@@ -6,6 +6,7 @@
  */
 import { type Clock, systemClock } from '@orbitkit/core';
 
+/** Decides about waits; it keeps no timers. */
 export interface RateLimiter<K> {
   /** Milliseconds to wait. Counts as one more attempt. */
   when(item: K): number;
@@ -65,6 +66,7 @@ export function maxOfRateLimiter<K>(...limiters: RateLimiter<K>[]): RateLimiter<
   };
 }
 
+/** client-go's default for controllers; one for each queue, since it counts attempts. */
 export function controllerRateLimiter<K>(clock: Clock = systemClock): RateLimiter<K> {
   return maxOfRateLimiter<K>(itemExponentialRateLimiter(), bucketRateLimiter({ clock }));
 }

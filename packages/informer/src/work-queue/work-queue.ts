@@ -18,6 +18,7 @@ import { type WorkQueueMetrics, workQueueMetrics } from './metrics.js';
 import { PriorityOrder } from './priority-order.js';
 import { controllerRateLimiter, type RateLimiter } from './rate-limiter.js';
 
+/** Everything has a default. */
 export interface WorkQueueOptions<K> {
   /** Label of its metrics. Without it, or without `metrics`, nothing is measured. */
   name?: string;
@@ -27,6 +28,7 @@ export interface WorkQueueOptions<K> {
   rateLimiter?: RateLimiter<K>;
 }
 
+/** Of one add. */
 export interface AddOptions {
   /**
    * Higher comes first. Of several adds before the item is handed out the highest counts. Default 0; later adds (`addAfter`, `addRateLimited`) of an
@@ -42,6 +44,7 @@ interface Waiter<K> {
   resolve(item: K | undefined): void;
 }
 
+/** Items are told apart as keys of a Map are: use texts. Every item that was handed out must be given to `done`. */
 export class WorkQueue<K = string> implements AsyncIterable<K> {
   readonly #clock: Clock;
   readonly #limiter: RateLimiter<K>;

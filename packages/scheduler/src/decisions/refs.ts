@@ -27,6 +27,7 @@ export interface DecisionStatus extends Omit<Explanation, 'nodes'> {
   readonly nodesOmitted?: number;
 }
 
+/** The virtual resource `schedulingdecisions`, one for each pod that a scheduler remembers. */
 export const schedulingDecisions: ResourceRef<SchedulingDecision & DynamicObject> = {
   ...group,
   kind: 'SchedulingDecision',

@@ -24,6 +24,7 @@ import {
 import { decisionKind, sessionKind } from './kinds.js';
 import type { Answer, DecisionAnswer, Question, SchedulerSession } from './refs.js';
 
+/** Milliseconds. */
 export interface DecisionRelayOptions {
   readonly clock: Clock;
   /** When it aborts, schedulers that wait for questions are sent away at once. */
@@ -66,6 +67,7 @@ interface Session {
 const mostQuestions = 100;
 const awayMs = 5_000;
 
+/** A relay for one API server: its kinds, objects and answers go into the server's options. */
 export function decisionRelay(options: DecisionRelayOptions): DecisionRelay {
   const { clock, signal, holdMs = 10_000, answerMs = 5_000 } = options;
   const sessions = new Map<string, Session>();

@@ -9,6 +9,7 @@ import { watchCluster } from '../live/cluster-watch.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
 import { type PlannedEviction, type PlanOptions, planEvictions } from './plan.js';
 
+/** How often it plans, and within which limits. */
 export interface DeschedulerOptions extends Omit<PlanOptions, 'now'> {
   /** Between the end of a round and the next. Default 5 minutes, the upstream chart's. */
   intervalMs?: number;
@@ -18,6 +19,7 @@ export interface DeschedulerOptions extends Omit<PlanOptions, 'now'> {
   name?: string;
 }
 
+/** A component that also tells what it planned. */
 export interface DeschedulerComponent extends Component {
   /** What the last round planned; undefined before the first. */
   readonly lastPlan: readonly PlannedEviction[] | undefined;

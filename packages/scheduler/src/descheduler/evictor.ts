@@ -7,6 +7,7 @@
  */
 import { type LabelSelector, labelSelectorOf, type Pod } from '@orbitkit/core';
 
+/** Which pods may be asked to leave; everything has a default. */
 export interface EvictorOptions {
   /** Priority 2,000,000,000 and above. Default false. */
   evictSystemCriticalPods?: boolean;

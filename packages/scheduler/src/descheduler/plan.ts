@@ -12,6 +12,7 @@ import type { NodeInfo } from '../snapshot/node-info.js';
 import type { Snapshot, Supposition } from '../snapshot/snapshot.js';
 import { type EvictorOptions, protectionOf } from './evictor.js';
 
+/** Strategies and limits; without a limit any number of pods may leave. */
 export interface PlanOptions extends EvictorOptions {
   strategies: readonly DescheduleStrategy[];
   maxEvictionsPerNode?: number;
@@ -25,6 +26,7 @@ export interface PlanOptions extends EvictorOptions {
   now?: number;
 }
 
+/** One pod that should leave, and why. */
 export interface PlannedEviction {
   readonly pod: Pod;
   readonly node: string;
@@ -34,6 +36,7 @@ export interface PlannedEviction {
   readonly target?: string;
 }
 
+/** One reason for pods to leave. `plan` proposes evictions to the pass, which may refuse them. */
 export interface DescheduleStrategy {
   readonly name: string;
   plan(pass: DeschedulePass): void;
@@ -51,6 +54,7 @@ export interface DeschedulePass {
 
 type Budget = KubeObject & { kind: 'PodDisruptionBudget' } & Pick<policyv1.PodDisruptionBudget, 'spec' | 'status'>;
 
+/** What should leave, in the order in which it was planned. The snapshot is as before when it returns. */
 export function planEvictions(snapshot: Snapshot, options: PlanOptions): PlannedEviction[] {
   const rules = options.profile ?? profile({ plugins: defaultPlugins() });
   const planned: PlannedEviction[] = [];

@@ -12,11 +12,13 @@ import type { DeschedulePass, DescheduleStrategy } from './plan.js';
 
 type Constraint = corev1.TopologySpreadConstraint;
 
+/** Which constraints are evened out. */
 export interface SpreadViolationOptions {
   /** Default: DoNotSchedule alone. */
   constraints?: readonly Constraint['whenUnsatisfiable'][];
 }
 
+/** The strategy of this name. */
 export const removePodsViolatingTopologySpreadConstraint = (
   options: SpreadViolationOptions = {},
 ): DescheduleStrategy => ({
@@ -102,6 +104,7 @@ function matcherOf(pod: Pod, constraint: Constraint): (other: Pod) => boolean {
     same.every(key => other.metadata.labels?.[key] === labels[key]);
 }
 
+/** The strategy RemoveDuplicates. @param options Owners of these kinds are left alone. */
 export const removeDuplicates = (options: { excludeOwnerKinds?: readonly string[] } = {}): DescheduleStrategy => ({
   name: 'RemoveDuplicates',
   plan(pass) {

@@ -10,6 +10,7 @@ import { interPodAffinity } from '../plugins/inter-pod-affinity.js';
 import { schedule } from '../schedule.js';
 import type { DeschedulePass, DescheduleStrategy } from './plan.js';
 
+/** The strategy of this name. */
 export const removePodsViolatingNodeAffinity = (): DescheduleStrategy => ({
   name: 'RemovePodsViolatingNodeAffinity',
   plan(pass) {
@@ -19,12 +20,14 @@ export const removePodsViolatingNodeAffinity = (): DescheduleStrategy => ({
   },
 });
 
+/** Which taints count. */
 export interface NodeTaintsOptions {
   includePreferNoSchedule?: boolean;
   /** Keys, or `key=value`, that are left alone. */
   excludedTaints?: readonly string[];
 }
 
+/** The strategy of this name. */
 export const removePodsViolatingNodeTaints = (options: NodeTaintsOptions = {}): DescheduleStrategy => ({
   name: 'RemovePodsViolatingNodeTaints',
   plan(pass) {
@@ -46,6 +49,7 @@ export const removePodsViolatingNodeTaints = (options: NodeTaintsOptions = {}): 
   },
 });
 
+/** The strategy of this name. */
 export const removePodsViolatingInterPodAntiAffinity = (): DescheduleStrategy => ({
   name: 'RemovePodsViolatingInterPodAntiAffinity',
   plan(pass) {

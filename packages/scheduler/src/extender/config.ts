@@ -5,6 +5,7 @@
 import { isQualifiedName } from '@orbitkit/core';
 import type { Spelling } from './wire.js';
 
+/** One extender. Field names and defaults are kube-scheduler's. */
 export interface ExtenderConfig {
   /** `http://extender.kube-system:8888/scheduler`; with `https:`, or `enableHTTPS`, over TLS. */
   urlPrefix: string;

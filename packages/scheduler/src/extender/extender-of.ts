@@ -16,6 +16,7 @@ import { type Snapshot, snapshotOf } from '../snapshot/snapshot.js';
 import type { ExtenderQuestion, ExtenderVerbs } from './server.js';
 import { maxExtenderPriority } from './wire.js';
 
+/** What the extender knows besides the request. */
 export interface ExtenderOfOptions {
   /** Asked for each request. */
   snapshot?: () => Snapshot;
@@ -29,6 +30,7 @@ const among = (nodes: Iterable<string>): ExtenderVerdict => ({
   scores: new Map(),
 });
 
+/** The verbs for `extenderServer`. Bind is among them when there is a client. */
 export function extenderOf(rules: Profile | Plugin, options: ExtenderOfOptions = {}): ExtenderVerbs {
   const own: Profile = 'plugins' in rules ? rules : profile({ plugins: [rules] });
   const { snapshot, client } = options;

@@ -27,6 +27,7 @@ import {
   write,
 } from './wire.js';
 
+/** Which pod, and which nodes are left. */
 export interface ExtenderQuestion {
   readonly pod: Pod;
   readonly nodeNames: readonly string[];
@@ -34,6 +35,7 @@ export interface ExtenderQuestion {
   readonly nodes?: readonly Node[];
 }
 
+/** Which nodes can take the pod. */
 export interface ExtenderFilterReply {
   /** Names of nodes that can take the pod; only of those that were asked about. */
   readonly nodes: Iterable<string>;
@@ -43,6 +45,7 @@ export interface ExtenderFilterReply {
   readonly unresolvable?: Readonly<Record<string, string>>;
 }
 
+/** Which pod is to be bound where. */
 export interface ExtenderBindQuestion {
   readonly podName: string;
   readonly podNamespace: string;
@@ -50,6 +53,7 @@ export interface ExtenderBindQuestion {
   readonly node: string;
 }
 
+/** The pods that would end on one node. */
 export interface ExtenderVictims {
   /** UIDs of the pods that would end. */
   readonly uids: readonly string[];
@@ -59,6 +63,7 @@ export interface ExtenderVictims {
   readonly violations: number;
 }
 
+/** Which pods would end where, by node name. */
 export interface ExtenderPreemptQuestion {
   readonly pod: Pod;
   readonly victims: ReadonlyMap<string, ExtenderVictims>;
@@ -66,6 +71,7 @@ export interface ExtenderPreemptQuestion {
 
 type Answer<T> = T | Promise<T>;
 
+/** A verb that throws is answered with its message; the scheduler then does as its configuration says. */
 export interface ExtenderVerbs {
   filter?(question: ExtenderQuestion): Answer<ExtenderFilterReply>;
   /** 0 (worst) to 10, by node name; rounded. Nodes that are left out get 0. */
@@ -78,15 +84,18 @@ export interface ExtenderVerbs {
   ): Answer<ReadonlyMap<string, Pick<ExtenderVictims, 'uids' | 'violations'>>>;
 }
 
+/** The verbs that are served, and their bound. */
 export interface ExtenderServerOptions extends ExtenderVerbs {
   /** Largest body in bytes. Default 64 MiB: five thousand whole nodes. */
   bodyLimit?: number;
 }
 
+/** For `http.createServer`. */
 export type ExtenderHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 class TooLarge extends Error {}
 
+/** A handler of requests. @throws Error when no verb is given. */
 export function extenderServer(options: ExtenderServerOptions): ExtenderHandler {
   const { bodyLimit = 64 * 1024 * 1024 } = options;
   const verbs: Partial<Record<string, (body: object) => Promise<object>>> = {

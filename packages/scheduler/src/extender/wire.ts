@@ -141,7 +141,8 @@ export function readNodes(body: unknown, name: string): Node[] | undefined {
   const items = read(value, 'items') ?? [];
   if (!Array.isArray(items) || items.some(each => typeof each?.metadata?.name !== 'string'))
     throw new WireError(`${name}.items must be a list of nodes`);
-  return items;
+  // Who is not Go leaves empty parts out.
+  return items.map((each: Node) => ({ ...each, spec: each.spec ?? {}, status: each.status ?? {} }));
 }
 
 export function readPod(body: unknown, name: string): Pod {

@@ -2,6 +2,7 @@
 import type { KubeObject, Pod } from '@orbitkit/core';
 import type { Snapshot } from '../snapshot/snapshot.js';
 
+/** What kind of thing happened. */
 export type ClusterEventType =
   | 'NodeAdd'
   | 'NodeDelete'
@@ -25,6 +26,7 @@ export type ClusterEventType =
   | 'PodGroup'
   | 'NodeMetrics';
 
+/** One thing that happened. */
 export interface ClusterEvent {
   readonly type: ClusterEventType;
   /** The object as it was and as it is, where known: an added one has no `before`, a deleted one no `after`. */
@@ -34,6 +36,7 @@ export interface ClusterEvent {
   readonly node?: string;
 }
 
+/** Whether the event can help the pod: try it again, or leave it where it is. */
 export type QueueingHint = 'Queue' | 'Skip';
 
 /** A closer look than the type of the event. */

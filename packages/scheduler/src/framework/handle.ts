@@ -3,6 +3,7 @@ import type { Client, Clock } from '@orbitkit/core';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import type { ClusterEvent } from './event.js';
 
+/** What a plugin gets in `attach`. */
 export interface SchedulerHandle {
   readonly client: Client;
   readonly clock: Clock;

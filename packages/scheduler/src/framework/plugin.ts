@@ -36,6 +36,7 @@ export interface Refusal {
 /** Values that one decision's plugin points share; keyed by the plugin's own choice. */
 export type CycleState = Map<string, unknown>;
 
+/** What is the same for every question about one pod. */
 export interface Cycle {
   readonly snapshot: Snapshot;
   readonly state: CycleState;
@@ -49,6 +50,7 @@ export interface Cycle {
   suppose<T>(node: NodeInfo, ask: (trial: Trial) => T): T;
 }
 
+/** A node with other pods on it, as far as the filters see. All is put back when the trial ends. */
 export interface Trial {
   remove(pod: Pod): void;
   /** On the node that the trial is about. */
@@ -56,6 +58,7 @@ export interface Trial {
   refusal(): NodeRefusal | undefined;
 }
 
+/** A way out for a pod that fits nowhere. */
 export interface Preemption {
   readonly node: string;
   /** Pods that must end before the pod fits. */
@@ -64,6 +67,7 @@ export interface Preemption {
   readonly candidates?: readonly { readonly node: string; readonly victims: readonly Pod[]; readonly broken: number }[];
 }
 
+/** A part of a policy: every point is optional. */
 export interface Plugin {
   readonly name: string;
   /** Weight of the score, default 1. */
@@ -109,9 +113,12 @@ export interface Plugin {
   sign?(pod: Pod): string;
 }
 
+/** A plugin that says which nodes can take a pod. */
 export type FilterPlugin = Plugin & Required<Pick<Plugin, 'filter'>>;
+/** A plugin that says which nodes are better. */
 export type ScorePlugin = Plugin & Required<Pick<Plugin, 'score'>>;
 
+/** A refusal with the plugin that made it. */
 export interface NodeRefusal extends Refusal {
   readonly plugin: string;
 }
@@ -122,9 +129,11 @@ export interface NodeRefusals extends ReadonlyMap<string, NodeRefusal> {
   resolvable(): Iterable<NodeInfo>;
 }
 
+/** The code under which kube-scheduler knows such a refusal. */
 export const statusOf = (refusal: Refusal): StatusCode =>
   refusal.unresolvable ? 'UnschedulableAndUnresolvable' : 'Unschedulable';
 
+/** A pod in the queue, as a sort sees it. */
 export interface QueuedPod {
   readonly pod: Pod;
   readonly priority: number;

@@ -10,6 +10,7 @@ import { pluginProblem } from './check-plugin.js';
 import type { ClusterEvent, ClusterEventType, HintedInterest } from './event.js';
 import type { Plugin, QueuedPod } from './plugin.js';
 
+/** Only the plugins have no default. */
 export interface ProfileOptions {
   /** Pods with this `spec.schedulerName` are ours. Default `default-scheduler`. */
   schedulerName?: string;
@@ -21,6 +22,7 @@ export interface ProfileOptions {
   percentageOfNodesToScore?: number;
 }
 
+/** The rules of one scheduler name, alive. */
 export interface Profile {
   readonly schedulerName: string;
   readonly plugins: readonly Plugin[];

@@ -12,8 +12,10 @@
 import type { Counter } from '../snapshot/topology.js';
 import type { Refusal } from './plugin.js';
 
+/** What an answer depends on, and so how long it is kept. */
 export type Scope = 'object' | 'node' | 'cluster';
 
+/** A filter for a class of equal pods, by node slot. */
 export interface FilterRule {
   readonly scope: Scope;
   /** Whether the node can take the pod. */
@@ -45,6 +47,7 @@ export interface CountRange {
  */
 export type Normalization = 'highest' | 'lowest' | ((scores: Float64Array, slots: Int32Array) => void);
 
+/** A score for a class of equal pods, by node slot. */
 export interface ScoreRule {
   readonly scope: Scope;
   /** 0…100, or anything when `normalize` is given. */
@@ -58,6 +61,7 @@ export interface ScoreRule {
   begin?(slots: Int32Array): 'skip' | void;
 }
 
+/** What a plugin has to say to a class of equal pods. */
 export interface Rules {
   /** Refuses every node. */
   readonly refuseAll?: Refusal;

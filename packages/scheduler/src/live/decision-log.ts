@@ -3,6 +3,7 @@ import type { Pod } from '@orbitkit/core';
 import { type Explanation, explanationOf } from '../explain.js';
 import type { Decision } from '../schedule.js';
 
+/** One decision, whose it is and when it was made. */
 export interface DecisionRecord extends Explanation {
   readonly namespace: string;
   readonly name: string;
@@ -12,6 +13,7 @@ export interface DecisionRecord extends Explanation {
   readonly time: string;
 }
 
+/** The decisions that are remembered. */
 export interface DecisionLog {
   add(pod: Pod, decision: Decision, now: number): void;
   get(namespace: string, name: string): DecisionRecord | undefined;

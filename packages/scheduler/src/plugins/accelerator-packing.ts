@@ -10,6 +10,7 @@ import { onPod } from '../framework/queueing-hints.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import { classOf } from '../snapshot/pod-class.js';
 
+/** Names of the resources. */
 export interface AcceleratorPackingOptions {
   /** Default `nvidia.com/gpu`. */
   resource?: string;
@@ -20,6 +21,7 @@ export interface AcceleratorPackingOptions {
 
 const perDevice = 100;
 
+/** The plugin AcceleratorPacking: filters shares that fit no device, and scores. */
 export const acceleratorPacking = (options: AcceleratorPackingOptions = {}): Plugin => {
   const { resource = 'nvidia.com/gpu', shareResource = 'orbitkit.dev/gpu-share' } = options;
   const scattered: Refusal = { reasons: [`Insufficient ${shareResource} on one device`] };

@@ -5,6 +5,7 @@
 import type { Plugin } from '../framework/plugin.js';
 import { classOf } from '../snapshot/pod-class.js';
 
+/** The plugin NodeResourcesBalancedAllocation. @param options Default: cpu and memory, weight 1. */
 export const balancedAllocation = (options: { weight?: number; resources?: readonly string[] } = {}): Plugin => ({
   name: 'NodeResourcesBalancedAllocation',
   weight: options.weight ?? 1,

@@ -7,6 +7,7 @@ import type { Plugin } from '../framework/plugin.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import { hash32, pickPlugin, podsOn } from './pick.js';
 
+/** What a pod's key is, and how the ring is made. */
 export interface ConsistentHashOptions {
   /** Default: namespace and the name of the pod's controller, or of the pod. */
   key?: (pod: Pod) => string;
@@ -20,6 +21,7 @@ export interface ConsistentHashOptions {
 const ownKey = ({ metadata }: Pod): string =>
   `${metadata.namespace}/${metadata.ownerReferences?.find(each => each.controller)?.name ?? metadata.name}`;
 
+/** The plugin, with a ring of its own. */
 export const consistentHash = (options: ConsistentHashOptions = {}): Plugin => {
   const { key = ownKey, points = 100, loadFactor = 1.25 } = options;
   let ring: { snapshot: Snapshot; version: number; places: { at: number; name: string }[] } | undefined;

@@ -15,6 +15,7 @@ import type { NodeInfo } from '../snapshot/node-info.js';
 import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 
+/** How many candidates are looked at; kube-scheduler's defaults. */
 export interface DefaultPreemptionOptions {
   /** Share of the nodes that is dry-run, percent. Default 10. */
   minCandidateNodesPercentage?: number;
@@ -42,6 +43,7 @@ const startOf = (pod: Pod): string => pod.status.startTime ?? pod.metadata.creat
 const byImportance = (a: Pod, b: Pod): number =>
   priorityOf(b) - priorityOf(a) || (startOf(a) < startOf(b) ? -1 : startOf(a) > startOf(b) ? 1 : 0);
 
+/** The plugin DefaultPreemption. */
 export const defaultPreemption = (options: DefaultPreemptionOptions = {}): Plugin => {
   let kept = new WeakMap<Snapshot, Map<PodClass, Kept>>();
   let rules = 0;

@@ -6,6 +6,7 @@ import type { Plugin } from '../framework/plugin.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import { hash32, pickPlugin } from './pick.js';
 
+/** Whose shard it is, and how nodes are shared out. */
 export interface FirstFitShardOptions {
   /** Whose shard comes first. */
   shard: string;

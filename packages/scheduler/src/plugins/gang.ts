@@ -10,9 +10,12 @@ import type { SchedulerHandle } from '../framework/handle.js';
 import type { Plugin, Refusal } from '../framework/plugin.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 
+/** On pods: name of their group, within their namespace. */
 export const podGroupLabel = 'scheduling.x-k8s.io/pod-group';
+/** On pods: how many of their group there must be. For clusters without PodGroups. */
 export const minMemberAnnotation = 'orbitkit.dev/min-member';
 
+/** Everything has a default. */
 export interface GangOptions {
   /** How long places are held; `spec.scheduleTimeoutSeconds` of a PodGroup wins. Default 60 s. The scheduler's own bound on Permit, `bindTimeoutMs`, ends it in any case. */
   permitTimeoutMs?: number;
@@ -38,6 +41,7 @@ const podGroups: ResourceRef<DynamicObject> = {
   namespaced: true,
 };
 
+/** The plugin; one for each scheduler, since it keeps the groups that wait. */
 export const gang = (options: GangOptions = {}): Plugin => {
   const gangs = new Map<string, Gang>();
   let handle: SchedulerHandle | undefined;

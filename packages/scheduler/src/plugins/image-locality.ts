@@ -39,6 +39,7 @@ function fullName(image: string): string {
   return image.lastIndexOf(':') <= image.lastIndexOf('/') ? `${image}:latest` : image;
 }
 
+/** The plugin ImageLocality. Default weight 1. */
 export const imageLocality = (options: { weight?: number } = {}): Plugin => ({
   name: 'ImageLocality',
   weight: options.weight ?? 1,

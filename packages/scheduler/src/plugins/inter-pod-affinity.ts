@@ -19,6 +19,7 @@ import { type AffinityTerm, type CarriedTerm, type LabelledPods, termsOf } from 
 import type { Snapshot } from '../snapshot/snapshot.js';
 import type { Counter, PodGroup, Topology } from '../snapshot/topology.js';
 
+/** Everything has kube-scheduler's default. */
 export interface InterPodAffinityOptions {
   /** Weight of the score. */
   weight?: number;
@@ -85,6 +86,7 @@ const interests: readonly EventInterest[] = [
   ),
 ];
 
+/** The plugin InterPodAffinity. Default weight 2. */
 export const interPodAffinity = (options: InterPodAffinityOptions = {}): Plugin => ({
   name: 'InterPodAffinity',
   weight: options.weight ?? 2,

@@ -6,6 +6,7 @@ import type { Plugin } from '../framework/plugin.js';
 import { NodeLoads } from '../snapshot/node-loads.js';
 import { classOf } from '../snapshot/pod-class.js';
 
+/** `loads` may be shared with other plugins; default: its own, fed from metrics.k8s.io. */
 export interface LoadVariationRiskOptions {
   /** Default 1. */
   margin?: number;
@@ -22,6 +23,7 @@ export function riskScore(mean: number, deviation: number, margin = 1, sensitivi
   return Math.round((1 - (share(mean) + spread) / 2) * 100);
 }
 
+/** The plugin LoadVariationRiskBalancing. @throws Error for a sensitivity of 0 or less. */
 export const loadVariationRisk = (options: LoadVariationRiskOptions = {}): Plugin => {
   const { margin = 1, sensitivity = 1, loads = new NodeLoads() } = options;
   if (!(sensitivity > 0)) throw new Error(`sensitivity is ${sensitivity}; give more than 0`);

@@ -6,12 +6,14 @@ import { onNode } from '../framework/queueing-hints.js';
 const refusal = { reasons: ["node(s) didn't match Pod's node affinity/selector"], unresolvable: true };
 const addedRefusal = { reasons: ["node(s) didn't match scheduler-enforced node affinity"], unresolvable: true };
 
+/** Everything has a default. */
 export interface NodeAffinityOptions {
   weight?: number;
   /** Holds for every pod beside its own (`addedAffinity` of NodeAffinityArgs). */
   addedAffinity?: corev1.NodeAffinity;
 }
 
+/** The plugin NodeAffinity. Default weight 2. */
 export const nodeAffinity = (options: NodeAffinityOptions = {}): Plugin => {
   const added = options.addedAffinity ? { affinity: { nodeAffinity: options.addedAffinity } } : undefined;
   return {

@@ -11,6 +11,7 @@ const collide = (a: HostPort, b: HostPort): boolean =>
 const intersect = (wanted: readonly HostPort[], taken: readonly HostPort[]): boolean =>
   taken.some(each => wanted.some(port => collide(port, each)));
 
+/** The plugin NodePorts: a filter. */
 export const nodePorts = (): Plugin => ({
   name: 'NodePorts',
   events: [

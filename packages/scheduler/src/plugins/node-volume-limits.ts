@@ -15,6 +15,7 @@ const refusal = { reasons: ['node(s) exceed max volume count'] };
 
 const versionOf = (objects: ClusterObjects): number => claimsVersion(objects) + objects.version('CSINode');
 
+/** The plugin NodeVolumeLimits: a filter. */
 export const nodeVolumeLimits = (): Plugin => ({
   name: 'NodeVolumeLimits',
   events: [

@@ -15,6 +15,7 @@ import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import { awaitsVictims } from './default-preemption.js';
 
+/** Everything has kube-scheduler's default. */
 export interface ResourceFitOptions {
   weight?: number;
   scoringStrategy?: ScoringStrategy;
@@ -22,6 +23,7 @@ export interface ResourceFitOptions {
   ignoredResources?: readonly string[];
 }
 
+/** How nodes with room are compared. Default LeastAllocated. */
 export interface ScoringStrategy {
   type?: 'LeastAllocated' | 'MostAllocated' | 'RequestedToCapacityRatio';
   /** Default: cpu and memory, weight 1. */
@@ -32,6 +34,7 @@ export interface ScoringStrategy {
 
 const tooMany = 'Too many pods';
 
+/** The plugin NodeResourcesFit. Default weight 1. */
 export const resourceFit = (options: ResourceFitOptions = {}): Plugin => {
   const rate = ratingOf(options.scoringStrategy ?? {});
   const ignored = new Set(options.ignoredResources);

@@ -10,12 +10,14 @@
  */
 import type { Plugin } from '../framework/plugin.js';
 
+/** Everything has a default. */
 export interface RoundRobinOptions {
   /** The queue at the start; nodes not named here follow by name. */
   order?: readonly string[];
   weight?: number;
 }
 
+/** The plugin, with a queue of its own, which can be read. */
 export const roundRobin = (options: RoundRobinOptions = {}): Plugin & { readonly queue: readonly string[] } => {
   let queue: string[] = [...(options.order ?? [])];
   const before = new Map<string, string[]>();

@@ -26,6 +26,7 @@ function hasPreferences(snapshot: Snapshot): boolean {
 }
 const preferences = new WeakMap<Snapshot, { version: number; any: boolean }>();
 
+/** The plugin TaintToleration. Default weight 3. */
 export const taintToleration = (options: { weight?: number } = {}): Plugin => ({
   name: 'TaintToleration',
   weight: options.weight ?? 3,

@@ -8,6 +8,7 @@ import { type corev1, type Pod, Quantity } from '@orbitkit/core';
 import type { Plugin, Refusal } from '../framework/plugin.js';
 import { NodeLoads } from '../snapshot/node-loads.js';
 
+/** `loads` may be shared with other plugins; default: its own, fed from metrics.k8s.io. */
 export interface TargetLoadPackingOptions {
   /** Percent. Default 40. */
   target?: number;

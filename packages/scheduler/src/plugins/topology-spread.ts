@@ -25,8 +25,10 @@ import type { Snapshot } from '../snapshot/snapshot.js';
 import type { Counter, CounterRule, Topology } from '../snapshot/topology.js';
 import { defaultSelector, selectorsVersion } from './default-selector.js';
 
+/** As in `spec.topologySpreadConstraints` of a pod. */
 export type SpreadConstraint = corev1.TopologySpreadConstraint;
 
+/** Everything has kube-scheduler's default. */
 export interface TopologySpreadOptions {
   weight?: number;
   /** For pods without constraints of their own. Default: the system's. An empty list: none. */
@@ -79,6 +81,7 @@ const interests: readonly EventInterest[] = [
   }),
 ];
 
+/** The plugin PodTopologySpread. Default weight 2. */
 export const topologySpread = (options: TopologySpreadOptions = {}): Plugin => ({
   name: 'PodTopologySpread',
   weight: options.weight ?? 2,

@@ -44,6 +44,7 @@ const refuseAll = (reason: string): Rules['refuseAll'] => ({ reasons: [reason], 
 /** What a pod's claims need on a node. */
 type Need = { claim: Claim; bound: Volume | undefined } | { claim: Claim; unbound: StorageClass };
 
+/** The plugin VolumeBinding: filters, reserves, and binds claims before the pod. */
 export const volumeBinding = (): Plugin => {
   let handle: SchedulerHandle | undefined;
   /** Volumes that placements under way will bind, by pod. */

@@ -11,6 +11,7 @@ const taken = {
   reasons: ['node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode'],
 };
 
+/** The plugin VolumeRestrictions: a filter. */
 export const volumeRestrictions = (): Plugin => ({
   name: 'VolumeRestrictions',
   events: [

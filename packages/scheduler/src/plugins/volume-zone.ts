@@ -20,6 +20,7 @@ const successor: Readonly<Record<string, string>> = {
 };
 const refusal = { reasons: ['node(s) had no available volume zone'], unresolvable: true };
 
+/** The plugin VolumeZone: a filter. */
 export const volumeZone = (): Plugin => ({
   name: 'VolumeZone',
   events: [

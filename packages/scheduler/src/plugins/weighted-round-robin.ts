@@ -6,12 +6,14 @@ import type { Plugin } from '../framework/plugin.js';
 import type { NodeInfo } from '../snapshot/node-info.js';
 import { pickPlugin } from './pick.js';
 
+/** Everything has a default. */
 export interface WeightedRoundRobinOptions {
   /** Default: the node's cores. */
   weightOf?: (node: NodeInfo) => number;
   weight?: number;
 }
 
+/** The plugin, with credits of its own. */
 export const weightedRoundRobin = (options: WeightedRoundRobinOptions = {}): Plugin => {
   const weightOf = options.weightOf ?? (node => Math.max(1, (node.allocatable.get('cpu') ?? 0) / 1000));
   const credit = new Map<string, number>();

@@ -17,6 +17,7 @@ import { classOf, type PodClass } from '../snapshot/pod-class.js';
 import type { Snapshot } from '../snapshot/snapshot.js';
 import { Heap } from './heap.js';
 
+/** Milliseconds; defaults are kube-scheduler's. */
 export interface SchedulingQueueOptions {
   /** Its sort orders the queue; it judges the pods that `profileOf` does not know. */
   profile: Profile;
@@ -68,12 +69,14 @@ interface Turn {
   readonly turn: number;
 }
 
+/** A pod that is being decided. Every one that was taken is placed, refused or removed. */
 export interface PoppedPod {
   readonly pod: Pod;
   readonly attempts: number;
   readonly enqueuedAt: number;
 }
 
+/** The pods of one scheduler that have no node yet. */
 export interface SchedulingQueue {
   /** Adds a pod, or takes its newer version. Gated pods are kept aside. */
   add(pod: Pod): void;
@@ -101,6 +104,7 @@ export interface SchedulingQueue {
 const eventLimit = 10_000;
 const nobody: ReadonlySet<string> = new Set();
 
+/** An empty queue; it keeps timers on its clock alone. */
 export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueue {
   const { profile, clock, snapshot } = options;
   const initialBackoffMs = options.initialBackoffMs ?? 1_000;

@@ -9,12 +9,14 @@
  */
 import type { Random } from './random.js';
 
+/** When pods come. Seconds. */
 export type ArrivalProcess =
   | { readonly process: 'fixed'; readonly every: number; readonly size?: number }
   | { readonly process: 'poisson'; readonly rate: number }
   | { readonly process: 'bursts'; readonly every: number; readonly size: number }
   | { readonly process: 'diurnal'; readonly low: number; readonly high: number; readonly period: number };
 
+/** How long pods live. Seconds. */
 export type Lifetime =
   | { readonly distribution: 'forever' }
   | { readonly distribution: 'fixed'; readonly seconds: number }

@@ -8,6 +8,7 @@ import type { corev1, Node } from '@orbitkit/core';
 import { seededRandom } from './random.js';
 import type { ResourceList } from './workload.js';
 
+/** Nodes that are alike. Resources as in a Node's `allocatable`. */
 export interface NodePool {
   /** Nodes are named `<name>-<number>`. */
   readonly name: string;
@@ -19,6 +20,7 @@ export interface NodePool {
   readonly taints?: readonly corev1.Taint[];
 }
 
+/** How often nodes fail. */
 export interface Failures {
   /** Mean seconds between failures of one node (exponential). */
   readonly meanTimeBetween: number;
@@ -28,6 +30,7 @@ export interface Failures {
   readonly evictAfter?: number;
 }
 
+/** A rolling replacement of all nodes. */
 export interface Rolling {
   /** Seconds at which the first node is closed. */
   readonly at: number;
@@ -43,6 +46,7 @@ export type NodeChange =
   | { readonly at: number; readonly what: 'remove'; readonly name: string }
   | { readonly at: number; readonly what: 'fail' | 'lose' | 'repair' | 'drain' | 'return'; readonly name: string };
 
+/** The nodes of a pool, ready. 110 pods each where the resources do not say. */
 export function nodePool({ name, count, resources, zones, labels, taints }: NodePool): Node[] {
   const allocatable = Object.fromEntries(
     Object.entries({ pods: 110, ...resources }).map(([resource, amount]) => [resource, `${amount}`]),

@@ -27,6 +27,7 @@ export interface Lent {
   readonly loads: NodeLoads;
 }
 
+/** One competitor of a comparison. */
 export interface Policy {
   readonly name: string;
   /** Called once for each run. */
@@ -58,9 +59,12 @@ const named = {
   loadVariationRisk: ({ loads }: Lent) => alone(loadVariationRisk({ loads })),
 } satisfies Record<string, (lent: Lent) => readonly Plugin[]>;
 
+/** A policy that is there by name. */
 export type PolicyName = keyof typeof named;
+/** All of them. */
 export const policyNames = Object.keys(named) as [PolicyName, ...PolicyName[]];
 
+/** What differs from the named policy. */
 export interface NamedPolicyOptions {
   /** Default: that of the policy. */
   readonly name?: string;

@@ -16,6 +16,7 @@ import type { NodeChange } from './nodes.js';
 import type { Policy } from './policies.js';
 import type { Arrival, PodTemplate } from './workload.js';
 
+/** What is recorded, and where it goes. */
 export interface RecordOptions {
   readonly client: Client;
   readonly clock: Clock;
@@ -25,6 +26,7 @@ export interface RecordOptions {
   write(line: string): void;
 }
 
+/** A recording, ready for `simulate()`. Times in seconds since its start. */
 export interface Recording {
   readonly nodes: readonly Node[];
   readonly changes: readonly NodeChange[];

@@ -117,6 +117,7 @@ th:first-child{text-align:left;font-weight:normal}.plots{display:grid;grid-templ
 figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}svg text{font-size:11px;fill:#555}.grid{stroke:#e5e5e5}
 .key span{display:inline-block;width:1.2em;height:.25em;vertical-align:middle;margin:0 .4em 0 1em}`;
 
+/** A whole page. */
 export function reportHtml(report: Report): string {
   const { name, policies } = report;
   const head = policies.map(each => `<th scope="col">${escaped(each.name)}</th>`).join('');

@@ -62,6 +62,7 @@ export function measuresOf(report: Report): Measure[] {
 export const summaryLine = ({ nodes, pods, seed, until, warmup }: Report): string =>
   `${count(nodes)} nodes, ${count(pods)} pods, ${durationText(until)}${warmup > 0 ? ` (the first ${durationText(warmup)} not averaged)` : ''}, seed ${seed}`;
 
+/** Lines of text, with a line end after the last. */
 export function reportText(report: Report): string {
   const rows = [
     ['', ...report.policies.map(each => each.name)],

@@ -35,6 +35,7 @@ export interface GroupReport {
   readonly served: number;
 }
 
+/** The measures of one policy. */
 export interface PolicyReport {
   readonly name: string;
   /** Averages of the samples after the warm-up. */
@@ -66,6 +67,7 @@ export interface PolicyReport {
 
 export type EvictionCause = 'preempted' | 'failed' | 'drained' | 'removed';
 
+/** A whole comparison. */
 export interface Report {
   readonly name: string;
   readonly seed: number;

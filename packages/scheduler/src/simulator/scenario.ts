@@ -174,6 +174,7 @@ const scenario = fields.superRefine(({ nodes, policies, recording, until, worklo
   demand(replay || !policies.includes(recorded), 'policies', `"${recorded}" needs a recording`);
 });
 
+/** How the scenario is named, and how files in it are read. */
 export interface ScenarioOptions {
   /** Name of the file, for errors. */
   readonly file?: string;

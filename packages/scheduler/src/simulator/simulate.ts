@@ -11,6 +11,7 @@ import { runPolicy } from './policy-run.js';
 import type { Report } from './report.js';
 import { drawWorkload, type Workload } from './workload.js';
 
+/** What is simulated. Seconds of virtual time. */
 export interface SimulateOptions {
   /** Title of the report. */
   readonly name?: string;

@@ -17,8 +17,10 @@ import { type CsvRow, csvRows } from './csv.js';
 import { type Arrival, type PodTemplate, podTemplate, type ResourceList } from './workload.js';
 
 export const traceFormats = ['orbit', 'azure-vm', 'google-2011', 'alibaba-2018', 'alibaba-gpu-2023'] as const;
+/** A shape that is known. */
 export type TraceFormat = (typeof traceFormats)[number];
 
+/** Which shape the file has. */
 export interface TraceOptions {
   /** Default `orbit`. */
   readonly format?: TraceFormat;

@@ -17,6 +17,7 @@ export interface PodTemplate {
   readonly spec: corev1.PodSpec;
 }
 
+/** One pod to come. */
 export interface Arrival {
   /** Seconds since the start. */
   readonly at: number;
@@ -73,6 +74,7 @@ export interface TemplateOptions {
   readonly spec?: Partial<corev1.PodSpec>;
 }
 
+/** What pods of one kind share: one container that asks for these resources. */
 export function podTemplate({ requests, namespace, labels, priority, spec }: TemplateOptions): PodTemplate {
   const container = {
     name: 'main',

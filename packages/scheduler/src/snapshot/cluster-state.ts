@@ -104,6 +104,7 @@ const zoneOf = (node: Node): string => {
   return `${labels['topology.kubernetes.io/region'] ?? ''}\0${labels['topology.kubernetes.io/zone'] ?? ''}`;
 };
 
+/** The state that a scheduler keeps; tests and simulations make their own. */
 export class ClusterState implements Snapshot {
   readonly columns = new Columns();
   readonly objects = new ClusterObjects();

@@ -2,6 +2,7 @@
 import type { Node, Pod } from '@orbitkit/core';
 import type { Amounts } from './resources.js';
 
+/** One node; read-only for plugins. */
 export interface NodeInfo {
   readonly name: string;
   /** Its place in the columns of the cluster state. */
@@ -22,6 +23,7 @@ export function isUsable(node: Node): boolean {
   return !node.spec.unschedulable && isReady(node);
 }
 
+/** Whether the node says that it is. */
 export function isReady(node: Node): boolean {
   return node.status.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? false;
 }

@@ -6,6 +6,7 @@ import type { Clock, DynamicObject, Pod, ResourceRef } from '@orbitkit/core';
 import { Quantity, systemClock } from '@orbitkit/core';
 import type { SchedulerHandle } from '../framework/handle.js';
 
+/** What a node used at one moment. */
 export interface LoadSample {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -15,11 +16,13 @@ export interface LoadSample {
   readonly memory: number;
 }
 
+/** The newest sample, and the window. */
 export interface NodeLoad extends LoadSample {
   readonly mean: { readonly cpu: number; readonly memory: number };
   readonly deviation: { readonly cpu: number; readonly memory: number };
 }
 
+/** Milliseconds. */
 export interface NodeLoadsOptions {
   clock?: Clock;
   /** Default 3 minutes. */
@@ -30,6 +33,7 @@ export interface NodeLoadsOptions {
   pollMs?: number;
 }
 
+/** Loads by node name. Feed it by hand, or from metrics.k8s.io through a handle. */
 export class NodeLoads {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;

@@ -6,6 +6,7 @@ import type { Columns } from './columns.js';
 import type { NodeInfo } from './node-info.js';
 import type { PodCounts } from './pod-counts.js';
 
+/** Read-only for plugins; right until something changes. */
 export interface Snapshot {
   /** Zone by zone in turn, within a zone by name; without zones simply by name. */
   readonly nodes: readonly NodeInfo[];
@@ -37,6 +38,7 @@ export interface Supposition {
   add(pod: Pod, node: string): void;
 }
 
+/** A cluster of these objects. @param namespaces Labels by namespace. */
 export function snapshotOf(
   nodes: readonly Node[],
   pods: readonly Pod[] = [],

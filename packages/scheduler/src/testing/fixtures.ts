@@ -12,6 +12,7 @@ const meta = (name: string) => {
   };
 };
 
+/** What differs from a ready node of 4 cores, 8 GiB and 110 pods. */
 export interface NodeOptions {
   labels?: Record<string, string>;
   taints?: corev1.Taint[];
@@ -20,6 +21,7 @@ export interface NodeOptions {
   unschedulable?: boolean;
 }
 
+/** A whole Node. */
 export function testNode(name: string, options: NodeOptions = {}): Node {
   const allocatable = { cpu: '4', memory: '8Gi', pods: '110', ...options.allocatable };
   return {
@@ -38,6 +40,7 @@ export function testNode(name: string, options: NodeOptions = {}): Node {
   };
 }
 
+/** What differs from a pod of one container that asks for nothing. */
 export interface PodOptions {
   labels?: Record<string, string>;
   namespace?: string;
@@ -46,6 +49,7 @@ export interface PodOptions {
   phase?: corev1.PodStatus['phase'];
 }
 
+/** A whole Pod without a node. */
 export function testPod(name: string, options: PodOptions = {}): Pod {
   return {
     apiVersion: 'v1',

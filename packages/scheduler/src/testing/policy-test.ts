@@ -15,6 +15,7 @@ import { type Decision, type ScheduleOptions, schedule } from '../schedule.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
 import { isUsable, type NodeInfo } from '../snapshot/node-info.js';
 
+/** What is in the cluster at first. */
 export interface PolicyTestOptions {
   plugins: readonly Plugin[];
   nodes: readonly Node[];
@@ -24,6 +25,7 @@ export interface PolicyTestOptions {
   objects?: readonly KubeObject[];
 }
 
+/** A cluster for one policy. */
 export interface PolicyTest {
   readonly state: ClusterState;
   readonly profile: Profile;
@@ -38,6 +40,7 @@ export interface PolicyTest {
   remove(pod: Pod): void;
 }
 
+/** A cluster with these nodes, and the policy's plugins in a profile of their own. */
 export function policyTest(options: PolicyTestOptions): PolicyTest {
   const state = new ClusterState();
   const rules = profile({ plugins: options.plugins });

@@ -8,6 +8,7 @@ import type { Controller } from '../../controller.js';
 import { controller } from '../../controller-builder.js';
 import { type CertificateRequestFacts, nodeClientProblem, nodeClientSigner } from './signers.js';
 
+/** How a request is read: controllers know no certificates. */
 export interface CsrApprovingOptions {
   /** Reads a PKCS#10 request in PEM form. @throws Error */
   read(request: string): Promise<CertificateRequestFacts>;
@@ -32,6 +33,7 @@ const recognizers: readonly Recognizer[] = [
   },
 ];
 
+/** The controller `certificatesigningrequest-approving-controller`. */
 export function csrApproving({ read }: CsrApprovingOptions): Controller {
   return controller(CertificateSigningRequest)
     .named('certificatesigningrequest-approving-controller')

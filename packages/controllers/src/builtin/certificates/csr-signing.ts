@@ -8,6 +8,7 @@ import type { Controller } from '../../controller.js';
 import { controller } from '../../controller-builder.js';
 import { type CertificateRequestFacts, signerProblems } from './signers.js';
 
+/** Who reads requests and who signs. */
 export interface CsrSigningOptions {
   /** Reads a PKCS#10 request in PEM form. @throws Error */
   read(request: string): Promise<CertificateRequestFacts>;
@@ -22,6 +23,7 @@ const shortestMs = 600_000;
 const decidedMs = 60 * 60_000;
 const pendingMs = 24 * 60 * 60_000;
 
+/** The controller `certificatesigningrequest-signing-controller`. */
 export function csrSigning({ read, sign, longestMs = yearMs }: CsrSigningOptions): Controller {
   return controller(CertificateSigningRequest)
     .named('certificatesigningrequest-signing-controller')

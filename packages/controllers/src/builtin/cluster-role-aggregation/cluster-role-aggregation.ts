@@ -10,6 +10,7 @@ import { controller } from '../../controller-builder.js';
 
 type Role = DeepReadonly<ClusterRole>;
 
+/** The controller `clusterrole-aggregation-controller`. */
 export function clusterRoleAggregation(): Controller {
   // Any role may be part of any other: a change of one is a look at all that aggregate, and few do.
   const all = '*';

@@ -30,6 +30,7 @@ import { isFinished } from '../job/job-plan.js';
 import { type Due, dueAt, manyMissed, parseSchedule, type Schedule } from './schedule.js';
 import { isTimeZone, timestampIn } from './time-zone.js';
 
+/** Everything has upstream's default. */
 export interface CronJobsOptions {
   /** CronJobs reconciled at the same time. Default 5 (`--concurrent-cron-job-syncs`). */
   concurrency?: number;
@@ -40,6 +41,7 @@ type Request = ReconcileRequest<CronJob>;
 
 const scheduledTimestamp = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 
+/** The controller `cronjob-controller`. */
 export function cronJobs({ concurrency = 5 }: CronJobsOptions = {}): Controller {
   return controller(CronJob).named('cronjob-controller').owns(Job).concurrency(concurrency).reconcile(reconcile);
 }

@@ -25,6 +25,7 @@ import { newestRevision, revisionLabel, trimHistory } from '../revision-history/
 import { type DaemonPlan, planDaemons } from './daemon-plan.js';
 import { type DaemonSetView, podFor } from './daemon-pods.js';
 
+/** Everything has upstream's default. */
 export interface DaemonSetsOptions {
   /** Sets reconciled at the same time. Default 2 (`--concurrent-daemonset-syncs`). */
   concurrency?: number;
@@ -36,6 +37,7 @@ const burst = 250;
 /** Of a failed daemon pod, a node at a time. */
 const failureBackoff = { initialMs: 1_000, maxMs: 15 * 60_000, factor: 2, jitter: 0 } as const;
 
+/** The controller of DaemonSets. */
 export function daemonSets({ concurrency = 2 }: DaemonSetsOptions = {}): Controller {
   return {
     name,

@@ -31,6 +31,7 @@ import { Rollout } from './rollout.js';
 import { isRecreate, resizeStep, rollingStep, sizeOf, wantedBy, wasResized } from './rollout-plan.js';
 import { isComplete, pauseCondition } from './status.js';
 
+/** Everything has upstream's default. */
 export interface DeploymentsOptions {
   /** Deployments reconciled at the same time. Default 5 (`--concurrent-deployment-syncs`). */
   concurrency?: number;
@@ -38,6 +39,7 @@ export interface DeploymentsOptions {
 
 const name = 'deployment-controller';
 
+/** The controller of Deployments; it needs that of replica sets beside it. */
 export function deployments({ concurrency = 5 }: DeploymentsOptions = {}): Controller {
   return {
     name,

@@ -38,6 +38,7 @@ import type { ReconcileResult } from '../../reconcile-loop.js';
 import { together } from '../../together.js';
 import { staleDisruptions } from './stale-disruptions.js';
 
+/** Everything has a default. */
 export interface PodDisruptionBudgetsOptions {
   /** Budgets reconciled at the same time. Default 5. */
   concurrency?: number;
@@ -51,6 +52,7 @@ const name = 'disruption-controller';
 /** `DeletionTimeout`: after this an eviction that was granted is taken for one that did not happen. */
 const grantMs = 120_000;
 
+/** The controller of PodDisruptionBudgets. */
 export function podDisruptionBudgets({ concurrency = 5 }: PodDisruptionBudgetsOptions = {}): Controller {
   const budgets = controller(PodDisruptionBudget)
     .named(name)

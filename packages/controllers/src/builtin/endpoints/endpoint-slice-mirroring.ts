@@ -19,6 +19,7 @@ import { leaderAnnotation, mostAddresses } from './endpoints.js';
 import { type DesiredEndpoint, planSlices } from './slice-plan.js';
 import { SliceWriter, sliceOwners } from './slice-writer.js';
 
+/** Everything has upstream's default. */
 export interface EndpointSliceMirroringOptions {
   /** Endpoints mirrored at the same time. Default 5 (`--mirroring-concurrent-service-endpoint-syncs`). */
   concurrency?: number;
@@ -40,6 +41,7 @@ const ownAnnotations = new Set([
   'kubectl.kubernetes.io/last-applied-configuration',
 ]);
 
+/** The controller that mirrors Endpoints written by people. */
 export function endpointSliceMirroring({ concurrency = 5 }: EndpointSliceMirroringOptions = {}): Controller {
   return {
     name,

@@ -43,6 +43,7 @@ import { SliceWriter, sliceOwners } from './slice-writer.js';
 const managedBy = 'endpointslice-controller.k8s.io';
 const zoneLabel = 'topology.kubernetes.io/zone';
 
+/** Everything has upstream's default. */
 export interface EndpointSlicesOptions {
   /** Services reconciled at the same time. Default 5 (`--concurrent-service-endpoint-syncs`). */
   concurrency?: number;
@@ -54,6 +55,7 @@ const name = 'endpoint-slice-controller';
 
 const byService = sliceOwners(managedBy);
 
+/** The controller of EndpointSlices, which service proxies read. */
 export function endpointSlices(options: EndpointSlicesOptions = {}): Controller {
   const { concurrency = 5 } = options;
   return {

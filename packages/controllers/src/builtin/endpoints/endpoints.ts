@@ -42,6 +42,7 @@ export const mostAddresses = 1_000;
 export const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
 
+/** Everything has a default. */
 export interface EndpointsOptions {
   /** Services reconciled at the same time. Default 5. */
   concurrency?: number;
@@ -49,6 +50,7 @@ export interface EndpointsOptions {
 
 const name = 'endpoint-controller';
 
+/** The controller of Endpoints. */
 export function endpoints({ concurrency = 5 }: EndpointsOptions = {}): Controller {
   return {
     name,

@@ -26,6 +26,7 @@ import { Collector } from './collector.js';
 import { metadataClient } from './metadata-client.js';
 import { type Attention, OwnerGraph } from './owner-graph.js';
 
+/** Everything has a default; times are in milliseconds. */
 export interface GarbageCollectorOptions {
   /** Objects looked at at the same time. Default 20 (`--concurrent-gc-syncs`). */
   concurrency?: number;
@@ -39,6 +40,7 @@ const name = 'garbage-collector-controller';
 /** Owners of kinds that nobody serves do not make it ask more often. */
 const leastDiscoveryMs = 1_000;
 
+/** The garbage collector as a controller. */
 export function garbageCollector(options: GarbageCollectorOptions = {}): Controller {
   const { concurrency = 20, discoveryPeriodMs = 30_000, syncTimeoutMs = 30_000 } = options;
   return {

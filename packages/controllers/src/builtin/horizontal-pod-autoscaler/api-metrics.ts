@@ -41,6 +41,7 @@ const query = (parameters: Record<string, string>): string => {
 };
 const segment = encodeURIComponent;
 
+/** Measures over this client, as its user. @param findKind Which resource an object metric is about. Default: by discovery. */
 export function apiMetrics(
   client: Pick<Client, 'transport'>,
   findKind: FindKind = kindFinder(client),

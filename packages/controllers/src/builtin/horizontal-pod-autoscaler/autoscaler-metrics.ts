@@ -19,8 +19,10 @@ export interface PodMeasure {
 
 /** By the pod's name. A pod of which nothing is known is not there. */
 export type PodMeasures = ReadonlyMap<string, PodMeasure>;
+/** A metric's name, with the labels that its series must have. */
 export type MetricIdentifier = DeepReadonly<autoscalingv2.MetricIdentifier>;
 
+/** What an autoscaler asks. Every method rejects when there is no answer; the message is shown to people. */
 export interface AutoscalerMetrics {
   /** What pods use of a resource: the sum of their containers, or of the one named. `selector`: `app=web`. */
   resource(request: {

@@ -27,6 +27,7 @@ export interface SelectorProblem {
   readonly message: string;
 }
 
+/** Everything that a decision hangs on. Times are milliseconds since 1970. */
 export interface AutoscalerInput extends Omit<MetricFacts, 'tolerance'> {
   readonly spec: AutoscalerSpec;
   readonly conditions?: readonly Condition[] | undefined;
@@ -40,6 +41,7 @@ export interface AutoscalerInput extends Omit<MetricFacts, 'tolerance'> {
   readonly pace?: Pace | undefined;
 }
 
+/** What an autoscaler wants, and what it says of it. */
 export interface AutoscalerDecision {
   /** What the target should have; the present number when there is nothing to do. */
   readonly replicas: number;
@@ -71,6 +73,7 @@ const getFailed: Record<string, string> = {
   External: 'FailedGetExternalMetric',
 };
 
+/** The decision; the same input gives the same answer. What has to be remembered is in the answer. */
 export function desiredReplicas(input: AutoscalerInput): AutoscalerDecision {
   const { spec, replicas: current, now } = input;
   const { minReplicas: min = 1, maxReplicas: max } = spec;

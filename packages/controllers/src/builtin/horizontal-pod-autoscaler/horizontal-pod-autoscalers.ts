@@ -37,6 +37,7 @@ import type { MetricReading, MetricSpec } from './metric-proposal.js';
 import { type FindKind, kindFinder } from './scale-kinds.js';
 import { type Pace, remembered, type ScalingMemory } from './scaling-rules.js';
 
+/** Everything has upstream's default; times are in milliseconds. */
 export interface HorizontalPodAutoscalersOptions {
   /** Autoscalers looked at at the same time. Default 5 (`--concurrent-horizontal-pod-autoscaler-syncs`). */
   concurrency?: number;
@@ -58,6 +59,7 @@ export interface HorizontalPodAutoscalersOptions {
 
 const name = 'horizontal-pod-autoscaler-controller';
 
+/** The controller of HorizontalPodAutoscalers. */
 export function horizontalPodAutoscalers(options: HorizontalPodAutoscalersOptions = {}): Controller {
   const { concurrency = 5 } = options;
   return {

@@ -47,6 +47,7 @@ export const defaultScaleDown: Rules = {
   policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
 };
 
+/** Between what and how fast a target may move. `now` is in milliseconds since 1970. */
 export interface ScalingBounds {
   readonly current: number;
   readonly min: number;

@@ -26,6 +26,7 @@ const defaultDown: Rules = {
   policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
 };
 
+/** This rule as a {@link Pace}. */
 export const sinceLastScale: Pace = (wanted, { current, min, max, behavior, now }, memory) => {
   const rules = wanted > current ? (behavior?.scaleUp ?? defaultUp) : (behavior?.scaleDown ?? defaultDown);
   const sinceMs = now - (memory.lastScaleAt ?? Number.NEGATIVE_INFINITY);

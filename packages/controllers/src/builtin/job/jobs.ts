@@ -17,6 +17,7 @@ import { slowStart } from '../replica-set/slow-start.js';
 import { isFinished, type JobPlan, planJob } from './job-plan.js';
 import { isTracked, type JobView, podFor, trackingFinalizer } from './job-pods.js';
 
+/** Everything has upstream's default. */
 export interface JobsOptions {
   /** Jobs reconciled at the same time. Default 5 (`--concurrent-job-syncs`). */
   concurrency?: number;
@@ -28,6 +29,7 @@ const manager = 'kubernetes.io/job-controller';
 /** In the queue, a pod that may have lost its Job; Jobs stand under their own key. */
 const podPrefix = 'pod:';
 
+/** The controller of Jobs. */
 export function jobs({ concurrency = 5 }: JobsOptions = {}): Controller {
   return {
     name,

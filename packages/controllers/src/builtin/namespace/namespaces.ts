@@ -24,6 +24,7 @@ import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 
+/** Everything has a default; times are in milliseconds. */
 export interface NamespacesOptions {
   /** Namespaces emptied at the same time. Default 10 (`--concurrent-namespace-syncs`). */
   concurrency?: number;
@@ -38,6 +39,7 @@ type Condition = NonNullable<Namespace['status']['conditions']>[number];
 const namespaceFinalizer = 'kubernetes';
 const name = 'namespace-controller';
 
+/** The controller of namespaces that are being deleted. */
 export function namespaces({ concurrency = 10, recheckMs = 1_000 }: NamespacesOptions = {}): Controller {
   return {
     name,

@@ -11,6 +11,7 @@ import type { Controller } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 import { type Cidr, CidrPool, formatCidr, parseCidr } from './cidr.js';
 
+/** Of which addresses the blocks are, and how large. */
 export interface NodeIpamOptions {
   /** `10.244.0.0/16`; for two families `10.244.0.0/16,fd00:10:244::/56`. */
   clusterCIDR: string;

@@ -36,6 +36,7 @@ import { Heartbeats } from './heartbeats.js';
 import { desiredTaints, outageTaint, readiness } from './node-taints.js';
 import { type ZoneOptions, Zones } from './zones.js';
 
+/** Everything has upstream's default; times are in milliseconds but where the name says seconds. */
 export interface NodeLifecycleOptions extends ZoneOptions {
   /** How often nodes are judged. Default 5 s (`--node-monitor-period`). */
   monitorPeriodMs?: number;
@@ -56,6 +57,7 @@ const leaseNamespace = 'kube-node-lease';
 type NodeView = DeepReadonly<Node>;
 const tolerationsOf = (pod: PodView): Json => (pod.spec.tolerations ?? []) as unknown as Json;
 
+/** The controller that judges nodes. */
 export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
   const { monitorPeriodMs = 5_000 } = options;
   return {

@@ -44,6 +44,7 @@ const defaultMarks = [
   'storageclass.beta.kubernetes.io/is-default-class',
 ];
 
+/** The controller that binds; volumes are made by a {@link volumeProvisioner} beside it. */
 export function persistentVolumeBinder(): Controller {
   return {
     name,

@@ -22,6 +22,7 @@ import { ephemeralClaimName } from './claims-of-pods.js';
 
 const hasEphemeral = ({ spec }: DeepReadonly<Pod>): boolean => spec.volumes?.some(each => each.ephemeral) ?? false;
 
+/** The controller of claims of ephemeral volumes. */
 export const ephemeralVolumes = (): Controller =>
   controller(Pod)
     .named('ephemeral-volume-controller')

@@ -34,6 +34,7 @@ import type { Provisioner } from './provisioner.js';
 const storage = 'storage';
 const resizing = ['Resizing', 'FileSystemResizePending', 'ControllerResizeError', 'NodeResizeError'] as const;
 
+/** The controller `persistentvolume-expander-controller`. Claims whose provisioner is not among these are left alone. */
 export function persistentVolumeExpander(provisioners: readonly Provisioner[] = []): Controller {
   const byName = new Map(provisioners.map(each => [each.name, each]));
   return controller(PersistentVolumeClaim)

@@ -30,6 +30,7 @@ export function localPathClass(): Draft<StorageClass> & { metadata: { name: stri
   };
 }
 
+/** The provisioner of the class `local-path`. */
 export function localPathProvisioner(): Provisioner {
   return {
     name: localPathName,

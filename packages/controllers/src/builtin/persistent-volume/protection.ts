@@ -51,6 +51,7 @@ async function write<T extends KubeObject>(
   });
 }
 
+/** The controller that lets claims go. Without it a claim that is deleted stays Terminating. */
 export function persistentVolumeClaimProtection(): Controller {
   return {
     name: claimProtection,
@@ -102,6 +103,7 @@ export function persistentVolumeClaimProtection(): Controller {
   };
 }
 
+/** The controller that lets volumes go. Without it a volume that is deleted stays Terminating. */
 export const persistentVolumeProtection = (): Controller =>
   controller(PersistentVolume)
     .named('persistentvolume-protection-controller')

@@ -15,6 +15,7 @@ import type {
 } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 
+/** What a provisioner works with; the signal aborts when its controller stops. */
 export interface ProvisionerContext {
   readonly client: Client;
   readonly clock: Clock;
@@ -22,6 +23,7 @@ export interface ProvisionerContext {
   readonly signal: AbortSignal;
 }
 
+/** One volume that is wanted. */
 export interface ProvisionRequest {
   /** The volume's name to be: `pvc-<uid of the claim>`. */
   readonly name: string;
@@ -38,6 +40,7 @@ export interface ProvisionedVolume {
   annotations?: Readonly<Record<string, string>>;
 }
 
+/** Who makes and deletes the volumes of one kind of storage. */
 export interface Provisioner {
   /** As in `provisioner` of a StorageClass. */
   readonly name: string;

@@ -17,6 +17,7 @@ import type { PersistentVolumeClaim } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
 import type { Provisioner } from './provisioner.js';
 
+/** Where the export is, here and for nodes. */
 export interface SharedDirectoryOptions {
   /** Absolute: where the export is mounted here. It must exist. */
   directory: string;

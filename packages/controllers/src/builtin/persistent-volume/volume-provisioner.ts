@@ -44,6 +44,7 @@ import {
 import type { Provisioner } from './provisioner.js';
 import { isAllowedTopology } from './topology.js';
 
+/** Everything has a default. */
 export interface VolumeProvisionerOptions {
   /** Claims and volumes at one time. Default 4: making a volume may take long, and one that hangs must not hold up the others. */
   concurrency?: number;
@@ -53,6 +54,7 @@ const name = 'volume-provisioner';
 const pendingMs = 30_000;
 const letGoAttempts = 5;
 
+/** The controller that calls the provisioners. Classes that none of them is for are left to others. */
 export function volumeProvisioner(
   provisioners: readonly Provisioner[],
   { concurrency = 4 }: VolumeProvisionerOptions = {},

@@ -13,6 +13,7 @@ import { periodically } from '../../periodically.js';
 import { byNode, isTerminal, type PodView } from '../../pods/pod-state.js';
 import { forceDelete, nodeQuarantineMs, OrphanedPods } from './orphaned-pods.js';
 
+/** Everything has upstream's default; times are in milliseconds. */
 export interface PodGarbageCollectorOptions {
   /** How many pods that are over may stay. Default 12,500 (`--terminated-pod-gc-threshold`); 0: any number. */
   terminatedPodThreshold?: number;
@@ -25,6 +26,7 @@ export interface PodGarbageCollectorOptions {
 const name = 'pod-garbage-collector';
 const outOfService = 'node.kubernetes.io/out-of-service';
 
+/** The controller that deletes pods nobody else will. */
 export function podGarbageCollector(options: PodGarbageCollectorOptions = {}): Controller {
   const { terminatedPodThreshold = 12_500, periodMs = 20_000 } = options;
   return {

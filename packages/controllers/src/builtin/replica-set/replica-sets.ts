@@ -40,6 +40,7 @@ import { sameStatus, statusOf } from './status.js';
 /** Pods created or deleted in one round. */
 const burstReplicas = 500;
 
+/** Everything has upstream's default. */
 export interface ReplicaSetsOptions {
   /** Sets reconciled at the same time. Default 5 (`--concurrent-replicaset-syncs`, `--concurrent-rc-syncs`). */
   concurrency?: number;

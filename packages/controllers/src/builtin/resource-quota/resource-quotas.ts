@@ -28,6 +28,7 @@ import type { Controller, ControllerContext } from '../../controller.js';
 import { isTerminal } from '../../pods/pod-state.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 
+/** Everything has upstream's default but `stillMs`; times are in milliseconds. */
 export interface ResourceQuotasOptions {
   /** Quotas counted at the same time. Default 5 (`--concurrent-resource-quota-syncs`). */
   concurrency?: number;
@@ -44,6 +45,7 @@ const pageSize = 500;
 
 type Amounts = Map<string, Quantity>;
 
+/** The controller of ResourceQuotas. */
 export function resourceQuotas(options: ResourceQuotasOptions = {}): Controller {
   const { concurrency = 5, resyncMs = 300_000, stillMs = 5_000 } = options;
   return {

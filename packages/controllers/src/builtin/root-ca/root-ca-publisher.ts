@@ -15,6 +15,7 @@ import {
 import type { Controller } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 
+/** What is published. */
 export interface RootCAPublisherOptions {
   /** PEM of the authority (several in one text while it is being replaced). A function is asked when the controller starts. */
   certificateAuthority: string | (() => Promise<string> | string);
@@ -25,6 +26,7 @@ const configMapName = 'kube-root-ca.crt';
 const description =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
 
+/** The controller of the ConfigMaps `kube-root-ca.crt`. */
 export function rootCAPublisher({ certificateAuthority }: RootCAPublisherOptions): Controller {
   return {
     name,

@@ -12,6 +12,7 @@ import { type authenticationv1, isNotFound, keyOf, Secret, ServiceAccount } from
 import type { Controller, ControllerContext } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 
+/** What stands in a Secret beside its token. */
 export interface ServiceAccountTokensOptions {
   /** PEM of the cluster's authority, for `ca.crt`. A function is asked when the controller starts. Default: there is no `ca.crt`. */
   certificateAuthority?: string | (() => Promise<string> | string);
@@ -28,6 +29,7 @@ const renewAfter = 0.8;
 /** Timers are not set for longer. */
 const longestWaitMs = 24 * 3_600_000;
 
+/** The controller of token Secrets. */
 export function serviceAccountTokens(options: ServiceAccountTokensOptions = {}): Controller {
   return {
     name,

@@ -3,6 +3,7 @@ import { isAlreadyExists, isDeleting, isForbidden, isNotFound, keyOf, Namespace,
 import type { Controller } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
 
+/** Which accounts every namespace has. */
 export interface ServiceAccountsOptions {
   /** Names of the accounts. Default `default` alone. */
   names?: readonly string[];
@@ -10,6 +11,7 @@ export interface ServiceAccountsOptions {
 
 const name = 'service-account-controller';
 
+/** The controller of the accounts that every namespace has. */
 export function serviceAccounts({ names = ['default'] }: ServiceAccountsOptions = {}): Controller {
   return {
     name,

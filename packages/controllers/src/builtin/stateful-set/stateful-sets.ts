@@ -37,6 +37,7 @@ import {
   type StatefulSetView,
 } from './stateful-pods.js';
 
+/** Everything has upstream's default. */
 export interface StatefulSetsOptions {
   /** Sets reconciled at the same time. Default 5 (`--concurrent-statefulset-syncs`). */
   concurrency?: number;
@@ -44,6 +45,7 @@ export interface StatefulSetsOptions {
 
 const name = 'statefulset-controller';
 
+/** The controller of StatefulSets. */
 export function statefulSets({ concurrency = 5 }: StatefulSetsOptions = {}): Controller {
   return {
     name,

@@ -7,11 +7,13 @@ import type { Controller } from '../../controller.js';
 import { controller } from '../../controller-builder.js';
 import { isFinished } from '../job/job-plan.js';
 
+/** Everything has upstream's default. */
 export interface TtlAfterFinishedOptions {
   /** Jobs looked at at the same time. Default 5 (`--concurrent-ttl-after-finished-syncs`). */
   concurrency?: number;
 }
 
+/** The controller `ttl-after-finished-controller`. */
 export function ttlAfterFinished({ concurrency = 5 }: TtlAfterFinishedOptions = {}): Controller {
   return controller(Job)
     .named('ttl-after-finished-controller')

@@ -46,6 +46,7 @@ export interface KillWorld {
   until(check: () => Promise<unknown>): Promise<void>;
 }
 
+/** The scenario, and who dies in it. */
 export interface KillEverywhereOptions {
   /** Those that die. Called for each life: nothing may survive in memory. */
   controllers: () => readonly Controller[];
@@ -66,6 +67,7 @@ export interface KillEverywhereOptions {
   server?: TestControlPlaneOptions['server'];
 }
 
+/** How a run of all deaths went. */
 export interface KillReport {
   /** How often a process died. */
   readonly kills: number;
