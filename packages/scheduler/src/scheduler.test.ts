@@ -194,7 +194,9 @@ describe('the live scheduler, with plugins that wait', () => {
     for (const name of names) await addNode(client, name);
     const brief = { terminationGracePeriodSeconds: 0 };
     const pods = async () => (await client.list(Pod, { namespace: 'default' })).items;
-    await Promise.all(names.flatMap(n => [1, 2, 3, 4].map(i => addPod(client, `low-${n}${i}`, { ...request('900m'), ...brief }))));
+    await Promise.all(
+      names.flatMap(n => [1, 2, 3, 4].map(i => addPod(client, `low-${n}${i}`, { ...request('900m'), ...brief }))),
+    );
     await eventually(pods, list => list.filter(each => each.spec.nodeName).length === 16);
     decisions = 0;
     await Promise.all(names.map(n => addPod(client, `high-${n}`, { ...request('3'), priorityClassName: 'urgent' })));

@@ -151,20 +151,28 @@ async function run(
   });
 
   async function refuse(pod: Pod, decision: Decision & { outcome: 'unschedulable' }): Promise<void> {
-    queue.refuse(pod.metadata.uid, decision.refusedBy);
+    const { losesNomination, preemption, refusedBy } = decision;
     attempts.inc({ result: 'unschedulable' });
     const byNode = refusalsByNode(decision);
     const message = byNode ? `${decision.message} ${byNode}` : decision.message;
     events.failed(pod, message);
-    const { preemption: found } = decision;
-    const preemption = found && extenders ? await wayOut(pod, found) : found;
-    if (!preemption) {
-      if (decision.losesNomination) releaseNomination(pod);
-      return writer.waits(pod, message, decision.losesNomination ? '' : undefined);
+    if (preemption) return makeRoom(pod, message, preemption, refusedBy);
+    queue.refuse(pod.metadata.uid, refusedBy);
+    if (losesNomination) releaseNomination(pod);
+    return writer.waits(pod, message, losesNomination ? '' : undefined);
+  }
+
+  /** Until its victims are told, the pod is not decided again: it would look for others. What happens meanwhile counts. */
+  async function makeRoom(pod: Pod, message: string, found: Preemption, refusedBy: ReadonlySet<string>): Promise<void> {
+    try {
+      const preemption = extenders ? await wayOut(pod, found) : found;
+      if (!preemption) return await writer.waits(pod, message);
+      state.nominate(pod.metadata.uid, pod, preemption.node);
+      await writer.waits(pod, message, preemption.node);
+      await writer.preempt(pod, preemption);
+    } finally {
+      queue.refuse(pod.metadata.uid, refusedBy);
     }
-    state.nominate(pod.metadata.uid, pod, preemption.node);
-    await writer.waits(pod, message, preemption.node);
-    await writer.preempt(pod, preemption);
   }
 
   /** Room that victims were to make for it: others may have it. */

@@ -15,8 +15,11 @@ import { type EvictorOptions, protectionOf } from './evictor.js';
 /** Strategies and limits; without a limit any number of pods may leave. */
 export interface PlanOptions extends EvictorOptions {
   strategies: readonly DescheduleStrategy[];
+  /** In one plan. Default: no limit. */
   maxEvictionsPerNode?: number;
+  /** In one plan. Default: no limit. */
   maxEvictionsPerNamespace?: number;
+  /** In one plan. Default: no limit. */
   maxEvictions?: number;
   /** Only pods that would find another node. Default true. */
   nodeFit?: boolean;

@@ -22,6 +22,7 @@ export const removePodsViolatingNodeAffinity = (): DescheduleStrategy => ({
 
 /** Which taints count. */
 export interface NodeTaintsOptions {
+  /** Default false. */
   includePreferNoSchedule?: boolean;
   /** Keys, or `key=value`, that are left alone. */
   excludedTaints?: readonly string[];

@@ -270,7 +270,9 @@ export class Plan {
 
   /** Why not, of every node from `start` on, when `gather` found none and verdicts are local; `refuses` says it of those that pass the filters. */
   allRefusals(start: number, refuses: (slot: number) => NodeRefusal): Refusals {
-    const { order } = this.#snapshot;
+    const { order, columns } = this.#snapshot;
+    const { generation } = columns;
+    const nodeAt = this.#nodeAt!;
     if (this.#refusals.kinds.length > namedLimit) {
       this.#refusals = new RefusalTable();
       this.#refusalNumber!.fill(0);
@@ -282,6 +284,8 @@ export class Plan {
     for (let i = 0, index = start; i < order.length; i++) {
       const slot = order[index]!;
       if (++index === order.length) index = 0;
+      // What was supposed of a node since is not what is true of it.
+      if (nodeAt[slot] !== generation[slot]) this.#refresh(slot);
       if (numbers[slot] === 0 && verdicts[slot] !== 0)
         numbers[slot] = 1 + table.numberOf(this.refusal(slot, verdicts[slot]!));
       if (verdicts[slot] !== 0) refusals.addNumber(slot, numbers[slot]! - 1);

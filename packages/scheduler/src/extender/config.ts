@@ -17,6 +17,7 @@ export interface ExtenderConfig {
   bindVerb?: string;
   /** Of its scores (0…10), above 0 when `prioritizeVerb` is given. Default 1. */
   weight?: number;
+  /** Default false. */
   enableHTTPS?: boolean;
   tlsConfig?: {
     /** Accepts any certificate. */

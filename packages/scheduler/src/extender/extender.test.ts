@@ -354,6 +354,11 @@ describe('a profile as an extender', () => {
     await expect(
       ask({ ...config, nodeCacheCapable: true }).consult(testPod('web'), world.nodes, never),
     ).rejects.toThrow(/nodeCacheCapable: false/);
+    // Who is not Go leaves parts out that Go sends empty.
+    const bare = (name: string) => ({ metadata: { name } });
+    const question = { Pod: testPod('web'), Nodes: { items: [bare('a'), bare('b')] } };
+    const sparing = await (await fetch(`${url}/filter`, { method: 'POST', body: JSON.stringify(question) })).json();
+    expect(sparing).toMatchObject({ Nodes: { items: [bare('b')] }, Error: '' });
 
     const low = boundTo(testPod('low', { requests: { cpu: '3' } }), 'a');
     const full = snapshotOf(nodes, [low, boundTo(testPod('more', { requests: { cpu: '4' } }), 'b')]);

@@ -16,6 +16,7 @@ export interface AcceleratorPackingOptions {
   resource?: string;
   /** Default `orbitkit.dev/gpu-share`. */
   shareResource?: string;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

@@ -15,6 +15,7 @@ export interface ConsistentHashOptions {
   points?: number;
   /** Default 1.25; Infinity for no bound. */
   loadFactor?: number;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

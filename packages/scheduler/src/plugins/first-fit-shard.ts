@@ -14,6 +14,7 @@ export interface FirstFitShardOptions {
   shards: readonly string[];
   /** Default: by rendezvous hashing of the node's name. */
   shardOf?: (node: NodeInfo) => string;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

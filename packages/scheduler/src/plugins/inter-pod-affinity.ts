@@ -27,6 +27,7 @@ export interface InterPodAffinityOptions {
   hardPodAffinityWeight?: number;
   /** Leave preferred terms of pods that are there out. */
   ignorePreferredTermsOfExistingPods?: boolean;
+  /** The older reading, see above. Default false. */
   soft?: boolean;
 }
 

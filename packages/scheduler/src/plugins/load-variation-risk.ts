@@ -13,6 +13,7 @@ export interface LoadVariationRiskOptions {
   /** Default 1. */
   sensitivity?: number;
   loads?: NodeLoads;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

@@ -8,6 +8,7 @@ const addedRefusal = { reasons: ["node(s) didn't match scheduler-enforced node a
 
 /** Everything has a default. */
 export interface NodeAffinityOptions {
+  /** Of the score. Default 2, kube-scheduler's. */
   weight?: number;
   /** Holds for every pod beside its own (`addedAffinity` of NodeAffinityArgs). */
   addedAffinity?: corev1.NodeAffinity;

@@ -17,6 +17,7 @@ import { awaitsVictims } from './default-preemption.js';
 
 /** Everything has kube-scheduler's default. */
 export interface ResourceFitOptions {
+  /** Of the score. Default 1, kube-scheduler's. */
   weight?: number;
   scoringStrategy?: ScoringStrategy;
   /** Resources that are not looked at. */

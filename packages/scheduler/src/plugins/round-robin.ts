@@ -14,6 +14,7 @@ import type { Plugin } from '../framework/plugin.js';
 export interface RoundRobinOptions {
   /** The queue at the start; nodes not named here follow by name. */
   order?: readonly string[];
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

@@ -19,6 +19,7 @@ export interface TargetLoadPackingOptions {
   /** Percent of predicted load beyond which a node takes no pod. Default: none. */
   hotSpot?: number;
   loads?: NodeLoads;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

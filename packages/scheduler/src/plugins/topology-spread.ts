@@ -30,6 +30,7 @@ export type SpreadConstraint = corev1.TopologySpreadConstraint;
 
 /** Everything has kube-scheduler's default. */
 export interface TopologySpreadOptions {
+  /** Of the score. Default 2, kube-scheduler's. */
   weight?: number;
   /** For pods without constraints of their own. Default: the system's. An empty list: none. */
   defaultConstraints?: readonly Pick<SpreadConstraint, 'maxSkew' | 'topologyKey' | 'whenUnsatisfiable'>[];

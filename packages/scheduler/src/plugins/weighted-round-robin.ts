@@ -10,6 +10,7 @@ import { pickPlugin } from './pick.js';
 export interface WeightedRoundRobinOptions {
   /** Default: the node's cores. */
   weightOf?: (node: NodeInfo) => number;
+  /** Of the score. Default 1. */
   weight?: number;
 }
 

@@ -26,8 +26,11 @@ export interface SchedulingQueueOptions {
   clock: Clock;
   /** The cluster that decisions are made in: plugins' hints look at it. Without it they know less, and let more pods try. */
   snapshot?: Snapshot;
+  /** Default 1 s. */
   initialBackoffMs?: number;
+  /** Default 10 s. */
   maxBackoffMs?: number;
+  /** Default 5 min. */
   maxUnschedulableMs?: number;
 }
 

@@ -73,6 +73,7 @@ export interface NamedPolicyOptions {
   /** Plugins to leave out, and weights, by plugin name. */
   readonly without?: readonly string[];
   readonly weights?: Readonly<Record<string, number>>;
+  /** As of a profile. */
   readonly percentageOfNodesToScore?: number;
 }
 

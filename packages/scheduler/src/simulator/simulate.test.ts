@@ -218,7 +218,7 @@ describe('simulate', () => {
     };
     const policies = [{ name: 'mine', plugins: () => [resourceFit(), broken] }];
     await expect(one({ policies, workload: [{ pods: [pod(0, 'web', 1)] }] })).rejects.toThrow(
-      'policy "mine", pod "web": no idea',
+      'policy "mine", pod "web": plugin "Broken" failed in filter: no idea',
     );
   });
 

@@ -17,7 +17,9 @@ export interface NodeOptions {
   labels?: Record<string, string>;
   taints?: corev1.Taint[];
   allocatable?: Record<string, string>;
+  /** Default true. */
   ready?: boolean;
+  /** Default false. */
   unschedulable?: boolean;
 }
 
