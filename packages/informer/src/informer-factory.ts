@@ -18,9 +18,13 @@ export interface InformerFactoryOptions {
   freeze?: boolean;
   /** As in `SharedInformerOptions`, for all kinds or those of which it is true. */
   lazy?: boolean | ((kind: ResourceRef<any>) => boolean);
+  /** As in `ReflectorOptions`. */
   streamingList?: boolean;
+  /** As in `ReflectorOptions`. */
   quietMs?: number;
+  /** As in `ReflectorOptions`. */
   pageSize?: number;
+  /** As in `ReflectorOptions`. */
   random?: () => number;
 }
 

@@ -64,10 +64,13 @@ export interface SharedInformerOptions<T extends KubeObject> extends ReflectorSc
   lazy?: boolean;
   /** Only apiVersion, kind and metadata of objects are asked for and kept. See `metadataInformer`. */
   metadataOnly?: boolean;
+  /** As in `ReflectorOptions`. */
   pageSize?: number;
   /** As in `ReflectorOptions`. */
   streamingList?: boolean;
+  /** As in `ReflectorOptions`. */
   quietMs?: number;
+  /** As in `ReflectorOptions`. */
   random?: () => number;
 }
 

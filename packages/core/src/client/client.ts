@@ -58,7 +58,9 @@ export interface WatchOptions extends SelectorOptions, DecodeOptions {
   signal?: AbortSignal;
   /** Events after this version. Without it, or with `0`, every existing object comes first as ADDED. */
   resourceVersion?: string;
+  /** The server tells a quiet watch how far it is. Default: none are asked for. */
   allowWatchBookmarks?: boolean;
+  /** What there is comes first, ended by a BOOKMARK (WatchList). See `Client.streamsLists`. */
   sendInitialEvents?: boolean;
   /** Server-side bound in seconds; the stream then ends cleanly. */
   timeoutSeconds?: number;
@@ -87,6 +89,7 @@ export interface DeleteOptions extends CallOptions {
   gracePeriodSeconds?: number;
   propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
   preconditions?: { uid?: string; resourceVersion?: string };
+  /** Delete nothing, answer as if. */
   dryRun?: boolean;
 }
 

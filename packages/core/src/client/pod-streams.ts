@@ -25,12 +25,15 @@ export interface PodLogsOptions {
   follow?: boolean;
   /** The container's life before the last restart. */
   previous?: boolean;
+  /** Only so many lines from the end. Default: all. */
   tailLines?: number;
+  /** Only what is at most this old; not together with `sinceTime`. */
   sinceSeconds?: number;
   /** RFC 3339. */
   sinceTime?: string;
   /** Each line begins with its time. */
   timestamps?: boolean;
+  /** The log ends after so many bytes, in the middle of a line too. Default: no bound. */
   limitBytes?: number;
   signal?: AbortSignal;
 }

@@ -75,6 +75,7 @@ const brand: unique symbol = Symbol.for('orbitkit.StatusError') as never;
 
 /** `code` is by default the one that belongs to the reason, and 500 for reasons that are not known. */
 export interface StatusErrorOptions {
+  /** HTTP status. */
   code?: number;
   details?: StatusDetails;
   /** `metadata.continue` of an expired list: a token to go on with, inconsistently. */

@@ -42,6 +42,7 @@ export interface TableOfOptions {
   /** Of the list; for a single object its own. */
   resourceVersion?: string;
   continue?: string;
+  /** Of a page: how many objects follow. */
   remainingItemCount?: number;
   /** Milliseconds since 1970, for ages. */
   now: number;

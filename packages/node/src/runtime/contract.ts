@@ -80,6 +80,7 @@ export interface Mount {
 export interface Resources {
   /** CPU limit in thousandths of a core. */
   cpuLimitMillis?: number;
+  /** Share of the processors under contention, in thousandths of a core. */
   cpuRequestMillis?: number;
   memoryLimitBytes?: number;
 }

@@ -33,7 +33,9 @@ export interface SimulatedRuntimeOptions {
   clock?: Clock;
   /** How long a sandbox takes to come up, a container to start, an image to pull. Defaults 0. */
   sandboxMs?: number;
+  /** As `sandboxMs`, of a container. */
   startMs?: number;
+  /** As `sandboxMs`, of an image. */
   pullMs?: number;
   /** What a container does, asked once at its creation. Default: the empty program, which runs until stopped. */
   program?: ProgramFor;
