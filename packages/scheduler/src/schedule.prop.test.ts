@@ -154,6 +154,48 @@ describe('the short way to a choice', () => {
   });
 });
 
+describe('the short way to a refusal', () => {
+  it('has the reasons and the way out of the long one, beside pods that are nominated', () => {
+    const step = fc.record({
+      what: fc.constantFrom('decide', 'decide', 'nominate', 'leave', 'change'),
+      node: fc.nat(5),
+      cpu: fc.constantFrom('500m', '1', '3'),
+      priority: fc.nat(2),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), fc.nat(5), (steps, start) => {
+        const state = new ClusterState();
+        const node = (i: number, cpu: string) => ({ ...testNode(`n${i}`, { allocatable: { cpu, pods: '3' } }) });
+        for (let i = 0; i < 6; i++) state.setNode(node(i, '1'));
+        const rules = profile({ plugins: defaultPlugins() });
+        for (const [index, { what, node: at, cpu, priority }] of steps.entries()) {
+          const pod = testPod(`p${index}`, { requests: { cpu }, spec: { priority } });
+          if (what === 'nominate') state.nominate(pod.metadata.uid, pod, `n${at}`);
+          else if (what === 'change') state.setNode(node(at, cpu));
+          else if (what === 'leave') {
+            const [first] = state.get(`n${at}`)!.pods;
+            if (first) state.removePod(first.metadata.uid);
+          } else {
+            const long = schedule(pod, state, rules, { start });
+            // The second and third of a class read what is kept of it.
+            for (let again = 0; again < 3; again++) {
+              const short = schedule(pod, state, rules, { start, detail: 'choice' });
+              expect(short.outcome).toBe(long.outcome);
+              if (short.outcome !== 'unschedulable' || long.outcome !== 'unschedulable') continue;
+              expect(short.message).toBe(long.message);
+              expect([...short.refusals]).toEqual([...long.refusals]);
+              expect(short.refusedBy).toEqual(long.refusedBy);
+              expect(short.preemption?.node).toBe(long.preemption?.node);
+            }
+            if (long.outcome === 'placed') state.assume(pod, long.node);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
 describe('ClusterState', () => {
   it('keeps sums that equal a recount, whatever happens to pods', () => {
     const step = fc.record({

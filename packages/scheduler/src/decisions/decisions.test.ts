@@ -94,7 +94,7 @@ function kubectlPath(minor: string): string | undefined {
       .trim();
   } catch (error) {
     // Where it must be, it is a failure that it is not.
-    if (process.env['CI']) throw error;
+    if (process.env['ORBITKIT_CI']) throw error;
     return undefined;
   }
 }
