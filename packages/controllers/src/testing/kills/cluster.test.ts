@@ -2,11 +2,14 @@
 import {
   ConfigMap,
   Deployment,
+  type Draft,
   type DynamicObject,
   EndpointSlice,
+  Endpoints,
   HorizontalPodAutoscaler,
   type KubeObject,
   Namespace,
+  Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
@@ -18,10 +21,12 @@ import {
 import { expect, it } from 'vitest';
 import { deployments } from '../../builtin/deployment/deployments.js';
 import { podDisruptionBudgets } from '../../builtin/disruption/pod-disruption-budgets.js';
+import { endpointSliceMirroring } from '../../builtin/endpoints/endpoint-slice-mirroring.js';
 import { endpointSlices } from '../../builtin/endpoints/endpoint-slices.js';
 import { garbageCollector } from '../../builtin/garbage-collector/garbage-collector.js';
 import { horizontalPodAutoscalers } from '../../builtin/horizontal-pod-autoscaler/horizontal-pod-autoscalers.js';
 import { namespaces } from '../../builtin/namespace/namespaces.js';
+import { nodeIpam } from '../../builtin/node-ipam/node-ipam.js';
 import { persistentVolumeBinder } from '../../builtin/persistent-volume/binder.js';
 import {
   persistentVolumeClaimProtection,
@@ -158,6 +163,46 @@ it('a service finds its pods', { timeout: minuteMs }, async () => {
     },
   });
   expect(kills).toBeGreaterThanOrEqual(2);
+});
+
+it('what people write as Endpoints is mirrored', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [endpointSliceMirroring()],
+    kinds: [EndpointSlice, Endpoints],
+    async scenario({ client, until }) {
+      const mirrored = async () =>
+        (await client.list(EndpointSlice, { namespace, labelSelector: 'kubernetes.io/service-name=web' })).items
+          .flatMap(({ endpoints }) => endpoints.map(({ addresses }) => addresses[0]))
+          .sort()
+          .join();
+      const at = (...ips: string[]) => ({ addresses: ips.map(ip => ({ ip })), ports: [{ port: 80 }] });
+      await client.create(Service, { metadata: key, spec: { ports: [{ port: 80 }] } });
+      await client.create(Endpoints, { metadata: key, subsets: [at('192.0.2.1', '192.0.2.2')] } as Draft<Endpoints>);
+      await until(async () => (await mirrored()) === '192.0.2.1,192.0.2.2');
+      await client.patch(Endpoints, key, { type: 'merge', patch: { subsets: [at('192.0.2.2')] } });
+      await until(async () => (await mirrored()) === '192.0.2.2');
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(2);
+});
+
+it('nodes get their blocks, each its own', { timeout: minuteMs }, async () => {
+  const { kills } = await killEverywhere({
+    controllers: () => [nodeIpam({ clusterCIDR: '10.244.0.0/22' })],
+    kinds: [Node],
+    // Which node gets which is chance; that no two get the same is not.
+    normalise: node => JSON.parse(JSON.stringify(node).replaceAll(/10\.244\.\d\.0\/24/g, '<block>')),
+    async scenario({ client, until }) {
+      const blocks = async () => (await client.list(Node)).items.flatMap(({ spec }) => spec.podCIDR ?? []);
+      for (const name of ['a', 'b', 'c']) await client.create(Node, { metadata: { name } });
+      await until(async () => (await blocks()).length === 3);
+      await client.delete(Node, { name: 'b' });
+      for (const name of ['d', 'e']) await client.create(Node, { metadata: { name } });
+      await until(async () => (await blocks()).length === 4);
+      expect(new Set(await blocks()).size).toBe(4);
+    },
+  });
+  expect(kills).toBeGreaterThanOrEqual(5);
 });
 
 it('a budget counts its pods', { timeout: minuteMs }, async () => {

@@ -116,19 +116,35 @@ async function play(
   const running: ReturnType<typeof live>[] = [];
   let problem: unknown;
   let ended = false;
+  /** While a process starts, which takes real time, the clock stands: its limits for that are the clock's. */
+  let starting: Promise<void> | undefined;
+  const begin = (life: MortalLife) => {
+    const composition = live(life, controllers());
+    running.push(composition);
+    const ready = composition.ready
+      .catch(() => {})
+      .then(() => {
+        if (starting === ready) starting = undefined;
+      });
+    starting = ready;
+  };
+  const tick = async () => {
+    if (starting) await Promise.race([starting, pause(longestStartMs)]);
+    await clock.advance(stepMs);
+  };
   first.death.addEventListener('abort', async () => {
     // A write of the dead that arrives after its successor has looked makes what no controller can tell from a second one.
     await first.settled();
     if (ended) return;
     const next = mortalLife(client.transport, clock);
     lives.push(next);
-    running.push(live(next, controllers()));
+    begin(next);
   });
-  running.push(live(first, controllers()));
+  begin(first);
   const world: KillWorld = {
     client,
     clock,
-    until: check => until(check, clock, stepMs, patienceMs),
+    until: check => until(check, tick, patienceMs),
   };
   const look = () => endState(client, kinds, object => normalise(structuredClone(object)));
   try {
@@ -136,7 +152,7 @@ async function play(
     let state = await look();
     if (expected === undefined) {
       for (let quiet = 0; quiet < quietLooks; ) {
-        await clock.advance(stepMs);
+        await tick();
         await pause();
         const now = await look();
         quiet = same(now, state) ? quiet + 1 : 0;
@@ -148,8 +164,7 @@ async function play(
           state = await look();
           return same(state, expected);
         },
-        clock,
-        stepMs,
+        tick,
         patienceMs,
       ).catch(() => {});
       if (!same(state, expected)) throw new Error(`the end is another one:\n${difference(expected, state)}`);
@@ -182,14 +197,11 @@ function live(life: MortalLife, controllers: readonly Controller[]) {
 }
 
 /** Informers hear of a write in real time; nothing else here takes any. */
-const pause = () => new Promise<void>(resolve => setTimeout(resolve, 1));
+const pause = (ms = 1) => new Promise<void>(resolve => setTimeout(resolve, ms));
+/** A process that waits for the clock in order to get ready is not waited for. */
+const longestStartMs = 2_000;
 
-async function until(
-  check: () => Promise<unknown>,
-  clock: ManualClock,
-  stepMs: number,
-  timeoutMs: number,
-): Promise<void> {
+async function until(check: () => Promise<unknown>, tick: () => Promise<void>, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown = new Error('the check said no');
   for (;;) {
@@ -204,7 +216,7 @@ async function until(
       });
     }
     await pause();
-    await clock.advance(stepMs);
+    await tick();
   }
 }
 
