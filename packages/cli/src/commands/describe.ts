@@ -163,10 +163,12 @@ async function eventLines(
     throw error;
   }
   if (events.length === 0) return ['Events:       <none>'];
-  const at = (event: EventKind) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp;
+  const at = (event: EventKind) =>
+    event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp;
   events.sort((a, b) => Date.parse(at(a)) - Date.parse(at(b)));
   const rows = events.map(event => {
-    const times = (event.count ?? 1) > 1 ? ` (x${event.count})` : '';
+    const count = event.series?.count ?? event.count ?? 1;
+    const times = count > 1 ? ` (x${count})` : '';
     return [
       event.type ?? '',
       event.reason ?? '',
