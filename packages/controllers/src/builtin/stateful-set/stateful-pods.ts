@@ -48,6 +48,19 @@ function volumesOf(set: StatefulSetView, ordinal: number, template: readonly cor
   return [...claims, ...template.filter(({ name }) => !claims.some(claim => claim.name === name))];
 }
 
+/** By which services and people find the pod of an ordinal. */
+const identityOf = (podName: string, ordinal: number): Record<string, string> => ({
+  [podNameLabel]: podName,
+  [podIndexLabel]: `${ordinal}`,
+});
+
+/** The labels that an adopted pod lacks; undefined: it has its name. */
+export function missingIdentity(set: StatefulSetView, { metadata }: PodView): Record<string, string> | undefined {
+  const ordinal = ordinalOf(set, metadata.name);
+  if (ordinal === undefined || metadata.labels?.[podNameLabel] === metadata.name) return undefined;
+  return identityOf(metadata.name, ordinal);
+}
+
 export function podFor(set: StatefulSetView, ordinal: number, template: PodTemplateSpec, revision: string): Draft<Pod> {
   const { metadata, spec = { containers: [] } } = mutableCopy<corev1.PodTemplateSpec>(template);
   const name = podNameOf(set, ordinal);
@@ -56,7 +69,7 @@ export function podFor(set: StatefulSetView, ordinal: number, template: PodTempl
     metadata: {
       name,
       namespace: set.metadata.namespace,
-      labels: { ...metadata?.labels, [podNameLabel]: name, [podIndexLabel]: `${ordinal}`, [revisionLabel]: revision },
+      labels: { ...metadata?.labels, ...identityOf(name, ordinal), [revisionLabel]: revision },
       ...(metadata?.annotations ? { annotations: metadata.annotations } : {}),
       ...(metadata?.finalizers ? { finalizers: metadata.finalizers } : {}),
       ownerReferences: [controllerReference(set as unknown as KubeObject)],

@@ -152,3 +152,22 @@ it('a claim that goes is waited for, and a pending pod gets its claim again', as
   await client.delete(PersistentVolumeClaim, claim);
   await eventually(async () => (await client.get(PersistentVolumeClaim, claim)).metadata.uid !== second.metadata.uid);
 });
+
+it('a pod that is adopted is told who it is; one whose name is no ordinal is nobody’s', async () => {
+  await using plane = await createTestControlPlane({ controllers: [statefulSets()] });
+  const { client, eventually } = plane;
+  const spec = { containers: [{ name: 'main', image: 'x' }] };
+  for (const name of ['db-0', 'db-old']) await client.create(Pod, { metadata: { name, namespace, labels }, spec });
+  const template = { metadata: { labels }, spec };
+  const selector = { matchLabels: labels };
+  const set = { replicas: 1, serviceName: 'db', selector, template };
+  await client.create(StatefulSet, { metadata: { name: 'db', namespace }, spec: set });
+  const adopted = await eventually(async () => {
+    const pod = await client.get(Pod, { name: 'db-0', namespace });
+    return pod.metadata.labels?.['statefulset.kubernetes.io/pod-name'] === 'db-0' && pod;
+  });
+  expect(adopted.metadata.labels).toMatchObject({ ...labels, 'apps.kubernetes.io/pod-index': '0' });
+  expect(adopted.metadata.ownerReferences?.[0]?.name).toBe('db');
+  const stranger = await client.get(Pod, { name: 'db-old', namespace });
+  expect([stranger.metadata.ownerReferences, stranger.metadata.labels]).toEqual([undefined, labels]);
+});

@@ -31,6 +31,7 @@ import {
   claimsFor,
   claimTrouble,
   isClaimOf,
+  missingIdentity,
   ordinalOf,
   podFor,
   podNameOf,
@@ -170,6 +171,7 @@ class StatefulSetWorker {
     const plan = planStateful(state);
 
     if (!isDeleting(set)) {
+      await this.#identify(set, owned);
       await this.#retainClaims(set, owned, plan);
       if (mayAct) await this.#restoreClaims(set, owned, plan);
     }
@@ -256,6 +258,17 @@ class StatefulSetWorker {
       await this.context.client.create(PersistentVolumeClaim, draft);
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
+    }
+  }
+
+  /** A pod that was adopted gets the labels by which its ordinal is known. */
+  async #identify(set: StatefulSetView, pods: readonly PodView[]): Promise<void> {
+    for (const pod of pods) {
+      const labels = isDeleting(pod) ? undefined : missingIdentity(set, pod);
+      if (!labels) continue;
+      const { name: podName, namespace, uid, resourceVersion } = pod.metadata;
+      const patch = { metadata: { uid, resourceVersion, labels } };
+      await this.context.client.patch(Pod, { name: podName, namespace }, { type: 'merge', patch });
     }
   }
 
