@@ -3,6 +3,7 @@
  * ConversionReview. Shapes and codes: k8s.io/api `admission/v1`, `apiextensions/v1`.
  */
 import { isStatusError, type Json, type KubeObject, type UserInfo } from '@orbitkit/core';
+import { messageOf } from '../refusals.js';
 import { jsonDiff } from './json-diff.js';
 
 /** One write that is asked about. */
@@ -112,7 +113,7 @@ export async function answerAdmission(
       return answer({ allowed: false, status: { message, reason, code } });
     }
     failed(error);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return answer({ allowed: false, status: { message, reason: 'InternalError', code: 500 } });
   }
 }
@@ -158,7 +159,7 @@ export async function answerConversion(
     return answer({ result: { status: 'Success' }, convertedObjects });
   } catch (error) {
     failed(error);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return answer({ result: { status: 'Failure', message }, convertedObjects: [] });
   }
 }

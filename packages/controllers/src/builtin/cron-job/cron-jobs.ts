@@ -26,6 +26,7 @@ import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
 import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import { isFinished } from '../job/job-plan.js';
 import { type Due, dueAt, manyMissed, parseSchedule, type Schedule } from './schedule.js';
 import { isTimeZone, timestampIn } from './time-zone.js';
@@ -227,4 +228,3 @@ async function deleteJob({ object: cronJob, client, events }: Request, job: JobV
 
 const outcomeOf = ({ status }: JobView): 'Complete' | 'Failed' | undefined =>
   (['Complete', 'Failed'] as const).find(type => findCondition(status.conditions, type)?.status === 'True');
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -20,6 +20,7 @@ import { claim } from '../../controller-ref-manager.js';
 import { Expectations } from '../../expectations.js';
 import { byController, orphansOf, type PodView } from '../../pods/pod-state.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import { slowStart } from '../replica-set/slow-start.js';
 import { newestRevision, revisionLabel, trimHistory } from '../revision-history/revision-history.js';
 import { type DaemonPlan, planDaemons } from './daemon-plan.js';
@@ -193,12 +194,7 @@ class DaemonSetWorker {
         const pod = await client.create(Pod, podFor(set, nodes[index]!, hash));
         events.event(set, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
       } catch (error) {
-        events.event(
-          set,
-          'Warning',
-          'FailedCreate',
-          `Error creating: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        events.event(set, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
         throw error;
       }
     });

@@ -11,13 +11,13 @@ import {
   findCondition,
   isAlreadyExists,
   isDeleting,
-  isForbidden,
   isNotFound,
   type KubeObject,
   ReplicaSet,
 } from '@orbitkit/core';
 import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
 import type { ControllerContext } from '../../controller.js';
+import { isNamespaceTerminating, messageOf } from '../../refusals.js';
 import {
   byCreation,
   desiredReplicasAnnotation,
@@ -148,9 +148,8 @@ export class Rollout {
   }
 
   async #creationFailed(error: unknown): Promise<never> {
-    const message = error instanceof Error ? error.message : String(error);
-    const terminating = isForbidden(error) && error.details.causes?.some(c => c.reason === 'NamespaceTerminating');
-    if (!terminating) {
+    const message = messageOf(error);
+    if (!isNamespaceTerminating(error)) {
       const text = `Failed to create new replica set: ${message}`;
       this.context.events.event(this.deployment, 'Warning', 'ReplicaSetCreateError', text);
       await this.#noteProgress('ReplicaSetCreateError', text, 'False');

@@ -35,6 +35,7 @@ import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
 import { isPodReady, isTerminal, type PodView } from '../../pods/pod-state.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import { together } from '../../together.js';
 import { staleDisruptions } from './stale-disruptions.js';
 
@@ -91,7 +92,7 @@ async function reconcile(request: Request): Promise<ReconcileResult> {
   try {
     ({ status, recheckMs } = await statusOf(request, now));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     events.event(
       budget,
       'Warning',

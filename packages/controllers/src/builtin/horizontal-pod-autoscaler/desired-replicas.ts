@@ -9,6 +9,7 @@
  */
 import { type autoscalingv2, type HorizontalPodAutoscaler, Quantity, setCondition } from '@orbitkit/core';
 import type { DeepReadonly } from '@orbitkit/informer';
+import { messageOf } from '../../refusals.js';
 import {
   type MetricFacts,
   type MetricProposal,
@@ -156,7 +157,7 @@ function askMetrics(input: AutoscalerInput): Asked {
     } catch (error) {
       failures += 1;
       const reason = getFailed[metric.type] ?? 'InvalidMetricSourceType';
-      const message = `failed to get ${titleOf(metric)} value: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `failed to get ${titleOf(metric)} value: ${messageOf(error)}`;
       warnings.push({ reason, message });
       failed ??= { reason, message: `the HPA was unable to compute the replica count: ${message}`, error: message };
       // As upstream: an entry that says nothing keeps the others at their places.

@@ -30,6 +30,7 @@ import { controller, type ReconcileKeyRequest } from '../../controller-builder.j
 import type { PodView } from '../../pods/pod-state.js';
 import type { Predicate } from '../../predicates.js';
 import type { ReconcileResult } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import { apiMetrics } from './api-metrics.js';
 import type { AutoscalerMetrics } from './autoscaler-metrics.js';
 import { type AutoscalerDecision, asksMetrics, desiredReplicas, type SelectorProblem } from './desired-replicas.js';
@@ -298,5 +299,3 @@ class Autoscaler {
     }
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

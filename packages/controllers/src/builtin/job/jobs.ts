@@ -6,13 +6,14 @@
  *
  * Not promised: that a name is used once, or that two pods of one index never overlap (a node that is lost may still run one).
  */
-import { isForbidden, isNotFound, Job, keyOf, type LabelSelector, labelSelectorOf, Pod } from '@orbitkit/core';
+import { isNotFound, Job, keyOf, type LabelSelector, labelSelectorOf, Pod } from '@orbitkit/core';
 import { mutableCopy, type Store } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { claim } from '../../controller-ref-manager.js';
 import { Expectations } from '../../expectations.js';
 import { byController, orphansOf, type PodView } from '../../pods/pod-state.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { isNamespaceTerminating, messageOf } from '../../refusals.js';
 import { slowStart } from '../replica-set/slow-start.js';
 import { isFinished, type JobPlan, planJob } from './job-plan.js';
 import { isTracked, type JobView, podFor, trackingFinalizer } from './job-pods.js';
@@ -166,8 +167,7 @@ class JobWorker {
     });
     if (error === undefined) return undefined;
     this.#expectations.creationObserved(key, create.length - succeeded);
-    const leaving = isForbidden(error) && error.details.causes?.some(({ reason }) => reason === 'NamespaceTerminating');
-    return leaving ? undefined : error;
+    return isNamespaceTerminating(error) ? undefined : error;
   }
 
   async #delete(key: string, job: JobView, plan: JobPlan): Promise<unknown> {
@@ -217,8 +217,6 @@ class JobWorker {
     }
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A status without what says nothing: a server may leave zeros out. */
 const substance = (status: JobView['status']): string =>

@@ -23,6 +23,7 @@ import {
 import { type DeepReadonly, mutableCopy } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 
 /** Everything has a default; times are in milliseconds. */
 export interface NamespacesOptions {
@@ -114,7 +115,6 @@ async function empty(context: ControllerContext, cached: NamespaceView): Promise
 }
 
 const isPods = (kind: DiscoveredKind): boolean => kind.group === '' && kind.plural === 'pods';
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Deletes all of one kind and says what is still there afterwards. */
 async function clearKind(client: Client, kind: DiscoveredKind, namespace: string): Promise<Remains> {

@@ -28,6 +28,7 @@ import {
 import { mutableCopy } from '@orbitkit/informer';
 import type { Controller } from '../../controller.js';
 import { controller, type ReconcileRequest } from '../../controller-builder.js';
+import { messageOf } from '../../refusals.js';
 import { annotationOf, annotations, claimKeyOf, requestOf } from './names.js';
 import type { Provisioner } from './provisioner.js';
 
@@ -110,7 +111,7 @@ async function grow(request: Request, volume: PersistentVolume, provisioner: Pro
     }
   } catch (error) {
     if (!signal.aborted) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       const message = `resize volume "${volume.metadata.name}" by resizer "${provisioner.name}" failed: ${why}`;
       events.event(claim, 'Warning', 'VolumeResizeFailed', message);
     }

@@ -29,6 +29,7 @@ import {
 import { mutableCopy, type Store } from '@orbitkit/informer';
 import type { Controller, ControllerContext } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import {
   annotationOf,
   annotations,
@@ -180,7 +181,7 @@ class Worker {
       events.event(claim, 'Normal', 'ProvisioningSucceeded', `Successfully provisioned volume ${volumeName}`);
     } catch (error) {
       if (this.context.signal.aborted) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       const message = `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${why}`;
       events.event(claim, 'Warning', 'ProvisioningFailed', message);
       throw error;
@@ -224,7 +225,7 @@ class Worker {
       if ((await maker.delete(volume, this.context)) === 'pending') return { requeueAfter: pendingMs };
     } catch (error) {
       if (!this.context.signal.aborted) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         events.event(volume, 'Warning', 'VolumeFailedDelete', why);
       }
       throw error;

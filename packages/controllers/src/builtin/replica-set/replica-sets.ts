@@ -15,7 +15,6 @@ import {
   controllerOf,
   controllerReference,
   isDeleting,
-  isForbidden,
   isNotFound,
   type KubeObject,
   keyOf,
@@ -33,6 +32,7 @@ import { claim } from '../../controller-ref-manager.js';
 import { Expectations } from '../../expectations.js';
 import { byController, isActive, isPodReady, orphansOf, type PodView } from '../../pods/pod-state.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { isNamespaceTerminating, messageOf } from '../../refusals.js';
 import { inDeletionOrder } from './deletion-order.js';
 import { slowStart } from './slow-start.js';
 import { sameStatus, statusOf } from './status.js';
@@ -256,8 +256,7 @@ class ReplicaSetWorker {
     if (error === undefined) return { acted };
     this.expectations.creationObserved(key, count - succeeded);
     // The namespace is going: the set will go too.
-    if (isForbidden(error) && error.details.causes?.some(cause => cause.reason === 'NamespaceTerminating'))
-      return { acted };
+    if (isNamespaceTerminating(error)) return { acted };
     return { acted, failure: { reason: 'FailedCreate', message: messageOf(error), error } };
   }
 
@@ -304,8 +303,6 @@ class ReplicaSetWorker {
     await this.#client.updateStatus(this.variant.kind, { ...mutableCopy<ReplicaSet>(set), status });
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The pod that a set's template asks for. */
 function podOf(set: SetView) {

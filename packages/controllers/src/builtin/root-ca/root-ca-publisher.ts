@@ -2,18 +2,10 @@
  * Publishes the cluster's authority: a ConfigMap `kube-root-ca.crt` in every namespace, from which pods know the API server. What others
  * change is put back. Source: upstream `pkg/controller/certificates/rootcacertpublisher`.
  */
-import {
-  ConfigMap,
-  isAlreadyExists,
-  isConflict,
-  isDeleting,
-  isForbidden,
-  isNotFound,
-  keyOf,
-  Namespace,
-} from '@orbitkit/core';
+import { ConfigMap, isAlreadyExists, isConflict, isDeleting, isNotFound, keyOf, Namespace } from '@orbitkit/core';
 import type { Controller } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { isNamespaceTerminating } from '../../refusals.js';
 
 /** What is published. */
 export interface RootCAPublisherOptions {
@@ -56,7 +48,7 @@ export function rootCAPublisher({ certificateAuthority }: RootCAPublisherOptions
             .create(ConfigMap, { metadata: { name: configMapName, namespace, annotations }, data })
             .catch((error: unknown) => {
               // There already, or the namespace is on its way out.
-              if (!isAlreadyExists(error) && !isNotFound(error) && !isTerminating(error)) throw error;
+              if (!isAlreadyExists(error) && !isNotFound(error) && !isNamespaceTerminating(error)) throw error;
             });
           return;
         }
@@ -82,6 +74,3 @@ export function rootCAPublisher({ certificateAuthority }: RootCAPublisherOptions
     },
   };
 }
-
-const isTerminating = (error: unknown): boolean =>
-  isForbidden(error) && error.details.causes?.some(cause => cause.reason === 'NamespaceTerminating') === true;

@@ -1,7 +1,8 @@
 /** Makes sure that every namespace in use has its service accounts, at first `default`, under which pods run that name none. */
-import { isAlreadyExists, isDeleting, isForbidden, isNotFound, keyOf, Namespace, ServiceAccount } from '@orbitkit/core';
+import { isAlreadyExists, isDeleting, isNotFound, keyOf, Namespace, ServiceAccount } from '@orbitkit/core';
 import type { Controller } from '../../controller.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { isNamespaceTerminating } from '../../refusals.js';
 
 /** Which accounts every namespace has. */
 export interface ServiceAccountsOptions {
@@ -35,7 +36,7 @@ export function serviceAccounts({ names = ['default'] }: ServiceAccountsOptions 
             .create(ServiceAccount, { metadata: { name: account, namespace } })
             .catch((error: unknown) => {
               // There already, or the namespace is on its way out.
-              if (!isAlreadyExists(error) && !isNotFound(error) && !isTerminating(error)) throw error;
+              if (!isAlreadyExists(error) && !isNotFound(error) && !isNamespaceTerminating(error)) throw error;
             });
         }
       };
@@ -43,6 +44,3 @@ export function serviceAccounts({ names = ['default'] }: ServiceAccountsOptions 
     },
   };
 }
-
-const isTerminating = (error: unknown): boolean =>
-  isForbidden(error) && error.details.causes?.some(cause => cause.reason === 'NamespaceTerminating') === true;

@@ -24,6 +24,7 @@ import { Expectations } from '../../expectations.js';
 import { byController, orphansOf, type PodView } from '../../pods/pod-state.js';
 import type { PodTemplateSpec } from '../../pods/pod-template.js';
 import { controllerQueue, type ReconcileResult, reconcileLoop } from '../../reconcile-loop.js';
+import { messageOf } from '../../refusals.js';
 import { newestRevision, type RevisionView, revisionLabel, trimHistory } from '../revision-history/revision-history.js';
 import { planStateful, type StatefulPlan } from './stateful-plan.js';
 import {
@@ -219,7 +220,7 @@ class StatefulSetWorker {
         this.#expectations.creationObserved(key);
         // The pod of that name is on its way out, or the cache is behind: the next look comes with its event.
         if (isAlreadyExists(error)) return error;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         events.event(
           set,
           'Warning',
