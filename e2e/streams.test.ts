@@ -4,7 +4,7 @@
  *
  * kubectl comes from `ci/` (`cd ci && npm ci`). Without it the tests are skipped; with `ORBITKIT_CI=1` they fail.
  */
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startCluster, type TestCluster } from './cluster.js';
+import { kubectlPath } from './tours/clients.js';
 
 /** Gives back what it is sent, and says in its log when a connection begins and ends. */
 const echoServer = `
@@ -113,22 +114,10 @@ const openConnections = async (): Promise<string | undefined> =>
   (await cluster.orbit(['logs', 'echo', '--tail', '1'])).out.trim();
 const running = (mark: string) => cluster.processes().filter(({ command }) => command === mark);
 
-function kubectlPath(minor: string): string | undefined {
-  try {
-    const program = fileURLToPath(new URL('../ci/kubectl.mjs', import.meta.url));
-    return execFileSync(process.execPath, [program, minor], { stdio: ['ignore', 'pipe', 'pipe'] })
-      .toString()
-      .trim();
-  } catch (error) {
-    if (process.env['ORBITKIT_CI']) throw error;
-    return undefined;
-  }
-}
-
 const clients: [name: string, program: string | undefined, words: string[], megabytes: number][] = [
-  ['kubectl 1.27', kubectlPath('27'), [], 10],
-  ['kubectl 1.30', kubectlPath('30'), [], 1],
-  ['kubectl 1.33', kubectlPath('33'), [], 50],
+  ['kubectl 1.27', kubectlPath(27), [], 10],
+  ['kubectl 1.30', kubectlPath(30), [], 1],
+  ['kubectl 1.33', kubectlPath(33), [], 50],
   ['orbit', process.execPath, [fileURLToPath(new URL('../packages/cli/bin/orbit.js', import.meta.url))], 10],
 ];
 

@@ -1,5 +1,5 @@
 /**
- * The real clients of the tours, out of `ci/` (`cd ci && npm ci`). Without it the tours are skipped; with `ORBITKIT_CI=1` they fail.
+ * The real clients of the end-to-end tests, out of `ci/` (`cd ci && npm ci`). Without it these tests are skipped; with `ORBITKIT_CI=1` they fail.
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

