@@ -11,7 +11,15 @@ import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Client, createClient, execInPod, kubeconfigTransport, loadKubeconfig, Node } from '@orbitkit/core';
+import {
+  type Client,
+  createClient,
+  type ExecOptions,
+  execInPod,
+  kubeconfigTransport,
+  loadKubeconfig,
+  Node,
+} from '@orbitkit/core';
 
 const orbitProgram = fileURLToPath(new URL('../packages/cli/bin/orbit.js', import.meta.url));
 const readyMs = 40_000;
@@ -37,6 +45,25 @@ export interface Ran {
   code: number;
   out: string;
   err: string;
+}
+
+/** Runs a command in a container to its end, 30 s at the most. */
+export async function ranInPod(
+  client: Client,
+  target: Omit<ExecOptions, 'onStdout' | 'onStderr' | 'signal'>,
+): Promise<Ran> {
+  const ran: Ran = { code: -1, out: '', err: '' };
+  ran.code = await execInPod(client, {
+    ...target,
+    onStdout: bytes => {
+      ran.out += Buffer.from(bytes).toString();
+    },
+    onStderr: bytes => {
+      ran.err += Buffer.from(bytes).toString();
+    },
+    signal: AbortSignal.timeout(30_000),
+  });
+  return ran;
 }
 
 export interface RunOptions {
@@ -214,23 +241,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
       orbit: (args, more) => run(process.execPath, [orbitProgram, ...args], more),
       run,
       spawn: spawnAs,
-      exec: async (pod, command, container) => {
-        const ran: Ran = { code: -1, out: '', err: '' };
-        ran.code = await execInPod(client!, {
-          namespace: 'default',
-          pod,
-          command: [...command],
-          ...(container ? { container } : {}),
-          onStdout: bytes => {
-            ran.out += Buffer.from(bytes).toString();
-          },
-          onStderr: bytes => {
-            ran.err += Buffer.from(bytes).toString();
-          },
-          signal: AbortSignal.timeout(30_000),
-        });
-        return ran;
-      },
+      exec: (pod, command, container) =>
+        ranInPod(client!, { namespace: 'default', pod, command, ...(container ? { container } : {}) }),
       async file(name, text, mode = 0o644) {
         const path = join(directory, name);
         await writeFile(path, text, { mode });

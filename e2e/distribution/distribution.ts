@@ -14,21 +14,15 @@ import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openSession, type Session } from '@orbitkit/cli';
-import { type Client, execInPod, Pod, type Service } from '@orbitkit/core';
+import { openSession } from '@orbitkit/cli';
+import { type Client, Pod, type Service } from '@orbitkit/core';
 import { applyOlder, type CompatReport } from '@orbitkit/example-minik8s/apply';
-import { eventually } from '../cluster.js';
+import { eventually, type Ran, ranInPod } from '../cluster.js';
 import { makeImages, removeContainers } from './docker-images.js';
 import { openGate } from './gate.js';
 import { takeTurn } from './turn.js';
 
 export type Place = 'rootless' | 'root' | 'docker';
-
-export interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
 
 export interface Distribution {
   place: Place;
@@ -122,7 +116,7 @@ export async function startDistribution(place: Place, nodes = 3): Promise<Distri
     const rootless = place === 'rootless';
     const lowest = rootless ? Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8')) : 0;
     const exec: Distribution['exec'] = (pod, command, { container, namespace: in_ = 'default' } = {}) =>
-      execIn(session, { namespace: in_, pod, command: [...command], ...(container ? { container } : {}) });
+      ranInPod(session.client, { namespace: in_, pod, command: [...command], ...(container ? { container } : {}) });
     return {
       place,
       directory,
@@ -175,21 +169,6 @@ const quiet = () => ({
   cwd: tmpdir(),
   signal: new AbortController().signal,
 });
-
-async function execIn(session: Session, target: Parameters<typeof execInPod>[1]): Promise<Ran> {
-  const ran: Ran = { code: -1, out: '', err: '' };
-  ran.code = await execInPod(session.client, {
-    ...target,
-    onStdout: bytes => {
-      ran.out += Buffer.from(bytes).toString();
-    },
-    onStderr: bytes => {
-      ran.err += Buffer.from(bytes).toString();
-    },
-    signal: AbortSignal.timeout(30_000),
-  });
-  return ran;
-}
 
 function answerOf(
   socket: Awaited<ReturnType<Awaited<ReturnType<typeof openGate>>['connect']>>,
