@@ -17,7 +17,12 @@ export interface WebhookConfigurations {
   mutating?: Draft<MutatingWebhookConfiguration>;
 }
 
+/** @throws Error when it is not said where the webhooks are. */
 export function configurationsOf(name: string, config: ClientConfig, hooks: readonly Hook[]): WebhookConfigurations {
+  if (!config.url && !config.service)
+    throw new Error(
+      'an API server has to know where the webhooks are: give `url` (as told to `listening`) or `service`',
+    );
   const of = (type: Hook['type']) => {
     const webhooks = hooks
       .filter(hook => hook.type === type)
@@ -31,7 +36,10 @@ function webhookOf(type: Hook['type'], kind: ResourceRef<any>, path: string, { u
   const { group, version, plural } = kind;
   return {
     name: `${type === 'validating' ? 'validate' : 'mutate'}.${plural}.${group || 'core'}.orbitkit.io`.toLowerCase(),
-    clientConfig: { caBundle, ...(service ? { service: { ...service, path } } : { url: `${url}${path}` }) },
+    clientConfig: {
+      caBundle,
+      ...(service ? { service: { ...service, path } } : { url: `${url?.replace(/\/$/, '')}${path}` }),
+    },
     rules: [{ apiGroups: [group], apiVersions: [version], operations: ['CREATE', 'UPDATE'], resources: [plural] }],
     admissionReviewVersions: ['v1'],
     sideEffects: 'None',

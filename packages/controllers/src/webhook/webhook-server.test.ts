@@ -210,3 +210,16 @@ it('serves a renewed certificate without a restart, and not one that does not fi
   await write(certificate, key);
   await expect.poll(served).not.toBe(before);
 });
+
+it('has to be told where it is, before it says what to apply', () => {
+  const hooks = webhookServer({ certificate: { certificateFile: 'c', keyFile: 'k' } }).validating(
+    ConfigMap,
+    () => undefined,
+  );
+  expect(() => hooks.configurations('mine', { caBundle: '' })).toThrow(
+    'give `url` (as told to `listening`) or `service`',
+  );
+  const url = (at: string) =>
+    hooks.configurations('mine', { url: at, caBundle: '' }).validating?.webhooks?.[0]?.clientConfig?.url;
+  expect([url('https://h:1'), url('https://h:1/')]).toEqual(Array(2).fill('https://h:1/validate--v1-configmap'));
+});
