@@ -1,6 +1,7 @@
 /** Options that make no sense are refused when they are given, by name: not when the first pod comes, and never by waiting for good. */
 import { expect, it } from 'vitest';
 import { descheduler } from './descheduler/descheduler.js';
+import { lowNodeUtilization } from './descheduler/utilization.js';
 import { extenderServer } from './extender/server.js';
 import { firstFitShard } from './plugins/first-fit-shard.js';
 import { loadVariationRisk } from './plugins/load-variation-risk.js';
@@ -18,6 +19,11 @@ it.each<[string, () => unknown]>([
   ['profiles: give at least one', () => scheduler({ profiles: [] })],
   ['extenders[0]: it is asked nothing; give filterVerb', () => scheduler({ extenders: [{ urlPrefix: 'http://a' }] })],
   ['strategies: give at least one', () => descheduler({} as never)],
+  ['strategies[0]: no strategy; give what', () => descheduler({ strategies: [lowNodeUtilization as never] })],
+  [
+    'maxEvictionsPerNode: -1; give a number of at least 0',
+    () => descheduler({ strategies: [lowNodeUtilization()], maxEvictionsPerNode: -1 }),
+  ],
   ['verbs: give at least one of filter', () => extenderServer({})],
   [
     'scoringStrategy.type: "Least"; there are LeastAl',

@@ -5,10 +5,26 @@ import { profile } from './framework/profile.js';
 import { roundRobin } from './plugins/round-robin.js';
 import { defaultPlugins } from './profiles.js';
 import { schedule } from './schedule.js';
+import { ClusterState } from './snapshot/cluster-state.js';
 import { snapshotOf } from './snapshot/snapshot.js';
 import { avoids, boundTo, testNode, testPod } from './testing/fixtures.js';
 
 const rules = () => profile({ plugins: defaultPlugins() });
+
+describe('a nomination', () => {
+  it('counts also when its node is known later', () => {
+    const state = new ClusterState();
+    const first = testPod('first', { requests: { cpu: '3' }, spec: { priority: 10 } });
+    state.nominate(first.metadata.uid, first, 'n');
+    expect(state.nominationOf(first.metadata.uid)).toBe('n');
+    state.setNode(testNode('n'));
+    const next = testPod('next', { requests: { cpu: '2' } });
+    const plugins = rules();
+    expect(schedule(next, state, plugins).outcome).toBe('unschedulable');
+    state.nominate(first.metadata.uid, undefined);
+    expect(schedule(next, state, plugins)).toMatchObject({ outcome: 'placed', node: 'n' });
+  });
+});
 
 describe('schedule', () => {
   it('says node by node why nothing fits, and counts the reasons', () => {

@@ -185,6 +185,41 @@ describe('the live scheduler, with plugins that wait', () => {
     expect((await eventually(read(client, 'high'), pod => !!pod.spec.nodeName, 12_000)).spec.nodeName).toBe('n');
   }, 20_000);
 
+  it.each<[string, (client: Client) => Promise<unknown>]>([
+    ['is deleted', client => client.delete(Pod, { namespace: 'default', name: 'first' })],
+    [
+      'gives its nomination up',
+      client =>
+        client.patch(
+          Pod,
+          { namespace: 'default', name: 'first' },
+          { type: 'merge', patch: { status: { nominatedNodeName: null } } },
+          { subresource: 'status' },
+        ),
+    ],
+  ])(
+    "uses room that was kept for another scheduler's pod when that %s",
+    async (_how, release) => {
+      const client = await plane();
+      await client.create(PriorityClass, { metadata: { name: 'urgent' }, value: 1_000 });
+      await addNode(client, 'n', { allocatable: { cpu: '1' } });
+      const first = await addPod(client, 'first', {
+        ...request('800m'),
+        priorityClassName: 'urgent',
+        schedulerName: 'other',
+      });
+      await client.updateStatus(Pod, { ...first, status: { ...first.status, nominatedNodeName: 'n' } });
+      await addPod(client, 'next', request('800m'));
+      await eventually(
+        read(client, 'next'),
+        pod => !!pod.status.conditions?.[0]?.message?.includes('Insufficient cpu'),
+      );
+      await release(client);
+      expect((await eventually(read(client, 'next'), pod => !!pod.spec.nodeName, 8_000)).spec.nodeName).toBe('n');
+    },
+    20_000,
+  );
+
   it('decides a pod that preempts no more often than needed, and ends nobody in vain', async () => {
     let decisions = 0;
     const counting: Plugin = { name: 'Counting', events: [], compile: () => ({ begin: () => void decisions++ }) };

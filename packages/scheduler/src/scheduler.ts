@@ -21,12 +21,14 @@ import { type DecisionLog, decisionLog } from './live/decision-log.js';
 import { podWriter } from './live/pod-writer.js';
 import { schedulerEvents } from './live/scheduler-events.js';
 import { Slots } from './live/slots.js';
+import { atLeast } from './option-checks.js';
 import { defaultPlugins } from './profiles.js';
 import { schedulingQueue } from './queue/scheduling-queue.js';
 import { type Decision, schedule, summaryOf } from './schedule.js';
 import { ClusterState } from './snapshot/cluster-state.js';
 import type { NodeInfo } from './snapshot/node-info.js';
 
+/** Everything has a default. */
 export interface SchedulerOptions {
   /** Default: `defaultPlugins()`. */
   plugins?: readonly Plugin[];
@@ -46,16 +48,12 @@ export interface SchedulerOptions {
   tellDecisions?: boolean;
 }
 
+/** A component whose rules and decisions can be looked at while it runs. */
 export interface SchedulerComponent extends Component {
   /** Rules may be added, removed and reweighted while it runs. */
   readonly profiles: readonly Profile[];
   /** The last decisions. */
   readonly decisions: DecisionLog;
-}
-
-function atLeast(name: string, given: number | undefined, least: number): void {
-  if (given !== undefined && !(Number.isFinite(given) && given >= least))
-    throw new Error(`${name}: ${given}; give a number of at least ${least}`);
 }
 
 /** Below this many nodes every live decision is kept with all scores. */

@@ -6,6 +6,7 @@
  */
 import { type Component, eventRecorder, isConflict, isNotFound, isStatusError, Pod } from '@orbitkit/core';
 import { watchCluster } from '../live/cluster-watch.js';
+import { atLeast } from '../option-checks.js';
 import { ClusterState } from '../snapshot/cluster-state.js';
 import { type PlannedEviction, type PlanOptions, planEvictions } from './plan.js';
 
@@ -25,10 +26,16 @@ export interface DeschedulerComponent extends Component {
   readonly lastPlan: readonly PlannedEviction[] | undefined;
 }
 
-/** @throws Error when no strategy is given, or the interval is not above 0. */
+/** @throws Error that names the option: no strategy, a limit below 0, an interval that is not above 0. */
 export function descheduler(options: DeschedulerOptions): DeschedulerComponent {
   const { intervalMs = 300_000, dryRun = false, name = 'descheduler', ...rules } = options;
   if (!options.strategies?.length) throw new Error('strategies: give at least one');
+  options.strategies.forEach((each, i) => {
+    if (typeof each?.plan !== 'function')
+      throw new Error(`strategies[${i}]: no strategy; give what lowNodeUtilization() and the like return`);
+  });
+  for (const limit of ['maxEvictions', 'maxEvictionsPerNode', 'maxEvictionsPerNamespace'] as const)
+    atLeast(limit, options[limit], 0);
   if (!(intervalMs > 0)) throw new Error(`intervalMs: ${intervalMs} is not above 0`);
   let lastPlan: readonly PlannedEviction[] | undefined;
   return {

@@ -240,7 +240,8 @@ export class ClusterState implements Snapshot {
       if (there.size === 0) this.nominated.delete(at);
       this.version += 1;
     }
-    const record = pod && node ? this.#byName.get(node) : undefined;
+    // Also on a node that is not known yet: informers come in any order.
+    const record = pod && node ? this.#record(node) : undefined;
     if (!pod || !record) return;
     let there = this.nominated.get(record.slot);
     if (!there) {
