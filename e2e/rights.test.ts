@@ -205,9 +205,12 @@ it('nothing that a component needs is refused, and nobody is more than it is', {
     { name: 'web', namespace },
     { type: 'merge', patch: { spec: { template: { metadata: { annotations: { version: '2' } } } } } },
   );
+  // To its end: a node that asks for the secret of a pod that was deleted a moment ago is refused, in every cluster.
   await eventually(async () => {
     const { status } = await admin.get(Deployment, { name: 'web', namespace });
-    return (status?.observedGeneration ?? 0) > changed.metadata.generation! && status?.updatedReplicas === 2;
+    const { observedGeneration = 0, replicas, updatedReplicas, availableReplicas } = status ?? {};
+    const counts = [replicas, updatedReplicas, availableReplicas];
+    return observedGeneration > changed.metadata.generation! && counts.every(count => count === 2);
   }).toBe(true);
   await admin.delete(DaemonSet, { name: 'log', namespace }, { propagationPolicy: 'Foreground' });
   const deletedAt = formatMicroTime(Date.now());
