@@ -57,12 +57,17 @@ function mayBeNear(pod: Pod, before: Pod | undefined, after: Pod | undefined, sn
     snapshot.counts.matcherOf(term, owner.namespace)(other);
   const isFriend = (other: PodClass | undefined): boolean =>
     other !== undefined && near.length > 0 && near.every(term => speaks(term, own, other));
-  const isEnemy = (other: PodClass | undefined): boolean =>
-    other !== undefined &&
-    (away.some(term => speaks(term, own, other)) ||
-      requiredTerms(other.affinity?.podAntiAffinity).some(term => speaks(term, other, own)));
+  /** Terms that keep the two apart, each in a topology of its own. */
+  const apart = (other: PodClass | undefined): string[] => {
+    if (!other) return [];
+    const ours = away.filter(term => speaks(term, own, other));
+    const theirs = requiredTerms(other.affinity?.podAntiAffinity).filter(term => speaks(term, other, own));
+    return [...ours.map(term => `ours ${JSON.stringify(term)}`), ...theirs.map(term => JSON.stringify(term))];
+  };
   const [was, is] = [before && classOf(before), after && classOf(after)];
-  return isFriend(was) !== isFriend(is) || (isEnemy(was) && !isEnemy(is));
+  if (isFriend(was) !== isFriend(is)) return true;
+  const left = apart(is);
+  return apart(was).some(term => !left.includes(term));
 }
 
 const interests: readonly EventInterest[] = [
@@ -80,11 +85,14 @@ const interests: readonly EventInterest[] = [
     ['PodAdd', 'PodDelete', 'PodLabel'],
     (pod, { before, after }, snapshot) => !snapshot || mayBeNear(pod, before, after, snapshot),
   ),
-  ...onObject(
-    'NamespaceLabel',
-    (pod, _after, _before, snapshot) =>
-      !snapshot || decisiveTerms(pod, snapshot).some(term => term.namespaceSelector !== undefined),
-  ),
+  ...onObject('NamespaceLabel', (pod, _after, _before, snapshot) => {
+    if (!snapshot) return true;
+    const { affinity } = classOf(pod);
+    const own = [...requiredTerms(affinity?.podAffinity), ...requiredTerms(affinity?.podAntiAffinity)];
+    if (own.some(term => term.namespaceSelector)) return true;
+    // Also those of others that do not speak of the pod: until now they may have.
+    return [...snapshot.counts.carried].some(({ type, term }) => type === 'requiredAnti' && term.namespaceSelector);
+  }),
 ];
 
 /** The plugin InterPodAffinity. Default weight 2. */

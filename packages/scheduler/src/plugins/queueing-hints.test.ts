@@ -268,6 +268,12 @@ table('InterPodAffinity', interPodAffinity, [
   ['anti-affinity: a stranger went', avoids(db), went(on('n', { labels: web })), 'Skip'],
   ['anti-affinity: an enemy came', avoids(db), came({ labels: db }), 'Skip'],
   ['anti-affinity: is no enemy any more', avoids(db), relabelled(db, web), 'Queue'],
+  [
+    'anti-affinity: avoids it still, in a smaller place',
+    self(avoids(db, 'zone')),
+    podEvents(on('n', { labels: db, spec: avoids(web) }), on('n', { labels: web, spec: avoids(web) })),
+    'Queue',
+  ],
   ['anti-affinity: any node', avoids(db), added(), 'Queue'],
   ['anti-affinity: a node went', avoids(db), deleted(), 'Queue'],
   ['who avoids it went', self({}), went(on('n', { spec: avoids(web) })), 'Queue'],
@@ -280,6 +286,13 @@ table('InterPodAffinity', interPodAffinity, [
     { nodes: [testNode('n')], pods: [on('n', { spec: avoids(web, 'zone') })] },
   ],
   ['labels of a namespace, with a term by namespace', namespaced(avoids(db)), namespaceChanged, 'Queue'],
+  [
+    'labels of a namespace, where others have such a term',
+    self({}),
+    namespaceChanged,
+    'Queue',
+    { nodes: [testNode('n')], pods: [on('n', { spec: namespaced(avoids(db)) })] },
+  ],
   ['labels of a namespace, without one', avoids(db), namespaceChanged, 'Skip'],
 ]);
 
