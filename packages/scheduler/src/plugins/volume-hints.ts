@@ -2,6 +2,7 @@
 import type { Pod } from '@orbitkit/core';
 import type { HintedInterest } from '../framework/event.js';
 import { onObject } from '../framework/queueing-hints.js';
+import type { Snapshot } from '../snapshot/snapshot.js';
 import { type Claim, claimsOf, type StorageClass, type Volume } from '../snapshot/volumes.js';
 
 /** A claim of the pod came or changed. */
@@ -10,23 +11,26 @@ export const onOwnClaim: HintedInterest[] = onObject<Claim>(
   (pod, claim) => claim !== undefined && isOf(pod, claim.metadata.namespace, claim.metadata.name),
 );
 
-/** A volume came or changed that is the pod's already, or nobody's. */
-export const onUsableVolume: HintedInterest[] = onObject<Volume>('PersistentVolume', (pod, volume) => {
-  if (!volume) return false;
-  const { claimRef } = volume.spec;
-  return !claimRef?.name || isOf(pod, claimRef.namespace, claimRef.name);
-});
+/** A volume came or changed that is the pod's already, by its own word or the claim's, or nobody's. */
+export const onUsableVolume: HintedInterest[] = onObject<Volume>(
+  'PersistentVolume',
+  (pod, volume, _before, snapshot) => {
+    if (!volume) return false;
+    const { claimRef } = volume.spec;
+    if (!snapshot || !claimRef?.name || isOf(pod, claimRef.namespace, claimRef.name)) return true;
+    return ownClaims(pod, snapshot).some(claim => claim?.spec.volumeName === volume.metadata.name);
+  },
+);
 
 /** A class came or changed that a claim of the pod asks for. */
 export const onOwnClass: HintedInterest[] = onObject<StorageClass>('StorageClass', (pod, given, _before, snapshot) => {
   if (!given) return false;
   if (!snapshot) return true;
-  const { namespace } = pod.metadata;
-  return claimsOf(pod).some(name => {
-    const claim = snapshot.objects.get<Claim>('PersistentVolumeClaim', namespace, name);
-    return claim?.spec.storageClassName === given.metadata.name;
-  });
+  return ownClaims(pod, snapshot).some(claim => claim?.spec.storageClassName === given.metadata.name);
 });
+
+const ownClaims = (pod: Pod, { objects }: Snapshot): (Claim | undefined)[] =>
+  claimsOf(pod).map(name => objects.get<Claim>('PersistentVolumeClaim', pod.metadata.namespace, name));
 
 const isOf = (pod: Pod, namespace: string | undefined, name: string): boolean =>
   pod.metadata.namespace === namespace && claimsOf(pod).includes(name);
