@@ -156,7 +156,7 @@ async function run(
     events.failed(pod, message);
     if (preemption) return makeRoom(pod, message, preemption, refusedBy);
     queue.refuse(pod.metadata.uid, refusedBy);
-    if (losesNomination) releaseNomination(pod);
+    if (losesNomination) nominate(pod, undefined);
     return writer.waits(pod, message, losesNomination ? '' : undefined);
   }
 
@@ -165,7 +165,7 @@ async function run(
     try {
       const preemption = extenders ? await wayOut(pod, found) : found;
       if (!preemption) return await writer.waits(pod, message);
-      state.nominate(pod.metadata.uid, pod, preemption.node);
+      nominate(pod, preemption.node);
       await writer.waits(pod, message, preemption.node);
       await writer.preempt(pod, preemption);
     } finally {
@@ -173,12 +173,12 @@ async function run(
     }
   }
 
-  /** Room that victims were to make for it: others may have it. */
-  function releaseNomination(pod: Pod): void {
-    const node = state.nominationOf(pod.metadata.uid);
-    if (node === undefined) return;
-    state.nominate(pod.metadata.uid, undefined);
-    notice({ type: 'PodDelete', before: pod, node });
+  /** Keeps room for the pod there, or nowhere. What was kept for it elsewhere others may have. */
+  function nominate(pod: Pod, node: string | undefined): void {
+    const { uid } = pod.metadata;
+    const kept = state.nominationOf(uid);
+    state.nominate(uid, node === undefined ? undefined : pod, node);
+    if (kept !== undefined && kept !== node) notice({ type: 'PodDelete', before: pod, node: kept });
   }
 
   /** What extenders leave of it. Without their answer nobody ends; the pod waits. */

@@ -258,8 +258,10 @@ function cluster() {
       if (!preemption) return;
       const nominated: Pod = { ...pod, status: { ...pod.status, nominatedNodeName: preemption.node } };
       waiting.set(uid, nominated);
+      const kept = state.nominationOf(uid);
       state.nominate(uid, nominated, preemption.node);
       queue.add(nominated);
+      if (kept !== undefined && kept !== preemption.node) queue.notice({ type: 'PodDelete', before: pod, node: kept });
       for (const victim of preemption.victims) terminate(placed.get(victim.metadata.uid)!);
       return;
     }

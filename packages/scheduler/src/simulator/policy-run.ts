@@ -186,8 +186,11 @@ class PolicyRun {
         if (decision.losesNomination) this.#releaseNomination(life);
         if (!preemption) return;
         life.pod = { ...pod, status: { ...pod.status, nominatedNodeName: preemption.node } };
+        const kept = this.#state.nominationOf(uid);
         this.#state.nominate(uid, life.pod, preemption.node);
         this.#queue.add(life.pod);
+        if (kept !== undefined && kept !== preemption.node)
+          this.#queue.notice({ type: 'PodDelete', before: pod, node: kept });
         for (const victim of preemption.victims) this.#evict(this.#lives.get(victim.metadata.uid), 'preempted');
         return;
       }
