@@ -34,6 +34,8 @@ interface Order {
 type Word = { readonly begins: true } | { readonly seconds: number };
 
 const inFlight = 64;
+/** Without one pod bound for so long, nothing comes any more: more pods than their rules leave room for. */
+const stuckMs = 60_000;
 const all = [...workloads, ...queueWorkloads];
 
 /** @throws Error that names those there are. */
@@ -79,11 +81,20 @@ function observer(client: Client, resourceVersion: string | undefined, signal: A
     run,
     async until(pods: readonly Pod[]): Promise<void> {
       let left = pods.map(key);
-      await new Promise<void>(resolve => {
+      await new Promise<void>((resolve, reject) => {
+        let timer = setTimeout(stuck, stuckMs);
+        function stuck(): void {
+          waiters.delete(look);
+          reject(new Error(`no pod was bound for ${stuckMs / 1_000} s, and ${left.length} still wait: ${left[0]}, …`));
+        }
+        let known = bound.size;
         const look = (): void => {
-          if (bound.size < pods.length) return;
+          if (bound.size > known) timer = timer.refresh();
+          known = bound.size;
+          if (known < pods.length) return;
           left = left.filter(each => !bound.has(each));
           if (left.length > 0) return;
+          clearTimeout(timer);
           waiters.delete(look);
           resolve();
         };
