@@ -85,7 +85,8 @@ function observer(client: Client, resourceVersion: string | undefined, signal: A
         let timer = setTimeout(stuck, stuckMs);
         function stuck(): void {
           waiters.delete(look);
-          reject(new Error(`no pod was bound for ${stuckMs / 1_000} s, and ${left.length} still wait: ${left[0]}, …`));
+          const waiting = left.filter(each => !bound.has(each));
+          reject(new Error(`no pod was bound for ${stuckMs / 1_000} s, and ${waiting.length} wait: ${waiting[0]}, …`));
         }
         let known = bound.size;
         const look = (): void => {
