@@ -145,25 +145,57 @@ describe('the live scheduler', () => {
     expect((await client.get(Pod, { namespace: 'default', name: 'other' })).spec.nodeName).toBeUndefined();
   });
 
-  it('goes on when a plugin throws, and names the plugin', async () => {
+  it.each([
+    'preFilter',
+    'filter',
+    'preScore',
+    'score',
+    'normalizeScore',
+    'postFilter',
+    'reserve',
+    'permit',
+    'preBind',
+    'bind',
+  ] as const)('goes on when a plugin throws in %s, and names the plugin', async point => {
     let broken = true;
+    const throws = () => {
+      if (broken) throw new Error('out of tea');
+      return undefined;
+    };
+    const refuses = () => (broken ? { reasons: ['not now'] } : undefined);
     const bad: Plugin = {
       name: 'Bad',
-      filter() {
-        if (broken) throw new Error('out of tea');
-        return undefined;
-      },
+      ...(point === 'postFilter' ? { filter: refuses } : {}),
+      ...(point === 'normalizeScore' || point === 'preScore' ? { score: () => 1 } : {}),
+      [point]: point === 'score' ? () => throws() ?? 1 : throws,
     };
     const client = await plane([...miniK8sPlugins(), bad]);
     await addNode(client, 'n');
+    await addNode(client, 'm');
     await addPod(client, 'p');
     const events = await eventually(
       () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=FailedScheduling' }),
       list => list.items.length > 0,
     );
-    expect(events.items[0]!.message).toContain('plugin "Bad" failed in filter: out of tea');
+    expect(events.items[0]!.message).toContain(`plugin "Bad" failed in ${point}: out of tea`);
     broken = false;
     await eventually(read(client, 'p'), pod => !!pod.spec.nodeName, 8_000);
+  });
+
+  it('says that a pod is bound although a plugin throws in postBind', async () => {
+    const bad: Plugin = {
+      name: 'Bad',
+      postBind() {
+        throw new Error('out of tea');
+      },
+    };
+    const client = await plane([...miniK8sPlugins(), bad]);
+    await addNode(client, 'n');
+    await addPod(client, 'p');
+    await eventually(
+      () => client.list(Event, { namespace: 'default', fieldSelector: 'reason=Scheduled' }),
+      list => list.items.length === 1,
+    );
   });
 });
 

@@ -10,6 +10,7 @@ import { type Component, type ComponentContext, isConflict, isNotFound, type Pod
 import { commit, rollback } from './commit.js';
 import { answersOf } from './decisions/answers.js';
 import { talkAboutDecisions } from './decisions/talk.js';
+import { asked, awaited } from './engine/asked.js';
 import { refusalsByNode } from './explain.js';
 import { checkExtenders, type ExtenderConfig, ignoredResourcesOf } from './extender/config.js';
 import { extendersOf } from './extender/extenders.js';
@@ -203,7 +204,7 @@ async function run(
     for (const plugin of rules.plugins) {
       if (!plugin.permit) continue;
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.bindTimeoutMs ?? 60_000)]);
-      const refusal = await plugin.permit(pod, node, bounded);
+      const refusal = await awaited(plugin, 'permit', () => plugin.permit!(pod, node, bounded));
       if (refusal) return { ...refusal, plugin: plugin.name };
     }
     return undefined;
@@ -250,10 +251,19 @@ async function run(
 
   function bound(pod: Pod, node: string, rules: Profile, enqueuedAt: number): void {
     queue.done(pod.metadata.uid);
-    for (const plugin of rules.plugins) plugin.postBind?.(pod, node);
+    for (const plugin of rules.plugins) told(plugin, pod, node);
     attempts.inc({ result: 'scheduled' });
     duration.observe((clock.now() - enqueuedAt) / 1000);
     events.scheduled(pod, node);
+  }
+
+  /** The pod is bound whatever a plugin makes of it. */
+  function told(plugin: Plugin, pod: Pod, node: string): void {
+    try {
+      asked(plugin, 'postBind', () => plugin.postBind?.(pod, node));
+    } catch (error) {
+      log.warn('a plugin failed after a binding', { pod: pod.metadata.name, node, error });
+    }
   }
 
   async function bindNow(pod: Pod, node: string, rules: Profile, sending: () => void): Promise<void> {
@@ -266,10 +276,12 @@ async function run(
     const { namespace, name } = pod.metadata;
     const bounded = boundedSignal(clock, signal, options.bindTimeoutMs ?? 60_000, `binding ${namespace}/${name}`);
     try {
-      for (const plugin of rules.plugins) await plugin.preBind?.(pod, node, bounded.signal);
+      for (const plugin of rules.plugins)
+        if (plugin.preBind) await awaited(plugin, 'preBind', () => plugin.preBind!(pod, node, bounded.signal));
       sending();
       if (await extenders?.bind(pod, node, bounded.signal)) return;
-      for (const plugin of rules.plugins) if (await plugin.bind?.(pod, node, bounded.signal)) return;
+      for (const plugin of rules.plugins)
+        if (plugin.bind && (await awaited(plugin, 'bind', () => plugin.bind!(pod, node, bounded.signal)))) return;
       await writer.bind(pod, node, bounded.signal);
     } finally {
       bounded.done();

@@ -7,7 +7,7 @@ import { requestsOf } from '../snapshot/resources.js';
 
 export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
 
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+export const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 export function nodeEvents(before: Node | undefined, after: Node | undefined): ClusterEvent[] {
   if (!before) return after ? [{ type: 'NodeAdd', after }] : [];

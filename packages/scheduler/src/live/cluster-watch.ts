@@ -22,7 +22,7 @@ import { type DeepReadonly, type SharedInformer, sharedInformer } from '@orbitki
 import type { ClusterEvent, ClusterEventType } from '../framework/event.js';
 import type { ClusterState } from '../snapshot/cluster-state.js';
 import { isUsable } from '../snapshot/node-info.js';
-import { isTerminal, nodeEvents, podEvents } from './cluster-events.js';
+import { isTerminal, nodeEvents, podEvents, same } from './cluster-events.js';
 
 /** What the cluster's changes mean to the scheduler. */
 export interface ClusterListener {
@@ -185,5 +185,3 @@ export function watchCluster({ client, clock, log, signal, state, listener }: Cl
     ended: Promise.allSettled(running),
   };
 }
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
