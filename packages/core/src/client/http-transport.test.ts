@@ -211,6 +211,58 @@ describe('HTTP', () => {
     await until(() => open() === 0);
   });
 
+  it('gives a request up that still waits in line for a connection', async () => {
+    const held: (() => void)[] = [];
+    let asked = 0;
+    const { url } = await serve((_, response) => {
+      asked += 1;
+      held.push(() => response.end('{}'));
+    });
+    const transport = transportTo({ server: url });
+    const ask = async (options: { signal?: AbortSignal; timeoutMs?: number } = {}) =>
+      (await transport.request({ method: 'GET', path: '/', ...options })).bytes();
+    const first = Array.from({ length: 64 }, () => ask());
+    await until(() => held.length === 64);
+    const controller = new AbortController();
+    const reason = new Error('changed my mind');
+    const waiting = ask({ signal: controller.signal });
+    const late = ask({ timeoutMs: 50 });
+    controller.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    await expect(late).rejects.toMatchObject({ reason: 'Timeout' });
+    for (const answer of held.splice(0)) answer();
+    await Promise.all(first);
+    // Neither was sent afterwards, and the connections serve others.
+    const next = ask();
+    await until(() => held.length === 1);
+    held[0]!();
+    await next;
+    expect(asked).toBe(65);
+  });
+
+  it('reads what came before the connection broke, then the error; after its own signal nothing', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': 10 });
+      response.write('abc');
+      setTimeout(() => response.socket?.destroy(), 30);
+    });
+    const transport = transportTo({ server: url });
+    const broken = await transport.request({ method: 'GET', path: '/' });
+    await new Promise(resolve => setTimeout(resolve, 60));
+    const seen: string[] = [];
+    const read = async (body: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of body) seen.push(Buffer.from(chunk).toString());
+    };
+    await expect(read(broken.body)).rejects.toMatchObject({ reason: 'ServiceUnavailable' });
+    expect(seen).toEqual(['abc']);
+    const controller = new AbortController();
+    const given = await transport.request({ method: 'GET', path: '/', signal: controller.signal });
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(read(given.body)).rejects.toBe(reason);
+    expect(seen).toEqual(['abc']);
+  });
+
   it('refuses servers that are no URL, and credentials over plain HTTP to other machines', () => {
     expect(() => httpTransport({ server: 'localhost:6443' })).toThrow('is not the URL of an API server');
     expect(() => httpTransport({ server: 'http://example.com', token: 'x' })).toThrow(
