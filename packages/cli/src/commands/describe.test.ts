@@ -1,11 +1,11 @@
 /** `orbit describe` against an API server: events of both APIs, counted ones and series. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createTestControlPlane } from '@orbitkit/controllers/testing';
-import { ConfigMap, eventRecorder, eventSeriesRecorder } from '@orbitkit/core';
+import { ConfigMap, eventRecorder, eventSeriesRecorder, writeKubeconfig } from '@orbitkit/core';
 import { afterEach, expect, it } from 'vitest';
 import { execute } from '../main.js';
 
@@ -18,15 +18,7 @@ it('shows how often an event came, and by whom', async () => {
   await using plane = await createTestControlPlane({ port: 0, housekeeping: false });
   folder = await mkdtemp(join(tmpdir(), 'orbit-describe-'));
   const kubeconfig = join(folder, 'kubeconfig');
-  await writeFile(
-    kubeconfig,
-    JSON.stringify({
-      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
-      clusters: [{ name: 'c', cluster: { server: plane.url } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-    }),
-  );
+  await writeKubeconfig(kubeconfig, { name: 'c', server: plane.url! });
   const { client } = plane;
   const about = await client.create(ConfigMap, { metadata: { name: 'a', namespace: 'default' } });
   const stop = new AbortController();

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createTestControlPlane } from '@orbitkit/controllers/testing';
+import { writeKubeconfig } from '@orbitkit/core';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
@@ -164,15 +165,7 @@ export async function use(client: Client): Promise<number> {
       housekeeping: false,
     });
     const kubeconfig = join(folder, 'kubeconfig');
-    await writeFile(
-      kubeconfig,
-      JSON.stringify({
-        ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
-        clusters: [{ name: 'c', cluster: { server: plane.url } }],
-        users: [{ name: 'u', user: {} }],
-        contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      }),
-    );
+    await writeKubeconfig(kubeconfig, { name: 'c', server: plane.url! });
     const from = ['--kubeconfig', kubeconfig, 'generate', 'types'];
     expect(await run(...from, '-o', 'own')).toMatchObject({ code: 0, err: '' });
     expect(await readFile(join(folder, 'own', 'example.com.ts'), 'utf8')).toBe(

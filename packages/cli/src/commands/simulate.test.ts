@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createTestControlPlane } from '@orbitkit/controllers/testing';
-import { Node, Pod } from '@orbitkit/core';
+import { Node, Pod, writeKubeconfig } from '@orbitkit/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { execute } from '../main.js';
 
@@ -90,13 +90,7 @@ it('replays what was recorded of a cluster', async () => {
     metadata: { name: 'web', namespace: 'default' },
     spec: { nodeName: 'a', containers: [{ name: 'main', image: 'web' }] },
   });
-  const config = {
-    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
-    clusters: [{ name: 'c', cluster: { server: plane.url } }],
-    users: [{ name: 'u', user: {} }],
-    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-  };
-  await writeFile(join(cwd, 'kubeconfig'), JSON.stringify(config));
+  await writeKubeconfig(join(cwd, 'kubeconfig'), { name: 'c', server: plane.url! });
   const record = ['--kubeconfig', join(cwd, 'kubeconfig'), 'scheduler', 'record'];
   const recorded = await orbitUntil('"synced"', ...record);
   expect(recorded).toMatchObject({ code: 0, err: '' });
